@@ -8,7 +8,7 @@
 use crate::bindings;
 use crate::count::{self, Count};
 use crate::paths;
-use crate::setup::{self, Tool};
+use crate::setup;
 use crate::step::{Missing, Step};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;

@@ -1,0 +1,175 @@
+package io.tapcore
+
+import com.github.devnied.emvnfccard.parser.EmvTemplate
+import com.github.devnied.emvnfccard.parser.IProvider
+import java.net.ServerSocket
+import java.nio.file.Path
+import java.text.SimpleDateFormat
+import java.util.concurrent.LinkedBlockingQueue
+import java.util.concurrent.TimeUnit
+import kotlinx.coroutines.TimeoutCancellationException
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeout
+import org.junit.jupiter.api.AfterAll
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertFalse
+import org.junit.jupiter.api.Assertions.assertNull
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.BeforeAll
+import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.TestInstance
+import org.junit.jupiter.api.assertThrows
+import org.junit.jupiter.api.fail
+import org.junit.jupiter.api.io.TempDir
+
+/** A wallet used from Kotlin as an Android app uses it, against a sandbox that runs beside it. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class WalletTest {
+    private lateinit var sandbox: Sandbox
+
+    @BeforeAll
+    fun startSandbox() {
+        sandbox = Sandbox()
+    }
+
+    @AfterAll
+    fun stopSandbox() = sandbox.close()
+
+    @Test
+    fun `a tap at the POS is approved, stands in the statement, and is matched by a sync`(@TempDir folder: Path) =
+        withWallet(folder) { wallet ->
+            val taps = LinkedBlockingQueue<WalletEvent.Tap>()
+            wallet.setObserver(object : WalletObserver {
+                override fun onEvent(event: WalletEvent) {
+                    if (event is WalletEvent.Tap) taps.add(event)
+                }
+            })
+            addCard(wallet, "6228480000000015")
+
+            val receipt = Field(wallet).use { sandbox.tap("12.50", it.address) }
+            assertEquals("approved", receipt["result"].asString, "$receipt")
+            assertEquals(1250, receipt["amount_minor"].asLong)
+
+            val tap = taps.poll(10, TimeUnit.SECONDS) ?: fail("the observer heard nothing")
+            assertEquals(TapOutcome.COMPLETE, tap.outcome)
+            assertEquals(1250, tap.amountMinor)
+            val pending = wallet.statement().single()
+            assertEquals(EntryState.PENDING, pending.state)
+            assertEquals(1250, pending.amountMinor)
+            assertEquals("CNY", pending.currency)
+            assertEquals(receipt["atc"].asInt, pending.atc?.toInt())
+
+            // The network's notice travels to the provider by itself; a phone asks until it is there.
+            withTimeout(20_000) {
+                while (wallet.statement().single().state != EntryState.MATCHED) {
+                    wallet.sync()
+                    delay(200)
+                }
+            }
+            assertEquals(receipt["merchant"].asString, wallet.statement().single().merchant)
+        }
+
+    @Test
+    fun `a reader library that is not ours reads token number and expiry`(@TempDir folder: Path) =
+        withWallet(folder) { wallet ->
+            val card = addCard(wallet, "6228480000000023")
+            val provider = object : IProvider {
+                override fun transceive(command: ByteArray): ByteArray = wallet.answer(command)
+
+                override fun getAt(): ByteArray = byteArrayOf()
+            }
+            val read = EmvTemplate.Builder()
+                .setProvider(provider)
+                .setConfig(EmvTemplate.Config().setContactLess(true).setReadAt(false).setReadTransactions(false))
+                .build()
+                .readEmvCard()
+            wallet.deactivated()
+
+            assertTrue(read.cardNumber.matches(Regex("62\\d{14}")), "token number: ${read.cardNumber}")
+            assertTrue(card.maskedToken.endsWith(read.cardNumber.takeLast(4)))
+            assertEquals(card.expiry.take(7), SimpleDateFormat("yyyy-MM").format(read.expireDate))
+        }
+
+    @Test
+    fun `a wallet that is not enrolled says so`(@TempDir folder: Path) = withWallet(folder, enrol = false) { wallet ->
+        assertFalse(wallet.status().enrolled)
+        val error = assertThrows<WalletException.NotEnrolled> {
+            runBlocking { wallet.beginAddCard("6228480000000015", "12/29") }
+        }
+        assertTrue(error.detail.isNotBlank())
+    }
+
+    @Test
+    fun `a wrong code is refused with its reason, and the right one still goes through`(@TempDir folder: Path) =
+        withWallet(folder) { wallet ->
+            val challenge = wallet.beginAddCard("6217000000000030", EXPIRY)
+            val code = sandbox.smsCode()
+            val wrong = if (code == "000000") "000001" else "000000"
+            val error = assertThrows<WalletException.Rejected> {
+                runBlocking { wallet.finishAddCard(challenge.id, wrong) }
+            }
+            assertEquals("sms_code_wrong", error.reason)
+            assertFalse(error.detail.contains(wrong))
+            assertEquals(challenge.id, wallet.openChallenge()?.id)
+
+            assertEquals("bank-b", wallet.finishAddCard(challenge.id, code).bank)
+            assertNull(wallet.openChallenge())
+        }
+
+    @Test
+    fun `a card that no bank knows is rejected`(@TempDir folder: Path) = withWallet(folder) { wallet ->
+        val error = assertThrows<WalletException.Rejected> {
+            runBlocking { wallet.beginAddCard("6250940000000001", EXPIRY) }
+        }
+        assertEquals("card_unknown", error.reason)
+        assertTrue(wallet.cards().isEmpty())
+    }
+
+    @Test
+    fun `a cancelled coroutine lets go of the wallet`(@TempDir folder: Path) =
+        withWallet(folder, enrol = false) { wallet ->
+            // Takes connections and never says a word.
+            ServerSocket(0, 1, java.net.InetAddress.getLoopbackAddress()).use { silent ->
+                assertThrows<TimeoutCancellationException> {
+                    runBlocking {
+                        withTimeout(500) { wallet.enrol("https://127.0.0.1:${silent.localPort}", sandbox.caPem) }
+                    }
+                }
+            }
+            assertFalse(wallet.status().enrolled)
+            wallet.enrol(sandbox.provider, sandbox.caPem)
+            assertTrue(wallet.status().enrolled)
+        }
+
+    @Test
+    fun `any bytes as an APDU get a status word`(@TempDir folder: Path) = withWallet(folder) { wallet ->
+        val odd = listOf("", "00", "00A404", "00A4040002", "FFFFFFFFFF", "80A8000002830000", "00B2FFFF00")
+        for (command in odd) {
+            val answer = wallet.answer(command.hexToByteArray())
+            assertTrue(answer.size >= 2, "$command: ${answer.toHexString()}")
+        }
+        assertEquals("6700", wallet.answer(byteArrayOf()).toHexString())
+    }
+
+    /** A started wallet in [folder], closed at the end. */
+    private fun withWallet(folder: Path, enrol: Boolean = true, use: suspend (Wallet) -> Unit) = runBlocking {
+        val config = WalletConfig(dataDir = "$folder", appVersion = "0.1.0", production = false)
+        Wallet(config, SoftwareKeyStore(), SystemClock).use { wallet ->
+            wallet.start()
+            if (enrol) wallet.enrol(sandbox.provider, sandbox.caPem)
+            use(wallet)
+            wallet.shutDown()
+        }
+    }
+
+    private suspend fun addCard(wallet: Wallet, number: String): PaymentCard {
+        val challenge = wallet.beginAddCard(number, EXPIRY)
+        return wallet.finishAddCard(challenge.id, sandbox.smsCode())
+    }
+
+    private companion object {
+        /** Of the sandbox's test cards, any expiry holds that has not passed. */
+        const val EXPIRY = "12/29"
+    }
+}
