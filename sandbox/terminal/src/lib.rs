@@ -1,0 +1,23 @@
+//! The sandbox's point of sale: entry point, contactless kernel, and the way to the acquirer.
+//!
+//! [`tap::Pos`] takes payments. Below it: [`entry`] chooses the card's application, [`kernel`] runs it with the
+//! terminal's [`data`], [`online`] asks the acquirer, [`receipt`] writes down what came of it, [`folder`] keeps what
+//! must survive. [`card`] is the door to whatever card is in the field, [`trace`] decodes what goes through it.
+//!
+//! TLV, certificates and signatures are checked with crate `emv`, never with the wallet core's code: a mistake made
+//! there must not be agreed with here.
+
+#![forbid(unsafe_code)]
+
+pub mod amount;
+pub mod apdu;
+pub mod card;
+pub mod data;
+pub mod entry;
+pub mod folder;
+pub mod kernel;
+pub(crate) mod oda;
+pub mod online;
+pub mod receipt;
+pub mod tap;
+pub mod trace;

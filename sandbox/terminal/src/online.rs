@@ -1,0 +1,231 @@
+//! The way to the acquirer: registration at the first contact, authorisation of a cryptogram.
+//!
+//! Every authorisation is signed by the terminal's key and carries a trace number; an acquirer that cannot be reached
+//! is asked again under the *same* trace number, which it answers the same, so no payment is ever asked for twice.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use sandbox_kit::bind::bind;
+use sandbox_kit::client::{CallError, Client};
+use sandbox_kit::keys;
+use serde::{Deserialize, Serialize};
+
+use crate::folder::{Folder, Registration};
+
+/// The waits between the attempts at one authorisation.
+const BACK_OFF: [Duration; 5] = [
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+
+/// What the acquirer is asked.
+#[derive(Debug, Clone, Serialize)]
+pub struct Request {
+    /// The terminal's number for this payment.
+    pub trace: u32,
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// In minor units.
+    pub amount_minor: i64,
+    /// ISO 4217 letters.
+    pub currency: String,
+    /// Token number.
+    pub token: String,
+    /// Its expiry, `YYMM`.
+    pub expiry: String,
+    /// Its sequence number.
+    pub psn: String,
+    /// Data objects for the network, by tag; never 9F02.
+    pub emv: BTreeMap<String, String>,
+}
+
+/// What the acquirer answered.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Answer {
+    /// `approved` or `declined`.
+    pub result: String,
+    /// Why it was declined.
+    pub reason: Option<String>,
+    /// The issuer's six digits, for an approval.
+    pub authorisation: Option<String>,
+    /// When, RFC 3339.
+    pub at: String,
+    /// The network's name for this payment.
+    pub network_ref: Option<String>,
+    /// The acquirer's signature over what the receipt says, hex.
+    pub receipt_signature: String,
+}
+
+/// How asking ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The acquirer answered, and its signature holds.
+    Answered(Answer),
+    /// Nobody knows: no answer came, or none that can be trusted. The sentence says which.
+    Unclear(String),
+}
+
+/// The acquirer, as one terminal sees it.
+pub struct Acquirer {
+    client: Client,
+    url: String,
+    registration: Registration,
+}
+
+impl Acquirer {
+    /// Registers the terminal if this acquirer is not known yet, else uses what the folder kept.
+    ///
+    /// # Errors
+    /// When the acquirer cannot be reached or refuses the terminal.
+    pub async fn contact(folder: &Folder, url: &str, ca_pem: &[u8]) -> anyhow::Result<Self> {
+        let url = url.trim_end_matches('/').to_owned();
+        let registration = match folder.registration()? {
+            Some(known) if known.acquirer == url => known,
+            _ => {
+                let told = register(folder, &url, ca_pem).await?;
+                folder.keep_registration(&told)?;
+                told
+            }
+        };
+        let client = Client::new(
+            ca_pem,
+            folder.key().clone(),
+            registration.terminal_id.as_str(),
+        )?;
+        Ok(Self {
+            client,
+            url,
+            registration,
+        })
+    }
+
+    /// What the acquirer told this terminal.
+    #[must_use]
+    pub fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    /// Asks for one authorisation until there is an answer or patience ends. `progress` hears of every wait.
+    ///
+    /// # Errors
+    /// When the acquirer answers that it does not take this request at all.
+    pub async fn authorise(
+        &self,
+        request: &Request,
+        mut progress: impl FnMut(&str),
+    ) -> anyhow::Result<Verdict> {
+        let url = format!("{}/v1/authorisations", self.url);
+        let idempotency = sandbox_kit::bytes::to_hex(&sandbox_kit::bytes::random::<16>());
+        let mut waits = BACK_OFF.iter();
+        loop {
+            let outcome: Result<Answer, CallError> =
+                self.client.post(&url, request, Some(&idempotency)).await;
+            let trouble = match outcome {
+                Ok(answer) => return Ok(self.checked(request, answer)),
+                Err(CallError::Refused(problem)) if problem.status < 500 => {
+                    bail!(
+                        "the acquirer does not take the payment: {} ({})",
+                        problem.detail,
+                        problem.code
+                    )
+                }
+                Err(CallError::Refused(problem)) => problem.detail,
+                Err(CallError::Unreachable(why) | CallError::Malformed(why)) => why,
+            };
+            let Some(wait) = waits.next() else {
+                return Ok(Verdict::Unclear(format!(
+                    "the acquirer gave no answer to trace {} ({trouble})",
+                    request.trace
+                )));
+            };
+            progress(&format!(
+                "the acquirer gives no answer ({trouble}); asking again"
+            ));
+            tokio::time::sleep(*wait).await;
+        }
+    }
+
+    /// Takes an answer only with the acquirer's signature over what the receipt will say.
+    fn checked(&self, request: &Request, answer: Answer) -> Verdict {
+        let untrusted = |what: &str| {
+            Verdict::Unclear(format!(
+                "the acquirer's answer to trace {} {what}",
+                request.trace
+            ))
+        };
+        if !matches!(answer.result.as_str(), "approved" | "declined") {
+            return untrusted("is neither approved nor declined");
+        }
+        let message = bind(
+            "tapcore-receipt-v1",
+            &[
+                self.registration.terminal_id.as_bytes(),
+                request.trace.to_string().as_bytes(),
+                request.amount_minor.to_string().as_bytes(),
+                request.currency.as_bytes(),
+                answer.result.as_bytes(),
+                answer
+                    .authorisation
+                    .as_deref()
+                    .unwrap_or_default()
+                    .as_bytes(),
+            ],
+        );
+        let (Ok(key), Ok(signature)) = (
+            hex::decode(&self.registration.acquirer_key),
+            hex::decode(&answer.receipt_signature),
+        ) else {
+            return untrusted("has a signature or key that is not hex");
+        };
+        if !keys::verify(&key, &message, &signature) {
+            return untrusted("does not carry its signature");
+        }
+        Verdict::Answered(answer)
+    }
+}
+
+/// The first contact: the terminal proves its key and is told who it works for.
+async fn register(folder: &Folder, url: &str, ca_pem: &[u8]) -> anyhow::Result<Registration> {
+    #[derive(Serialize)]
+    struct Body {
+        public_key: String,
+        proof: String,
+    }
+    let public = folder.key().public();
+    let proof = folder.key().sign(&bind("tapcore-terminal-v1", &[&public]));
+    let body = Body {
+        public_key: hex::encode_upper(public),
+        proof: hex::encode_upper(proof),
+    };
+    let client = Client::unsigned(ca_pem)?;
+    let outcome: Result<Registration, CallError> = client
+        .post(&format!("{url}/v1/terminals"), &body, None)
+        .await;
+    let mut registration = match outcome {
+        Ok(registration) => registration,
+        Err(CallError::Refused(problem)) => {
+            bail!(
+                "the acquirer does not register this terminal: {} ({})",
+                problem.detail,
+                problem.code
+            )
+        }
+        Err(CallError::Unreachable(why)) => {
+            bail!(
+                "the acquirer at {url} cannot be reached ({why}); is `tapcore sandbox` running, and is --ca its file?"
+            )
+        }
+        Err(CallError::Malformed(why)) => {
+            bail!("the acquirer's answer cannot be understood ({why})")
+        }
+    };
+    hex::decode(&registration.acquirer_key)
+        .context("the acquirer's answer has no usable receipt key")?;
+    registration.acquirer = url.to_owned();
+    Ok(registration)
+}
