@@ -38,7 +38,10 @@ impl RsaKey {
 
     /// The key with these primes, as [`RsaKey::primes`] gave them.
     pub fn from_primes(prime1: &[u8], prime2: &[u8]) -> anyhow::Result<Self> {
-        let (p, q) = (BigUint::from_bytes_be(prime1), BigUint::from_bytes_be(prime2));
+        let (p, q) = (
+            BigUint::from_bytes_be(prime1),
+            BigUint::from_bytes_be(prime2),
+        );
         let key = RsaPrivateKey::from_p_q(p, q, BigUint::from(EXPONENT))
             .context("the stored RSA primes make no key")?;
         Ok(Self(key))
@@ -64,9 +67,17 @@ impl RsaKey {
 
     /// Signs with message recovery (EMV Book 2 A2.1): `recovered` and the hash stand in the signature, `hashed_too` only
     /// in the hash. `recovered` must fill the modulus but for 22 bytes.
-    pub fn sign_recoverable(&self, recovered: &[u8], hashed_too: &[&[u8]]) -> anyhow::Result<Vec<u8>> {
+    pub fn sign_recoverable(
+        &self,
+        recovered: &[u8],
+        hashed_too: &[&[u8]],
+    ) -> anyhow::Result<Vec<u8>> {
         let size = self.0.size();
-        ensure!(recovered.len() + 22 == size, "{} bytes do not fill the signature", recovered.len());
+        ensure!(
+            recovered.len() + 22 == size,
+            "{} bytes do not fill the signature",
+            recovered.len()
+        );
         let mut hash = ring::digest::Context::new(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY);
         hash.update(recovered);
         for part in hashed_too {
@@ -77,8 +88,9 @@ impl RsaKey {
         block.extend_from_slice(recovered);
         block.extend_from_slice(hash.finish().as_ref());
         block.push(0xBC);
-        let signed = rsa_decrypt_and_check(&self.0, Some(&mut OsRng), &BigUint::from_bytes_be(&block))?
-            .to_bytes_be();
+        let signed =
+            rsa_decrypt_and_check(&self.0, Some(&mut OsRng), &BigUint::from_bytes_be(&block))?
+                .to_bytes_be();
         let mut out = vec![0; size.saturating_sub(signed.len())];
         out.extend_from_slice(&signed);
         Ok(out)
@@ -105,7 +117,10 @@ pub fn certify_issuer(
     mmyy: [u8; 2],
     serial: [u8; 3],
 ) -> anyhow::Result<Certificate> {
-    ensure!((3..=8).contains(&bin.len()), "an issuer is named by three to eight digits");
+    ensure!(
+        (3..=8).contains(&bin.len()),
+        "an issuer is named by three to eight digits"
+    );
     let mut identifier = bcd(bin, Pad::Right).context("the issuer number is not made of digits")?;
     identifier.resize(4, 0xFF);
     let mut head = vec![0x02];
@@ -124,7 +139,10 @@ pub fn certify_card(
     serial: [u8; 3],
     static_data: &[u8],
 ) -> anyhow::Result<Certificate> {
-    ensure!(number.len() <= 20, "a card number has at most twenty digits here");
+    ensure!(
+        number.len() <= 20,
+        "a card number has at most twenty digits here"
+    );
     let mut pan = bcd(number, Pad::Right).context("the card number is not made of digits")?;
     pan.resize(10, 0xFF);
     let mut head = vec![0x04];
@@ -145,7 +163,11 @@ fn certify(
 ) -> anyhow::Result<Certificate> {
     let modulus = subject.modulus();
     let exponent = subject.exponent();
-    let room = signer.0.size().checked_sub(overhead).context("the signing key is too short")?;
+    let room = signer
+        .0
+        .size()
+        .checked_sub(overhead)
+        .context("the signing key is too short")?;
     let (left, remainder) = modulus.split_at(modulus.len().min(room));
     head.extend_from_slice(&[
         HASH_SHA1,
@@ -156,7 +178,11 @@ fn certify(
     head.extend_from_slice(left);
     head.resize(head.len() + room.saturating_sub(left.len()), 0xBB);
     let signature = signer.sign_recoverable(&head, &[remainder, &exponent, static_data])?;
-    Ok(Certificate { signature, remainder: remainder.to_vec(), exponent })
+    Ok(Certificate {
+        signature,
+        remainder: remainder.to_vec(),
+        exponent,
+    })
 }
 
 /// What a terminal needs of the CA, in the form of the sandbox's APIs and of `tapcore sandbox emv-ca`.
@@ -187,7 +213,9 @@ impl CaPublicKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emv::core::oda::{CaPublicKey as Ca, recover_icc_public_key, recover_issuer_public_key, verify_dda};
+    use emv::core::oda::{
+        CaPublicKey as Ca, recover_icc_public_key, recover_issuer_public_key, verify_dda,
+    };
 
     /// One chain, checked by crate `emv`, with every part altered once.
     #[test]
@@ -201,11 +229,17 @@ mod tests {
         let pan = hex::decode(number).unwrap();
         let static_data = b"\x5F\x24\x03\x29\x12\x31\x20\x00";
         let issued = certify_issuer(&ca, &issuer, "625807", [0x12, 0x36], [1, 2, 3]).unwrap();
-        let carded = certify_card(&issuer, &card, number, [0x12, 0x29], [4, 5, 6], static_data).unwrap();
+        let carded =
+            certify_card(&issuer, &card, number, [0x12, 0x29], [4, 5, 6], static_data).unwrap();
         assert_eq!((issued.signature.len(), issued.remainder.len()), (176, 4));
         assert_eq!((carded.signature.len(), carded.remainder.len()), (144, 26));
 
-        let root = Ca { rid: RID, index: CA_INDEX, modulus: ca.modulus(), exponent: ca.exponent() };
+        let root = Ca {
+            rid: RID,
+            index: CA_INDEX,
+            modulus: ca.modulus(),
+            exponent: ca.exponent(),
+        };
         let today = [0x11, 0x26];
         let issuer_key = recover_issuer_public_key(
             &root,
@@ -235,8 +269,13 @@ mod tests {
         // The card's dynamic signature: format 05, SHA-1, two bytes of dynamic number, filled up with BB.
         let mut dynamic = vec![0x05, 0x01, 0x03, 0x02, 0x00, 0x01];
         dynamic.resize(128 - 22, 0xBB);
-        let signature = card.sign_recoverable(&dynamic, &[b"terminal data"]).unwrap();
-        assert_eq!(verify_dda(&card_key, &signature, b"terminal data").unwrap(), [0x00, 0x01]);
+        let signature = card
+            .sign_recoverable(&dynamic, &[b"terminal data"])
+            .unwrap();
+        assert_eq!(
+            verify_dda(&card_key, &signature, b"terminal data").unwrap(),
+            [0x00, 0x01]
+        );
         assert!(verify_dda(&card_key, &signature, b"terminal dat4").is_err());
     }
 
@@ -244,7 +283,10 @@ mod tests {
     fn a_key_comes_back_from_its_primes() {
         let key = RsaKey::generate(CARD_BITS).unwrap();
         let (p, q) = key.primes().unwrap();
-        assert_eq!(RsaKey::from_primes(&p, &q).unwrap().modulus(), key.modulus());
+        assert_eq!(
+            RsaKey::from_primes(&p, &q).unwrap().modulus(),
+            key.modulus()
+        );
         assert!(RsaKey::from_primes(&p, &p).is_err());
     }
 

@@ -43,7 +43,8 @@ pub fn master_key(
     psn: &str,
     option: MasterKeyOption,
 ) -> Result<TdesKey, DeriveError> {
-    let pan = bcd(number, Pad::Right).ok_or(DeriveError("the card number is not made of digits"))?;
+    let pan =
+        bcd(number, Pad::Right).ok_or(DeriveError("the card number is not made of digits"))?;
     let psn = match bcd(psn, Pad::Left).as_deref() {
         Some([byte]) => *byte,
         _ => return Err(DeriveError("the sequence number is not two digits")),
@@ -166,8 +167,15 @@ mod tests {
         let arqc = cryptogram(&session, &data);
         assert_eq!(arqc, bytes("769577B5ABE9FE62"));
         assert!(cryptogram_is_right(&session, &data, arqc));
-        assert!(!cryptogram_is_right(&session, &data, bytes("769577B5ABE9FE63")));
-        assert_eq!(response_method_2(&session, arqc, [0; 4], &[]).unwrap(), bytes("76503F48"));
+        assert!(!cryptogram_is_right(
+            &session,
+            &data,
+            bytes("769577B5ABE9FE63")
+        ));
+        assert_eq!(
+            response_method_2(&session, arqc, [0; 4], &[]).unwrap(),
+            bytes("76503F48")
+        );
         assert!(response_method_2(&session, arqc, [0; 4], &[0; 9]).is_err());
     }
 
@@ -184,7 +192,10 @@ mod tests {
         let data = hex::decode("0123456789ABCDEF0123456789ABCDEF").unwrap();
         let arqc = cryptogram(&session, &data);
         assert_eq!(arqc, bytes("4B46013359B7A58B"));
-        assert_eq!(response_method_1(&master, arqc, [0; 2]), bytes("F8C9CECAABD55AD1"));
+        assert_eq!(
+            response_method_1(&master, arqc, [0; 2]),
+            bytes("F8C9CECAABD55AD1")
+        );
     }
 
     #[test]
@@ -192,11 +203,15 @@ mod tests {
         let imk = bytes("0123456789ABCDEFFEDCBA9876543210");
         let master = master_key(&imk, "1234567890123456", "00", MasterKeyOption::A).unwrap();
         assert_eq!(master, bytes("154F349D8585CB7F6B0798E9839B10C1"));
-        let mut data =
-            hex::decode("0000000040000000000000000124800004800001241911050152BF45851800001C03A06010")
-                .unwrap();
+        let mut data = hex::decode(
+            "0000000040000000000000000124800004800001241911050152BF45851800001C03A06010",
+        )
+        .unwrap();
         data.resize(data.len().next_multiple_of(8), 0);
-        assert_eq!(retail_mac_no_pad(&master, &data).unwrap(), bytes("29CCA15AE665FA2E"));
+        assert_eq!(
+            retail_mac_no_pad(&master, &data).unwrap(),
+            bytes("29CCA15AE665FA2E")
+        );
     }
 
     #[test]
@@ -226,7 +241,10 @@ mod tests {
     /// Forty random cases made with pyemv 1.5.0.
     #[test]
     fn random_cases_agree_with_pyemv() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/emv-ac.json");
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/vectors/emv-ac.json"
+        );
         let file: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         assert_eq!(file["made_with"], "pyemv 1.5.0");
@@ -244,9 +262,15 @@ mod tests {
             assert_eq!(master, bytes(text("icc_master_key")), "{case}");
             let atc = u16::from_be_bytes(bytes(text("atc")));
             let session = session_key(&master, atc);
-            assert_eq!(without_parity(session), without_parity(bytes(text("session_key"))));
+            assert_eq!(
+                without_parity(session),
+                without_parity(bytes(text("session_key")))
+            );
             let data = hex::decode(text("ac_input")).unwrap();
-            assert_eq!(cryptogram(&session, &data), bytes(text("ac_by_session_key")));
+            assert_eq!(
+                cryptogram(&session, &data),
+                bytes(text("ac_by_session_key"))
+            );
             let luk = limited_use_key(&master, text("luk_yhhhhcc")).unwrap();
             assert_eq!(without_parity(luk), without_parity(bytes(text("luk"))));
             assert_eq!(cryptogram(&luk, &data), bytes(text("ac_by_luk")));

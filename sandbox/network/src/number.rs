@@ -63,7 +63,10 @@ pub fn key_period(at: OffsetDateTime) -> String {
 
 /// A number with all but its last four digits left out, as people and ledgers see it.
 pub fn masked(number: &str) -> String {
-    let tail: String = number.chars().skip(number.chars().count().saturating_sub(4)).collect();
+    let tail: String = number
+        .chars()
+        .skip(number.chars().count().saturating_sub(4))
+        .collect();
     format!("…{tail}")
 }
 
@@ -87,7 +90,9 @@ mod tests {
         let tokens: std::collections::HashSet<_> = (0..200).map(|_| random_token()).collect();
         assert!(tokens.len() > 195);
         for token in tokens {
-            assert!(token.len() == TOKEN_DIGITS && token.starts_with(TOKEN_BIN) && luhn_valid(&token));
+            assert!(
+                token.len() == TOKEN_DIGITS && token.starts_with(TOKEN_BIN) && luhn_valid(&token)
+            );
         }
     }
 

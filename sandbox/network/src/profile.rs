@@ -14,8 +14,9 @@ use time::Date;
 pub const AID_DEBIT: &str = "A000000333010101";
 
 const PDOL: &str = "9F66049F02069F03069F1A0295055F2A029A039C019F37049F4E14";
-const AC_INPUTS: [&str; 11] =
-    ["9F02", "9F03", "9F1A", "95", "5F2A", "9A", "9C", "9F37", "82", "9F36", "9F10"];
+const AC_INPUTS: [&str; 11] = [
+    "9F02", "9F03", "9F1A", "95", "5F2A", "9A", "9C", "9F37", "82", "9F36", "9F10",
+];
 const AIP_FDDA: &str = "2000";
 const AIP_ONLINE: &str = "0000";
 /// File 1: records 1 and 2 are read on both paths, 3 to 6 belong to data authentication; record 1 is signed.
@@ -38,11 +39,17 @@ pub struct Object {
 
 impl Object {
     fn of(tag: &str, value: impl Into<String>) -> Self {
-        Self { tag: tag.into(), value: Some(value.into()) }
+        Self {
+            tag: tag.into(),
+            value: Some(value.into()),
+        }
     }
 
     fn computed(tag: &str) -> Self {
-        Self { tag: tag.into(), value: None }
+        Self {
+            tag: tag.into(),
+            value: None,
+        }
     }
 }
 
@@ -218,19 +225,29 @@ pub fn quickpass(
             Object::of("9F6C", CTQ),
         ]
     };
-    let record = |number: u8, objects: Vec<Object>| Record { sfi: 1, number, objects };
+    let record = |number: u8, objects: Vec<Object>| Record {
+        sfi: 1,
+        number,
+        objects,
+    };
     let mut paths = Vec::new();
     let mut records = vec![
         record(1, card.static_objects()?),
         // The expiry date must not stand in the last record that is read (QuickPass), so something else does.
-        record(2, vec![Object::of("5F28", "0156"), Object::of("9F07", "FF00")]),
+        record(
+            2,
+            vec![Object::of("5F28", "0156"), Object::of("9F07", "FF00")],
+        ),
     ];
     if let Some((issuer, icc)) = certificates {
         let mut long = answer(AIP_FDDA, AFL_FDDA);
         long.push(Object::computed("9F4B"));
         paths.push(Path {
             name: "fdda".into(),
-            when: Some(When { tag: "9F66".into(), mask: "00000080".into() }),
+            when: Some(When {
+                tag: "9F66".into(),
+                mask: "00000080".into(),
+            }),
             answer: long,
         });
         records.extend([
@@ -242,7 +259,10 @@ pub fn quickpass(
                     Object::of("92", hex::encode_upper(&issuer.remainder)),
                 ],
             ),
-            record(4, vec![Object::of("90", hex::encode_upper(&issuer.signature))]),
+            record(
+                4,
+                vec![Object::of("90", hex::encode_upper(&issuer.signature))],
+            ),
             record(
                 5,
                 vec![
@@ -254,7 +274,11 @@ pub fn quickpass(
             record(6, vec![Object::computed("9F69")]),
         ]);
     }
-    paths.push(Path { name: "online".into(), when: None, answer: answer(AIP_ONLINE, AFL_ONLINE) });
+    paths.push(Path {
+        name: "online".into(),
+        when: None,
+        answer: answer(AIP_ONLINE, AFL_ONLINE),
+    });
     Ok(Profile {
         version: 1,
         scheme: "unionpay".into(),
@@ -275,9 +299,10 @@ pub fn quickpass(
             padding: "iso9797_m2".into(),
             inputs: AC_INPUTS.iter().map(ToString::to_string).collect(),
         },
-        oda: certificates
-            .is_some()
-            .then(|| Oda { method: "fdda_01".into(), ctq_tag: "9F6C".into() }),
+        oda: certificates.is_some().then(|| Oda {
+            method: "fdda_01".into(),
+            ctq_tag: "9F6C".into(),
+        }),
     })
 }
 
@@ -286,7 +311,8 @@ pub fn key_index_of(iad: &[u8]) -> Option<String> {
     let fixed = hex::decode(IAD_FIXED).ok()?;
     let digits = hex::encode(iad.strip_prefix(fixed.as_slice())?);
     let index = digits.strip_prefix('0')?;
-    (index.len() == 7 && index.bytes().all(|digit| digit.is_ascii_digit())).then(|| index.to_owned())
+    (index.len() == 7 && index.bytes().all(|digit| digit.is_ascii_digit()))
+        .then(|| index.to_owned())
 }
 
 /// The tags whose values the cryptogram covers, in order.
@@ -296,15 +322,27 @@ pub fn cryptogram_inputs() -> &'static [&'static str] {
 
 /// One object as BER-TLV.
 fn encode(object: &Object) -> anyhow::Result<Vec<u8>> {
-    let value = hex::decode(object.value.as_deref().context("a signed object needs a value")?)?;
+    let value = hex::decode(
+        object
+            .value
+            .as_deref()
+            .context("a signed object needs a value")?,
+    )?;
     let mut out = hex::decode(&object.tag)?;
-    out.push(u8::try_from(value.len()).ok().filter(|length| *length < 0x80).context("too long")?);
+    out.push(
+        u8::try_from(value.len())
+            .ok()
+            .filter(|length| *length < 0x80)
+            .context("too long")?,
+    );
     out.extend_from_slice(&value);
     Ok(out)
 }
 
 fn hex_digits(digits: &str) -> anyhow::Result<String> {
-    Ok(hex::encode_upper(bcd(digits, Pad::Right).context("a number is made of digits")?))
+    Ok(hex::encode_upper(
+        bcd(digits, Pad::Right).context("a number is made of digits")?,
+    ))
 }
 
 /// A date as YYMMDD.
@@ -314,13 +352,23 @@ pub fn yymmdd(date: Date) -> String {
 
 /// A date's month as YYMM.
 pub fn yymm(date: Date) -> String {
-    format!("{:02}{:02}", date.year().rem_euclid(100), u8::from(date.month()))
+    format!(
+        "{:02}{:02}",
+        date.year().rem_euclid(100),
+        u8::from(date.month())
+    )
 }
 
 /// A date's month as two BCD bytes MMYY, the form of certificates.
 pub fn mmyy(date: Date) -> anyhow::Result<[u8; 2]> {
-    let digits = format!("{:02}{:02}", u8::from(date.month()), date.year().rem_euclid(100));
-    bcd(&digits, Pad::Left).and_then(|bytes| bytes.try_into().ok()).context("a month has four digits")
+    let digits = format!(
+        "{:02}{:02}",
+        u8::from(date.month()),
+        date.year().rem_euclid(100)
+    );
+    bcd(&digits, Pad::Left)
+        .and_then(|bytes| bytes.try_into().ok())
+        .context("a month has four digits")
 }
 
 #[cfg(test)]
@@ -355,8 +403,10 @@ mod tests {
         let content: usize = objects
             .iter()
             .map(|object| {
-                let value =
-                    object.value.as_ref().map_or_else(|| computed_size(&object.tag), |hex| hex.len() / 2);
+                let value = object
+                    .value
+                    .as_ref()
+                    .map_or_else(|| computed_size(&object.tag), |hex| hex.len() / 2);
                 object.tag.len() / 2 + 1 + usize::from(value > 127) + value
             })
             .sum();
@@ -372,12 +422,24 @@ mod tests {
         );
         let issued = certify_issuer(&ca, &issuer, "625807", [0x12, 0x36], [0; 3]).unwrap();
         let signed = CARD.static_data().unwrap();
-        let carded =
-            certify_card(&issuer, &card, CARD.token, mmyy(CARD.expiry).unwrap(), [0; 3], &signed).unwrap();
+        let carded = certify_card(
+            &issuer,
+            &card,
+            CARD.token,
+            mmyy(CARD.expiry).unwrap(),
+            [0; 3],
+            &signed,
+        )
+        .unwrap();
         let profile = quickpass(&CARD, Some((&issued, &carded))).unwrap();
 
         for path in &profile.paths {
-            assert!(size(&path.answer) < 256, "{}: {}", path.name, size(&path.answer));
+            assert!(
+                size(&path.answer) < 256,
+                "{}: {}",
+                path.name,
+                size(&path.answer)
+            );
         }
         for record in &profile.records {
             assert!(size(&record.objects) <= 250);
@@ -387,12 +449,20 @@ mod tests {
 
         // As a terminal reads it: certificates from the records, static data from the flagged record and the AIP.
         let value = |tag: &str| {
-            let object = profile.records.iter().flat_map(|record| &record.objects).find(|o| o.tag == tag);
+            let object = profile
+                .records
+                .iter()
+                .flat_map(|record| &record.objects)
+                .find(|o| o.tag == tag);
             hex::decode(object.unwrap().value.as_ref().unwrap()).unwrap()
         };
         assert_eq!(value("8F"), [CA_INDEX]);
-        let root =
-            CaPublicKey { rid: RID, index: CA_INDEX, modulus: ca.modulus(), exponent: ca.exponent() };
+        let root = CaPublicKey {
+            rid: RID,
+            index: CA_INDEX,
+            modulus: ca.modulus(),
+            exponent: ca.exponent(),
+        };
         let today = [0x11, 0x26];
         let pan = value("5A");
         let issuer_key = recover_issuer_public_key(
@@ -442,7 +512,10 @@ mod tests {
             json["iad"],
             serde_json::json!([{"fixed": "0B010103A0000001"}, "key_index"])
         );
-        assert_eq!(json["paths"][0]["answer"][4], serde_json::json!({"tag": "9F10"}));
+        assert_eq!(
+            json["paths"][0]["answer"][4],
+            serde_json::json!({"tag": "9F10"})
+        );
         assert_eq!(
             json["paths"][0]["answer"][2]["value"],
             "6258070000000007D29122200000000000"
@@ -456,7 +529,13 @@ mod tests {
         assert_eq!(key_index_of(&iad).as_deref(), Some("6570201"));
         assert_eq!(key_index_of(&iad[..11]), None);
         assert_eq!(key_index_of(&[]), None);
-        assert_eq!(key_index_of(&hex::decode("0B010103A000000116570201").unwrap()), None);
-        assert_eq!(key_index_of(&hex::decode("0B010103A00000010657020A").unwrap()), None);
+        assert_eq!(
+            key_index_of(&hex::decode("0B010103A000000116570201").unwrap()),
+            None
+        );
+        assert_eq!(
+            key_index_of(&hex::decode("0B010103A00000010657020A").unwrap()),
+            None
+        );
     }
 }
