@@ -35,7 +35,7 @@ final class Sandbox: @unchecked Sendable {
         try process.run()
         Thread.detachNewThread { [weak self] in Self.read(output.fileHandleForReading) { self?.add($0) } }
 
-        let ready = try await("ready")
+        let ready = try next("ready")
         guard let provider = ready.provider, let ca = ready.ca else {
             throw Failed(description: "the sandbox did not say where it is")
         }
@@ -55,7 +55,7 @@ final class Sandbox: @unchecked Sendable {
 
     /// The newest code that a bank sent.
     func smsCode() throws -> String {
-        guard let code = try await("sms").code else { throw Failed(description: "an SMS without a code") }
+        guard let code = try next("sms").code else { throw Failed(description: "an SMS without a code") }
         return code
     }
 
@@ -78,7 +78,7 @@ final class Sandbox: @unchecked Sendable {
         arrived.unlock()
     }
 
-    private func await(_ name: String) throws -> Event {
+    private func next(_ name: String) throws -> Event {
         let end = Date().addingTimeInterval(60)
         arrived.lock()
         defer { arrived.unlock() }

@@ -1,0 +1,84 @@
+package io.tapcore.shell
+
+import android.app.Activity
+import android.os.Bundle
+import android.text.InputType
+import android.view.ViewGroup.LayoutParams
+import android.widget.Button
+import android.widget.EditText
+import android.widget.LinearLayout
+import android.widget.ScrollView
+import android.widget.TextView
+import io.tapcore.Wallet
+import io.tapcore.WalletException
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.cancel
+import kotlinx.coroutines.launch
+
+/** What the screens share: a column of widgets, the wallet, and work that ends with the screen. */
+abstract class Screen : Activity() {
+    private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Main.immediate)
+    private lateinit var column: LinearLayout
+    private lateinit var problem: TextView
+
+    /** The process's wallet. */
+    protected val wallet: Wallet get() = shell.wallet
+
+    /** The application that holds it. */
+    protected val shell: ShellApplication get() = application as ShellApplication
+
+    override fun onCreate(state: Bundle?) {
+        super.onCreate(state)
+        val margin = (16 * resources.displayMetrics.density).toInt()
+        column = LinearLayout(this).apply {
+            orientation = LinearLayout.VERTICAL
+            setPadding(margin, margin, margin, margin)
+        }
+        setContentView(ScrollView(this).apply { addView(column) })
+        problem = text("")
+        build()
+    }
+
+    override fun onDestroy() {
+        scope.cancel()
+        super.onDestroy()
+    }
+
+    /** Adds the screen's widgets. */
+    protected abstract fun build()
+
+    /** Runs [work]; a refusal's sentence is shown. */
+    protected fun run(work: suspend () -> Unit): Job = scope.launch {
+        problem.text = ""
+        try {
+            val broken = shell.wallet.let { shell.started.await() }
+            if (broken != null) throw broken
+            work()
+        } catch (error: WalletException) {
+            problem.text = sentence(error)
+        }
+    }
+
+    protected fun text(content: String) = TextView(this).also {
+        it.text = content
+        add(it)
+    }
+
+    protected fun field(label: String, type: Int = InputType.TYPE_CLASS_TEXT) = EditText(this).also {
+        it.hint = label
+        it.inputType = type
+        add(it)
+    }
+
+    protected fun button(label: String, pressed: () -> Unit) = Button(this).also {
+        it.text = label
+        it.setOnClickListener { pressed() }
+        add(it)
+    }
+
+    private fun add(view: android.view.View) =
+        column.addView(view, LayoutParams.MATCH_PARENT, LayoutParams.WRAP_CONTENT)
+}

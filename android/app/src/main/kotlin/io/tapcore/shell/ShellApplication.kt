@@ -1,0 +1,46 @@
+package io.tapcore.shell
+
+import android.app.Application
+import io.tapcore.Wallet
+import io.tapcore.WalletConfig
+import io.tapcore.WalletException
+import io.tapcore.android.KeystoreKeyStore
+import io.tapcore.android.DeviceClock
+import java.io.File
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Deferred
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.async
+
+/** Holds the one wallet of the process, for screens and card service alike. */
+class ShellApplication : Application() {
+    /** Lives as long as the process. */
+    val scope = CoroutineScope(SupervisorJob() + Dispatchers.Main.immediate)
+
+    /** Made on first use, by a screen or by a tap; making it does no I/O. */
+    val wallet: Wallet by lazy {
+        val config = WalletConfig(
+            // A folder that no backup takes along.
+            dataDir = File(noBackupFilesDir, "wallet").apply { mkdirs() }.path,
+            appVersion = packageManager.getPackageInfo(packageName, 0).versionName ?: "0",
+            production = true,
+        )
+        Wallet(config, KeystoreKeyStore(this), DeviceClock(this)).also { begin(it) }
+    }
+
+    /** Why the wallet could not be started, or null; it is tried once per process. */
+    lateinit var started: Deferred<WalletException?>
+        private set
+
+    private fun begin(wallet: Wallet) {
+        started = scope.async {
+            try {
+                wallet.start()
+                null
+            } catch (error: WalletException) {
+                error
+            }
+        }
+    }
+}
