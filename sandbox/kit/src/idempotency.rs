@@ -1,6 +1,6 @@
 //! The same request twice is answered once: answers stored under the caller's idempotency key.
 //!
-//! ```ignore
+//! ```text
 //! let answer = self.answers.once(&scope, &idempotency, &body, || async { do_it().await }).await?;
 //! ```
 //! `scope` is who asks for what (key id and route), so that one caller's keys mean nothing to another. A second request

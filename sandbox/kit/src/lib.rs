@@ -23,5 +23,4 @@ pub mod signed;
 
 mod body;
 
-pub use body::ApiJson;
-pub use body::ApiQuery;
+pub use body::{ApiJson, ApiPath, ApiQuery};

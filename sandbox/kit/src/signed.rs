@@ -4,7 +4,7 @@
 //! request has one; label `sig1`; parameters `created`, `nonce`, `keyid`, `alg`. A party guards its routes with
 //! [`require`] and reads who signed from [`SignedBy`]:
 //!
-//! ```ignore
+//! ```text
 //! let routes = signed::require(Router::new().route("/v1/things", post(make_thing)), Verifier::new(db, keys));
 //! async fn make_thing(SignedBy(key_id): SignedBy, ApiJson(thing): ApiJson<Thing>) …
 //! ```

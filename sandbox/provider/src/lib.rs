@@ -1,0 +1,170 @@
+//! The wallet provider's backend: what a phone talks to.
+//!
+//! It enrols devices, opens sessions, relays sealed boxes between phones and the payment network, and keeps for each
+//! phone the list of payments that the network told it of. It sees neither card numbers nor payment keys (both travel
+//! sealed), and it holds no money: its books are memos. `docs/backend-api.yaml` is its contract with phones.
+//!
+//! ```text
+//! let provider = Provider::open(config).await?;
+//! sandbox_kit::server::serve(provider.router(), listener, &identity)?;
+//! ```
+
+mod cards;
+mod device;
+mod entries;
+mod form;
+mod network;
+mod sessions;
+mod store;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use sandbox_kit::client::Client;
+use sandbox_kit::event::Events;
+use sandbox_kit::idempotency::Answers;
+use sandbox_kit::keys::PartyKey;
+use sandbox_kit::ledger::Ledger;
+use sandbox_kit::signed::{self, FixedKeys, Verifier};
+use sandbox_kit::{problem, signed::MAX_BODY};
+use serde::Serialize;
+
+use crate::network::Network;
+use crate::sessions::Sessions;
+use crate::store::Store;
+
+/// The key id under which the provider signs, and the one under which the network does.
+pub const KEY_ID: &str = "provider";
+/// The network's key id in its notifications.
+pub const NETWORK_KEY_ID: &str = "network";
+
+/// What a provider needs to run.
+pub struct ProviderConfig {
+    /// The SQLite file, unless `database_url` is given.
+    pub database: PathBuf,
+    /// A database elsewhere, for example `postgres://…`.
+    pub database_url: Option<String>,
+    /// `https://…` of the network, without a slash at its end.
+    pub network_url: String,
+    /// The network's public signing key: notifications and payloads are signed by it.
+    pub network_signing_key: [u8; 65],
+    /// The network's public HPKE key: phones seal card numbers for it.
+    pub network_hpke_key: [u8; 65],
+    /// The CA to trust when calling the network.
+    pub ca_pem: Vec<u8>,
+    /// The provider's own signing key.
+    pub key: PartyKey,
+    /// Pins of the provider's own TLS keys: in use, spare.
+    pub pins: [String; 2],
+    /// What phones are told to keep to.
+    pub policy: Policy,
+    /// Who watches.
+    pub events: Events,
+}
+
+/// Limits that an issuer sets and phones keep to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Policy {
+    /// How many transaction counters a phone reserves at once.
+    pub atc_block: u32,
+    /// The most cryptograms in one stay in the field.
+    pub cryptograms_per_field: u32,
+    /// How long a tap may wait for a cold start, milliseconds.
+    pub tap_response_ms: u32,
+    /// With fewer taps left than this, a phone asks for new keys.
+    pub replenish_below: u32,
+    /// After how many hours a pending entry counts as expired.
+    pub pending_expires_hours: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            atc_block: 4,
+            cryptograms_per_field: 3,
+            tap_response_ms: 400,
+            replenish_below: 5,
+            pending_expires_hours: 168,
+        }
+    }
+}
+
+/// A provider, open and ready to serve.
+#[derive(Clone)]
+pub struct Provider {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    store: Store,
+    answers: Answers,
+    network: Network,
+    greeting: device::Greeting,
+    network_signing_key: [u8; 65],
+    events: Events,
+}
+
+type Shared = Arc<Inner>;
+
+impl Provider {
+    /// Opens the database, bringing it up to date. The network is not called yet and may come up later.
+    pub async fn open(config: ProviderConfig) -> anyhow::Result<Self> {
+        let store = Store::open(&config.database, config.database_url.as_deref()).await?;
+        let client = Client::new(&config.ca_pem, config.key, KEY_ID)?;
+        let greeting = device::Greeting::new(
+            config.pins,
+            &config.network_signing_key,
+            &config.network_hpke_key,
+            config.policy,
+        );
+        let inner = Inner {
+            answers: Answers::new(store.db().clone()),
+            network: Network::new(client, config.network_url),
+            store,
+            greeting,
+            network_signing_key: config.network_signing_key,
+            events: config.events,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// All routes, for phones and for the network.
+    pub fn router(&self) -> Router {
+        let inner = &self.inner;
+        let db = inner.store.db();
+        let open = Router::new()
+            .route("/v1/enrolment-challenges", post(device::challenge))
+            .route("/v1/enrolments", post(device::enrol))
+            .route("/v1/sessions", post(sessions::open));
+        let phones = Router::new()
+            .route("/v1/cards", post(cards::add))
+            .route("/v1/cards/{challenge_id}/verify", post(cards::verify))
+            .route("/v1/tokens/{token_ref}/replenish", post(cards::replenish))
+            .route("/v1/entries", get(entries::list));
+        let phones = signed::require(
+            phones,
+            Verifier::new(db.clone(), Sessions(inner.store.clone())),
+        );
+        let network = Router::new().route("/v1/notifications", post(entries::notify));
+        let keys = FixedKeys::one(NETWORK_KEY_ID, inner.network_signing_key);
+        let network = signed::require(network, Verifier::new(db.clone(), keys));
+        problem::fallbacks(open.merge(phones).merge(network))
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            .with_state(Arc::clone(inner))
+    }
+
+    /// The provider's books: the payments it was told of, as memos that move nothing.
+    pub async fn ledger(&self) -> anyhow::Result<Ledger> {
+        Ok(self.inner.store.ledger().await?)
+    }
+
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.inner.store.db().close().await;
+    }
+}
