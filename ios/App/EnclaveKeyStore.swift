@@ -1,0 +1,148 @@
+import Foundation
+import Security
+import Tapcore
+import TapcoreShell
+
+/// Keys in the Secure Enclave, found again through the keychain. The Enclave knows P-256 only: a wrapping
+/// key is a key pair, and wrapping is ECIES with AES-GCM. No private key leaves it, and none goes into a
+/// backup or to another phone. Keys are usable from the first unlock on, because a tap may come while
+/// the phone is locked.
+///
+/// Of a failure only its kind crosses to the core, never the system's text.
+final class EnclaveKeyStore: PlatformKeyStore {
+    private static let prefix = "tapcore."
+    private static let wrapping = SecKeyAlgorithm.eciesEncryptionCofactorVariableIVX963SHA256AESGCM
+    private static let signing = SecKeyAlgorithm.ecdsaSignatureMessageX962SHA256
+
+    func securityLevel() -> SecurityLevel { .secureEnclave }
+
+    func createWrappingKey(alias: String) throws {
+        _ = try create(alias)
+    }
+
+    func wrap(alias: String, key: Data) throws -> Data {
+        guard let publicKey = SecKeyCopyPublicKey(try find(alias)) else { throw KeyStoreError.Unavailable }
+        var error: Unmanaged<CFError>?
+        guard let wrapped = SecKeyCreateEncryptedData(publicKey, Self.wrapping, key as CFData, &error) else {
+            throw Self.kind(error)
+        }
+        return wrapped as Data
+    }
+
+    func unwrap(alias: String, wrapped: Data) throws -> Data {
+        var error: Unmanaged<CFError>?
+        guard let key = SecKeyCreateDecryptedData(try find(alias), Self.wrapping, wrapped as CFData, &error) else {
+            throw Self.kind(error)
+        }
+        return key as Data
+    }
+
+    func createSigningKey(alias: String) throws -> Data {
+        try Self.point(try create(alias))
+    }
+
+    func publicKey(alias: String) throws -> Data {
+        try Self.point(try find(alias))
+    }
+
+    func sign(alias: String, message: Data) throws -> Data {
+        var error: Unmanaged<CFError>?
+        guard let der = SecKeyCreateSignature(try find(alias), Self.signing, message as CFData, &error) else {
+            throw Self.kind(error)
+        }
+        guard let signature = fixedSignature(der: der as Data) else { throw KeyStoreError.Unavailable }
+        return signature
+    }
+
+    func delete(alias: String) throws {
+        let status = SecItemDelete(Self.query(tag: alias) as CFDictionary)
+        guard status == errSecSuccess || status == errSecItemNotFound else { throw KeyStoreError.Unavailable }
+    }
+
+    func aliases() throws -> [String] {
+        var query = Self.query(tag: nil)
+        query[kSecMatchLimit] = kSecMatchLimitAll
+        query[kSecReturnAttributes] = true
+        var found: CFTypeRef?
+        let status = SecItemCopyMatching(query as CFDictionary, &found)
+        if status == errSecItemNotFound { return [] }
+        guard status == errSecSuccess, let items = found as? [[CFString: Any]] else {
+            throw KeyStoreError.Unavailable
+        }
+        return items.compactMap { item in
+            guard let tag = item[kSecAttrApplicationTag] as? Data,
+                let name = String(data: tag, encoding: .utf8), name.hasPrefix(Self.prefix)
+            else { return nil }
+            return String(name.dropFirst(Self.prefix.count))
+        }
+    }
+
+    private func create(_ alias: String) throws -> SecKey {
+        // Two keys under one tag would make it a matter of luck which one is found.
+        try delete(alias: alias)
+        var error: Unmanaged<CFError>?
+        guard
+            let access = SecAccessControlCreateWithFlags(
+                nil, kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly, .privateKeyUsage, &error)
+        else { throw Self.kind(error) }
+        let attributes: [CFString: Any] = [
+            kSecAttrKeyType: kSecAttrKeyTypeECSECPrimeRandom,
+            kSecAttrKeySizeInBits: 256,
+            kSecAttrTokenID: kSecAttrTokenIDSecureEnclave,
+            kSecPrivateKeyAttrs: [
+                kSecAttrIsPermanent: true,
+                kSecAttrApplicationTag: Self.tag(alias),
+                kSecAttrAccessControl: access,
+            ] as [CFString: Any],
+        ]
+        guard let key = SecKeyCreateRandomKey(attributes as CFDictionary, &error) else { throw Self.kind(error) }
+        return key
+    }
+
+    private func find(_ alias: String) throws -> SecKey {
+        var query = Self.query(tag: alias)
+        query[kSecReturnRef] = true
+        var found: CFTypeRef?
+        switch SecItemCopyMatching(query as CFDictionary, &found) {
+        case errSecSuccess:
+            guard let found, CFGetTypeID(found) == SecKeyGetTypeID() else { throw KeyStoreError.Unavailable }
+            return found as! SecKey
+        case errSecItemNotFound:
+            throw KeyStoreError.NotFound
+        default:
+            throw KeyStoreError.Unavailable
+        }
+    }
+
+    private static func query(tag alias: String?) -> [CFString: Any] {
+        var query: [CFString: Any] = [
+            kSecClass: kSecClassKey,
+            kSecAttrKeyType: kSecAttrKeyTypeECSECPrimeRandom,
+            kSecAttrTokenID: kSecAttrTokenIDSecureEnclave,
+        ]
+        if let alias { query[kSecAttrApplicationTag] = tag(alias) }
+        return query
+    }
+
+    private static func tag(_ alias: String) -> Data {
+        Data((prefix + alias).utf8)
+    }
+
+    /// SEC1, uncompressed: 65 bytes.
+    private static func point(_ key: SecKey) throws -> Data {
+        guard let publicKey = SecKeyCopyPublicKey(key),
+            let point = SecKeyCopyExternalRepresentation(publicKey, nil)
+        else { throw KeyStoreError.Unavailable }
+        return point as Data
+    }
+
+    private static func kind(_ error: Unmanaged<CFError>?) -> KeyStoreError {
+        guard let error = error?.takeRetainedValue() else { return .Unavailable }
+        switch CFErrorGetCode(error) {
+        case Int(errSecUserCanceled): return .UserCancelled
+        // What was wrapped was changed, or wrapped by another key.
+        case Int(errSecDecode), Int(errSecParam): return .Invalidated
+        default: return .Unavailable
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import CoreNFC
+import Foundation
+import TapcoreShell
+
+/// One payment at a reader: host card emulation by CoreNFC's `CardSession` (iOS 17.4 and later, with the
+/// entitlement that is given to payment apps in the European Economic Area).
+@MainActor
+final class PaymentSession {
+    enum Refusal: Error {
+        /// This phone or system has no card emulation.
+        case unsupported
+        /// Apple does not allow it for this account or region.
+        case notEligible
+    }
+
+    private let relay: CardRelay
+
+    init(relay: CardRelay) {
+        self.relay = relay
+    }
+
+    /// Shows the card to readers until a payment is over or the person ends it.
+    func run() async throws {
+        guard #available(iOS 17.4, *), NFCReaderSession.readingAvailable, CardSession.isSupported else {
+            throw Refusal.unsupported
+        }
+        guard await CardSession.isEligible else { throw Refusal.notEligible }
+        // While it is held, no other payment app is brought up by the reader.
+        let presentment = try await NFCPresentmentIntentAssertion.acquire()
+        defer { withExtendedLifetime(presentment) {} }
+        try await emulate(CardSession())
+    }
+
+    @available(iOS 17.4, *)
+    private func emulate(_ session: CardSession) async throws {
+        session.alertMessage = "Hold the phone near the reader."
+        for try await event in session.eventStream {
+            switch event {
+            case .sessionStarted:
+                break
+            case .readerDetected:
+                try await session.startEmulation()
+            case .received(let command):
+                relay.receive(command.payload) { answer in
+                    // A reader that has gone takes no answer; the wallet hears of it by the next event.
+                    Task { try? await command.respond(response: answer) }
+                }
+            case .readerDeselected:
+                relay.leftField()
+                await session.stopEmulation(status: .success)
+                session.invalidate()
+            case .sessionInvalidated:
+                relay.leftField()
+                return
+            @unknown default:
+                break
+            }
+        }
+    }
+
+    static func sentence(_ error: Error) -> String {
+        switch error as? Refusal {
+        case .unsupported: "This phone cannot pay at a reader: it needs NFC and iOS 17.4 or later."
+        case .notEligible: "Paying at a reader is not offered for this account in this region."
+        case nil: TapcoreShell.sentence(error)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import SwiftUI
+import Tapcore
+import TapcoreShell
+
+/// The shell: one wallet, its screens, and the session that lets a reader see it.
+@main
+struct TapcoreApp: App {
+    @State private var parts = Result { try Parts() }
+
+    var body: some Scene {
+        WindowGroup {
+            switch parts {
+            case .success(let parts):
+                WalletScreen(model: parts.model, wallet: parts.wallet, session: parts.session)
+                    .task { await parts.model.start() }
+            case .failure(let error):
+                Text(sentence(error)).padding()
+            }
+        }
+    }
+}
+
+/// What lives as long as the process.
+@MainActor
+struct Parts {
+    let wallet: Wallet
+    let model: WalletModel
+    let session: PaymentSession
+
+    init() throws {
+        let config = WalletConfig(
+            dataDir: try Self.folder().path,
+            appVersion: Bundle.main.object(forInfoDictionaryKey: "CFBundleShortVersionString") as? String ?? "0",
+            production: true)
+        wallet = try Wallet(config: config, keyStore: EnclaveKeyStore(), clock: DeviceClock())
+        model = WalletModel(wallet: wallet)
+        session = PaymentSession(relay: CardRelay(wallet: wallet))
+    }
+
+    /// Readable from the first unlock on, because a tap may come while the phone is locked; in no backup.
+    private static func folder() throws -> URL {
+        var folder = URL.applicationSupportDirectory.appending(path: "wallet", directoryHint: .isDirectory)
+        try FileManager.default.createDirectory(
+            at: folder, withIntermediateDirectories: true,
+            attributes: [.protectionKey: FileProtectionType.completeUntilFirstUserAuthentication])
+        var values = URLResourceValues()
+        values.isExcludedFromBackup = true
+        try folder.setResourceValues(values)
+        return folder
+    }
+}

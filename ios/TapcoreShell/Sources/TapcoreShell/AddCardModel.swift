@@ -1,0 +1,59 @@
+import Foundation
+import Observation
+import Tapcore
+
+/// Adding a card: number and expiry, then the code that the bank sends.
+@MainActor
+@Observable
+public final class AddCardModel {
+    public var number = ""
+    public var expiry = ""
+    public var code = ""
+    /// The bank's open question, or nil while it has not been asked.
+    public private(set) var challenge: CardChallenge?
+    /// The card, once it is there.
+    public private(set) var card: PaymentCard?
+    public private(set) var problem: String?
+    public private(set) var isBusy = false
+
+    private let wallet: WalletProtocol
+
+    public init(wallet: WalletProtocol) {
+        self.wallet = wallet
+    }
+
+    /// One that was begun before the app was closed can still be finished.
+    public func resume() async {
+        await attempt { self.challenge = try await self.wallet.openChallenge() }
+    }
+
+    public func begin() async {
+        await attempt {
+            let digits = self.number.filter(\.isNumber)
+            self.challenge = try await self.wallet.beginAddCard(number: digits, expiry: self.expiry)
+            // It has done its work; nothing keeps it.
+            self.number = ""
+        }
+    }
+
+    public func finish() async {
+        guard let challenge else { return }
+        await attempt {
+            self.card = try await self.wallet.finishAddCard(challengeId: challenge.id, code: self.code)
+            self.challenge = nil
+        }
+        code = ""
+    }
+
+    private func attempt(_ work: () async throws -> Void) async {
+        guard !isBusy else { return }
+        isBusy = true
+        defer { isBusy = false }
+        do {
+            try await work()
+            problem = nil
+        } catch {
+            problem = sentence(error)
+        }
+    }
+}

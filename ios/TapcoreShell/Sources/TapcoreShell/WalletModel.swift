@@ -1,0 +1,84 @@
+import Foundation
+import Observation
+import Tapcore
+
+/// The main screen: whether the phone is connected, its cards, its payments.
+@MainActor
+@Observable
+public final class WalletModel {
+    public private(set) var enrolled = false
+    public private(set) var tapsLeft: UInt32 = 0
+    public private(set) var cards: [PaymentCard] = []
+    public private(set) var payments: [PaymentLine] = []
+    /// What to tell the person, or nil.
+    public private(set) var problem: String?
+
+    private let wallet: WalletProtocol
+    private var relay: EventRelay?
+
+    public init(wallet: WalletProtocol) {
+        self.wallet = wallet
+    }
+
+    /// Opens the wallet and listens to it; once per process.
+    public func start() async {
+        let relay = EventRelay { [weak self] in Task { await self?.refresh() } }
+        self.relay = relay
+        wallet.setObserver(observer: relay)
+        await attempt { _ = try await self.wallet.start() }
+        await refresh()
+    }
+
+    /// Connects the phone to a wallet provider.
+    public func enrol(provider: String, authority: String) async {
+        let address = provider.trimmingCharacters(in: .whitespacesAndNewlines)
+        await attempt { try await self.wallet.enrol(providerUrl: address, caPem: authority) }
+        await refresh(keepingProblem: true)
+    }
+
+    /// Asks the provider for what is new.
+    public func sync() async {
+        guard enrolled else { return }
+        await attempt { _ = try await self.wallet.sync() }
+        await refresh(keepingProblem: true)
+    }
+
+    /// Shows what the wallet holds now; nothing is fetched.
+    public func refresh() async {
+        await refresh(keepingProblem: false)
+    }
+
+    private func refresh(keepingProblem: Bool) async {
+        let before = problem
+        await attempt {
+            let status = try await self.wallet.status()
+            self.enrolled = status.enrolled
+            self.tapsLeft = status.tapsLeft
+            self.cards = try await self.wallet.cards()
+            self.payments = try await self.wallet.statement().map(PaymentLine.init)
+        }
+        if keepingProblem, problem == nil { problem = before }
+    }
+
+    private func attempt(_ work: () async throws -> Void) async {
+        do {
+            try await work()
+            problem = nil
+        } catch {
+            problem = sentence(error)
+        }
+    }
+}
+
+/// The wallet reports from threads of its own; all the model needs to know is that something changed.
+private final class EventRelay: WalletObserver {
+    private let changed: @Sendable () -> Void
+
+    init(changed: @escaping @Sendable () -> Void) {
+        self.changed = changed
+    }
+
+    func onEvent(event: WalletEvent) {
+        changed()
+    }
+}
