@@ -21,6 +21,8 @@ pub(crate) enum Tool {
     Python,
     /// What puts a Debian release into a folder, for the Swift toolchain.
     Debootstrap,
+    /// OpenSSL's headers, for the Swift tests where Swift is the machine's own.
+    OpenSsl,
     /// Clang, linker and headers to check the phone targets.
     PhoneCompilers,
 }
@@ -32,6 +34,7 @@ impl Tool {
             Self::Maven => "Maven",
             Self::Python => "Python 3 with venv",
             Self::Debootstrap => "debootstrap",
+            Self::OpenSsl => "OpenSSL's headers",
             Self::PhoneCompilers => {
                 "clang, and Rust's standard library in source, for phone targets"
             }
@@ -44,6 +47,7 @@ impl Tool {
             Self::Maven => succeeds("mvn", &["--version"]),
             Self::Python => succeeds("python3", &["-c", "import venv, ensurepip"]),
             Self::Debootstrap => system_tool("debootstrap").is_some(),
+            Self::OpenSsl => Path::new("/usr/include/openssl/evp.h").is_file(),
             Self::PhoneCompilers => {
                 let files = [
                     "/usr/bin/clang",
@@ -62,6 +66,7 @@ impl Tool {
             Self::Maven => &["maven"],
             Self::Python => &["python3", "python3-venv"],
             Self::Debootstrap => &["debootstrap"],
+            Self::OpenSsl => &["libssl-dev"],
             Self::PhoneCompilers => &[
                 "rustc-web",
                 "cargo-web",
@@ -80,7 +85,7 @@ impl Tool {
             Self::Maven => &["maven"],
             Self::Python => &["python@3.12"],
             // Xcode brings Swift and a compiler for phones.
-            Self::Debootstrap | Self::PhoneCompilers => &[],
+            Self::Debootstrap | Self::OpenSsl | Self::PhoneCompilers => &[],
         }
     }
 

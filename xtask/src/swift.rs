@@ -8,7 +8,7 @@
 use crate::bindings;
 use crate::count::{self, Count};
 use crate::paths;
-use crate::setup;
+use crate::setup::{self, Tool};
 use crate::step::{Missing, Step};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -38,6 +38,19 @@ fn is_in_path() -> bool {
 /// Whether a toolchain still has to be fetched.
 pub(crate) fn is_absent() -> bool {
     !is_in_path() && !folder().exists()
+}
+
+/// What the step needs from the system.
+pub(crate) fn tools() -> &'static [Tool] {
+    if cfg!(target_os = "macos") {
+        &[]
+    } else if is_in_path() {
+        &[Tool::OpenSsl]
+    } else if folder().exists() {
+        &[]
+    } else {
+        &[Tool::Debootstrap]
+    }
 }
 
 /// What is fetched, as a line for a person.
@@ -92,6 +105,9 @@ fn no_swift() -> anyhow::Error {
 pub(crate) fn run(step: &mut Step) -> Result<Count> {
     if is_absent() {
         return Err(no_swift());
+    }
+    for tool in tools() {
+        tool.require()?;
     }
     bindings::run(step)?;
     let mut failed = Vec::new();

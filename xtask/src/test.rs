@@ -55,7 +55,7 @@ impl Name {
         match self {
             Self::Kotlin => &[Tool::Java, Tool::Maven],
             Self::Api => &[Tool::Python],
-            Self::Swift if swift::is_absent() => &[Tool::Debootstrap],
+            Self::Swift => swift::tools(),
             Self::Targets if targets::by_debian() => &[Tool::PhoneCompilers],
             _ => &[],
         }
