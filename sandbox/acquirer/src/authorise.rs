@@ -1,0 +1,236 @@
+//! One authorisation: asked of the network, booked, signed for the receipt.
+//!
+//! The request is written down before the network is asked, and the answer with its bookings after, in one
+//! transaction. A trace number without an answer may be asked again: the network knows it by the same key.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use sandbox_kit::bind::bind;
+use sandbox_kit::client::CallError;
+use sandbox_kit::event::Event;
+use sandbox_kit::problem::Problem;
+use sandbox_kit::signed::SignedBy;
+use sandbox_kit::{ApiJson, bytes, clock};
+use serde::{Deserialize, Serialize};
+
+use crate::store::Asked;
+use crate::{Inner, Shared};
+
+/// What a terminal asks. What is not a data object of the card stands outside `emv`.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Request {
+    pub(crate) trace: u32,
+    pub(crate) at: String,
+    pub(crate) amount_minor: i64,
+    pub(crate) currency: String,
+    pub(crate) token: String,
+    pub(crate) expiry: String,
+    pub(crate) psn: String,
+    pub(crate) emv: BTreeMap<String, String>,
+}
+
+/// The same with who is asking, for the network.
+#[derive(Serialize)]
+struct Forwarded<'a> {
+    #[serde(flatten)]
+    request: &'a Request,
+    acquirer_id: &'a str,
+    terminal_id: &'a str,
+    merchant_id: &'a str,
+    merchant: &'a str,
+    mcc: &'a str,
+    country: &'a str,
+}
+
+/// What the network answers.
+#[derive(Deserialize)]
+pub(crate) struct Decision {
+    pub(crate) result: Outcome,
+    pub(crate) reason: Option<String>,
+    pub(crate) authorisation: Option<String>,
+    pub(crate) at: String,
+    pub(crate) network_ref: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    Approved,
+    Declined,
+}
+
+impl Outcome {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Declined => "declined",
+        }
+    }
+}
+
+/// What the terminal is answered.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Answer {
+    pub(crate) result: Outcome,
+    pub(crate) reason: Option<String>,
+    pub(crate) authorisation: Option<String>,
+    pub(crate) at: String,
+    pub(crate) network_ref: String,
+    pub(crate) receipt_signature: String,
+}
+
+pub(crate) async fn authorise(
+    State(acquirer): State<Shared>,
+    SignedBy(terminal): SignedBy,
+    ApiJson(mut request): ApiJson<Request>,
+) -> Result<Json<Answer>, Problem> {
+    check(&request, &acquirer.merchant.currency)?;
+    // The network derives the amount that the cryptogram must cover from what it is asked to pay, never from here.
+    request.emv.remove("9F02");
+    let text = serde_json::to_string(&request).map_err(|_| Problem::internal())?;
+    match acquirer.store.ask(&terminal, request.trace, &text).await? {
+        Asked::Answered(answer) => {
+            return Ok(Json(
+                serde_json::from_str(&answer).map_err(|_| Problem::internal())?,
+            ));
+        }
+        Asked::Otherwise => {
+            return Err(Problem::new(
+                409,
+                "trace_conflict",
+                "Trace number used before",
+                "This trace number stands for another payment of this terminal. Use the next one.",
+            ));
+        }
+        Asked::Open => {}
+    }
+    let decision = ask_network(&acquirer, &terminal, &request).await?;
+    let receipt_signature = sign_receipt(&acquirer, &terminal, &request, &decision);
+    let answer = Answer {
+        result: decision.result,
+        reason: decision.reason,
+        authorisation: decision.authorisation,
+        at: decision.at,
+        network_ref: decision.network_ref,
+        receipt_signature,
+    };
+    let booked = acquirer
+        .store
+        .book(&terminal, &request, &acquirer.merchant, &answer)
+        .await?;
+    if booked {
+        acquirer.events.tell(
+            Event::new("authorised")
+                .with("terminal_id", terminal.as_str())
+                .with("trace", request.trace)
+                .with("amount_minor", request.amount_minor)
+                .with("currency", request.currency.as_str())
+                .with("result", answer.result.name()),
+        );
+    }
+    Ok(Json(answer))
+}
+
+async fn ask_network(
+    acquirer: &Inner,
+    terminal: &str,
+    request: &Request,
+) -> Result<Decision, Problem> {
+    let forwarded = Forwarded {
+        request,
+        acquirer_id: &acquirer.acquirer_id,
+        terminal_id: terminal,
+        merchant_id: &acquirer.merchant.merchant_id,
+        merchant: &acquirer.merchant.name,
+        mcc: &acquirer.merchant.mcc,
+        country: &acquirer.merchant.country,
+    };
+    let trace = request.trace.to_string();
+    let parts: [&[u8]; 3] = [
+        acquirer.acquirer_id.as_bytes(),
+        terminal.as_bytes(),
+        trace.as_bytes(),
+    ];
+    let key = bytes::to_hex(&bytes::sha256(&bind("acquirer-authorisation", &parts)));
+    let url = format!("{}/v1/authorisations", acquirer.network_url);
+    acquirer.client.post(&url, &forwarded, Some(&key)).await.map_err(|error| match error {
+        // What the terminal sent is not what the network takes: trying again would not help.
+        CallError::Refused(problem) if matches!(problem.status, 400 | 409 | 422) => problem,
+        other => {
+            eprintln!("acquirer: network: {other}");
+            Problem::new(
+                503,
+                "network_unavailable",
+                "Payment network not reachable",
+                "The payment network does not answer just now. Ask again with the same trace number.",
+            )
+        }
+    })
+}
+
+fn sign_receipt(
+    acquirer: &Inner,
+    terminal: &str,
+    request: &Request,
+    decision: &Decision,
+) -> String {
+    let (trace, amount) = (request.trace.to_string(), request.amount_minor.to_string());
+    let parts: [&[u8]; 6] = [
+        terminal.as_bytes(),
+        trace.as_bytes(),
+        amount.as_bytes(),
+        request.currency.as_bytes(),
+        decision.result.name().as_bytes(),
+        decision
+            .authorisation
+            .as_deref()
+            .unwrap_or_default()
+            .as_bytes(),
+    ];
+    bytes::to_hex(&acquirer.key.sign(&bind("tapcore-receipt-v1", &parts)))
+}
+
+fn check(request: &Request, currency: &str) -> Result<(), Problem> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if request.trace == 0 {
+        return Err(Problem::invalid("trace must be a positive number."));
+    }
+    // Twelve digits is what 9F02 holds.
+    if !(0..=999_999_999_999).contains(&request.amount_minor) {
+        return Err(Problem::invalid("amount_minor must be 0 to 999999999999."));
+    }
+    if request.currency != currency {
+        return Err(Problem::invalid(format!(
+            "This merchant is paid in {currency}."
+        )));
+    }
+    if clock::parse(&request.at).is_none() {
+        return Err(Problem::invalid(
+            "at must be an RFC 3339 time in UTC, with Z.",
+        ));
+    }
+    if !(12..=19).contains(&request.token.len()) || !digits(&request.token) {
+        return Err(Problem::invalid("token must be 12 to 19 digits."));
+    }
+    if request.expiry.len() != 4
+        || !digits(&request.expiry)
+        || request.psn.len() != 2
+        || !digits(&request.psn)
+    {
+        return Err(Problem::invalid("expiry must be YYMM, psn two digits."));
+    }
+    let objects = request.emv.iter().all(|(tag, value)| {
+        matches!(tag.len(), 2 | 4 | 6)
+            && bytes::from_hex(tag).is_some()
+            && bytes::from_hex(value).is_some()
+    });
+    if !objects {
+        return Err(Problem::invalid(
+            "emv must map tags to values, both in hex.",
+        ));
+    }
+    Ok(())
+}

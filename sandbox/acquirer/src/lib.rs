@@ -1,0 +1,164 @@
+//! The acquirer: merchants and their terminals on one side, the payment network on the other.
+//!
+//! A terminal registers its key once and signs every authorisation; the acquirer adds who is asking, hands it to the
+//! network, books the answer and signs it for the receipt. The same trace number of a terminal is one payment: asked
+//! again it is answered the same. Approvals are booked by double entry (debit the network's receivable, credit the
+//! merchant's payable), declines without effect.
+//!
+//! ```text
+//! let acquirer = Acquirer::open(config).await?;
+//! sandbox_kit::server::serve(acquirer.router(), listener, &identity)?;
+//! ```
+
+mod authorise;
+mod store;
+mod terminals;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::post;
+use sandbox_kit::client::Client;
+use sandbox_kit::event::Events;
+use sandbox_kit::keys::PartyKey;
+use sandbox_kit::ledger::Ledger;
+use sandbox_kit::problem;
+use sandbox_kit::signed::{self, MAX_BODY, Verifier};
+use serde::{Deserialize, Serialize};
+
+use crate::store::Store;
+use crate::terminals::Terminals;
+
+/// What an acquirer needs to run.
+pub struct AcquirerConfig {
+    /// The SQLite file, unless `database_url` is given.
+    pub database: PathBuf,
+    /// A database elsewhere, for example `postgres://…`.
+    pub database_url: Option<String>,
+    /// `https://…` of the network, without a slash at its end.
+    pub network_url: String,
+    /// The CA to trust when calling the network.
+    pub ca_pem: Vec<u8>,
+    /// The acquirer's own signing key, for requests and receipts.
+    pub key: PartyKey,
+    /// Its name at the network, and the key id of its requests.
+    pub acquirer_id: String,
+    /// The merchant whose terminals register here.
+    pub merchant: Merchant,
+    /// Applications that terminals are to select, by AID in upper-case hex, the most wanted first.
+    pub aids: Vec<String>,
+    /// The schemes' public keys for offline data authentication.
+    pub ca_keys: Vec<CaKey>,
+    /// Who watches.
+    pub events: Events,
+}
+
+/// A merchant, as the network and the customer's statement name it.
+#[derive(Clone, Debug)]
+pub struct Merchant {
+    /// 15 characters at most, as acquirers number their merchants.
+    pub merchant_id: String,
+    /// The name on receipts.
+    pub name: String,
+    /// Merchant category code, ISO 18245.
+    pub mcc: String,
+    /// ISO 3166-1 numeric, four digits as terminals carry it (9F1A).
+    pub country: String,
+    /// ISO 4217 letters.
+    pub currency: String,
+}
+
+impl Default for Merchant {
+    fn default() -> Self {
+        Self {
+            merchant_id: "898110058120001".to_owned(),
+            name: "Mapo Tofu House".to_owned(),
+            mcc: "5812".to_owned(),
+            country: "0156".to_owned(),
+            currency: "CNY".to_owned(),
+        }
+    }
+}
+
+/// A certification authority's public key, all members upper-case hex.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaKey {
+    /// Registered application provider identifier, five bytes.
+    pub rid: String,
+    /// Key index, one byte.
+    pub index: String,
+    /// RSA modulus.
+    pub modulus: String,
+    /// RSA exponent.
+    pub exponent: String,
+}
+
+/// An acquirer, open and ready to serve.
+#[derive(Clone)]
+pub struct Acquirer {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    store: Store,
+    client: Client,
+    network_url: String,
+    key: PartyKey,
+    acquirer_id: String,
+    merchant: Merchant,
+    aids: Vec<String>,
+    ca_keys: Vec<CaKey>,
+    events: Events,
+}
+
+type Shared = Arc<Inner>;
+
+impl Acquirer {
+    /// Opens the database, bringing it up to date. The network is not called yet and may come up later.
+    pub async fn open(config: AcquirerConfig) -> anyhow::Result<Self> {
+        let store = Store::open(&config.database, config.database_url.as_deref()).await?;
+        let client = Client::new(
+            &config.ca_pem,
+            config.key.clone(),
+            config.acquirer_id.as_str(),
+        )?;
+        let inner = Inner {
+            store,
+            client,
+            network_url: config.network_url,
+            key: config.key,
+            acquirer_id: config.acquirer_id,
+            merchant: config.merchant,
+            aids: config.aids,
+            ca_keys: config.ca_keys,
+            events: config.events,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// All routes.
+    pub fn router(&self) -> Router {
+        let inner = &self.inner;
+        let open = Router::new().route("/v1/terminals", post(terminals::register));
+        let terminals = Router::new().route("/v1/authorisations", post(authorise::authorise));
+        let keys = Terminals(inner.store.clone());
+        let terminals = signed::require(terminals, Verifier::new(inner.store.db().clone(), keys));
+        problem::fallbacks(open.merge(terminals))
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            .with_state(Arc::clone(inner))
+    }
+
+    /// The acquirer's books.
+    pub async fn ledger(&self) -> anyhow::Result<Ledger> {
+        Ok(self.inner.store.ledger().await?)
+    }
+
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.inner.store.db().close().await;
+    }
+}
