@@ -3,10 +3,14 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The checkout that this task was built from.
+/// The checkout: cargo says where this package lies. A task that is started without cargo works on the
+/// checkout that it was built from.
 pub(crate) fn root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest).to_path_buf()
+    let manifest = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest
+        .parent()
+        .map_or_else(|| manifest.clone(), Path::to_path_buf)
 }
 
 /// The target folder, where `CARGO_TARGET_DIR` may have moved it.

@@ -26,10 +26,12 @@ class MainActivity : Screen() {
         super.onResume()
         // While this screen is seen, no other payment app takes the tap.
         emulation()?.setPreferredService(this, ComponentName(this, ShellCardService::class.java))
-        wallet.setObserver(object : WalletObserver {
-            // Comes from a thread of the wallet's.
-            override fun onEvent(event: WalletEvent) = runOnUiThread { show() }
-        })
+        run {
+            wallet.setObserver(object : WalletObserver {
+                // Comes from a thread of the wallet's.
+                override fun onEvent(event: WalletEvent) = runOnUiThread { show() }
+            })
+        }
         show()
         sync()
     }

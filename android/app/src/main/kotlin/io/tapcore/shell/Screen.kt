@@ -54,8 +54,7 @@ abstract class Screen : Activity() {
     protected fun run(work: suspend () -> Unit): Job = scope.launch {
         problem.text = ""
         try {
-            val broken = shell.wallet.let { shell.started.await() }
-            if (broken != null) throw broken
+            shell.ready()
             work()
         } catch (error: WalletException) {
             problem.text = sentence(error)

@@ -3,9 +3,9 @@ package io.tapcore.shell
 import android.app.Application
 import io.tapcore.Wallet
 import io.tapcore.WalletConfig
-import io.tapcore.WalletException
-import io.tapcore.android.KeystoreKeyStore
+import io.tapcore.WalletStatus
 import io.tapcore.android.DeviceClock
+import io.tapcore.android.KeystoreKeyStore
 import java.io.File
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Deferred
@@ -29,18 +29,16 @@ class ShellApplication : Application() {
         Wallet(config, KeystoreKeyStore(this), DeviceClock(this)).also { begin(it) }
     }
 
-    /** Why the wallet could not be started, or null; it is tried once per process. */
-    lateinit var started: Deferred<WalletException?>
-        private set
+    private var started: Deferred<WalletStatus>? = null
+
+    /** Waits until the wallet is open; throws why it could not be made or opened. */
+    suspend fun ready() {
+        wallet
+        started?.await()
+    }
 
     private fun begin(wallet: Wallet) {
-        started = scope.async {
-            try {
-                wallet.start()
-                null
-            } catch (error: WalletException) {
-                error
-            }
-        }
+        // Its failure is kept for `ready`; nothing else hears of it.
+        started = scope.async { wallet.start() }
     }
 }

@@ -17,19 +17,23 @@ import io.tapcore.Wallet
  */
 abstract class CardService : HostApduService(), TapResponder {
     private val main = Handler(Looper.getMainLooper())
-    private val leave = Runnable { wallet().deactivated() }
+    private val leave = Runnable { wallet()?.deactivated() }
 
-    /** The app's one wallet; making it does no I/O, so the first tap may be what makes it. */
-    protected abstract fun wallet(): Wallet
+    /**
+     * The app's one wallet; making it does no I/O, so the first tap may be what makes it. Null where this
+     * phone may not hold one: readers are then told that there is no card.
+     */
+    protected abstract fun wallet(): Wallet?
 
     override fun onCreate() {
         super.onCreate()
-        wallet().setResponder(this)
+        wallet()?.setResponder(this)
     }
 
     override fun processCommandApdu(command: ByteArray, extras: Bundle?): ByteArray? {
         main.removeCallbacks(leave)
-        return when (val answer = wallet().processApdu(command)) {
+        val wallet = wallet() ?: return NOT_FOUND
+        return when (val answer = wallet.processApdu(command)) {
             is Answer.Now -> answer.bytes
             // Null tells Android that `respond` follows.
             is Answer.Later -> null
@@ -48,7 +52,7 @@ abstract class CardService : HostApduService(), TapResponder {
     override fun onDestroy() {
         if (main.hasCallbacks(leave)) {
             main.removeCallbacks(leave)
-            wallet().deactivated()
+            wallet()?.deactivated()
         }
         super.onDestroy()
     }
@@ -56,5 +60,8 @@ abstract class CardService : HostApduService(), TapResponder {
     private companion object {
         /** Longer than the pause that readers make between two tries, shorter than a second payment. */
         const val RETRY_PAUSE_MS = 400L
+
+        /** ISO 7816-4, 6A82: no such file or application. */
+        val NOT_FOUND = byteArrayOf(0x6A, 0x82.toByte())
     }
 }
