@@ -56,6 +56,11 @@ pub(crate) async fn notify(
             "id and token_ref must be those of a payment of a token.",
         ));
     }
+    if notification.atc > 65_535 || notification.amount_minor < 0 {
+        return Err(Problem::invalid(
+            "atc must be 65535 at most, amount_minor not negative.",
+        ));
+    }
     if clock::parse(&notification.at).is_none() {
         return Err(Problem::invalid(
             "at must be an RFC 3339 time in UTC, with Z.",

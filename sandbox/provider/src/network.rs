@@ -30,7 +30,11 @@ impl Network {
             .post(&url, body, Some(idempotency))
             .await
             .map_err(|error| match error {
-                CallError::Refused(problem) if passed.contains(&problem.status) => problem,
+                CallError::Refused(problem)
+                    if passed.contains(&problem.status) || problem.code == "bank_unavailable" =>
+                {
+                    problem
+                }
                 other => {
                     eprintln!("provider: network {path}: {other}");
                     Problem::new(

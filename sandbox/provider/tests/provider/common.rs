@@ -1,0 +1,320 @@
+//! A provider over TLS with a network that is played by the test, and a phone made of two keys.
+
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::routing::post;
+use sandbox_kit::bind::bind;
+use sandbox_kit::client::{CallError, Client};
+use sandbox_kit::db::Db;
+use sandbox_kit::event::Events;
+use sandbox_kit::hpke::{self, Sealed};
+use sandbox_kit::keys::PartyKey;
+use sandbox_kit::problem::Problem;
+use sandbox_kit::server::{Authority, Running, serve};
+use sandbox_kit::signed::{self, FixedKeys, Verifier};
+use sandbox_kit::{ApiJson, bytes, clock};
+use sandbox_provider::{Policy, Provider, ProviderConfig};
+use serde_json::{Value, json};
+
+/// What the played network was asked, and what it shall refuse.
+#[derive(Clone, Default)]
+pub(crate) struct FakeNetwork {
+    pub(crate) asked: Arc<Mutex<Vec<Value>>>,
+    pub(crate) refuse: Arc<Mutex<Option<Problem>>>,
+    counter: Arc<AtomicU32>,
+}
+
+impl FakeNetwork {
+    fn answer(
+        &self,
+        body: Value,
+        answer: impl Fn(u32) -> Value,
+    ) -> Result<(axum::http::StatusCode, axum::Json<Value>), Problem> {
+        self.asked.lock().unwrap().push(body);
+        if let Some(problem) = self.refuse.lock().unwrap().clone() {
+            return Err(problem);
+        }
+        let number = self.counter.fetch_add(1, Ordering::SeqCst);
+        Ok((axum::http::StatusCode::CREATED, axum::Json(answer(number))))
+    }
+
+    fn router(&self, verifier: Verifier) -> Router {
+        let (cards, tokens, keys) = (self.clone(), self.clone(), self.clone());
+        let some_box = || hpke::seal(&PartyKey::generate().public(), b"", b"", b"keys").unwrap();
+        let routes = Router::new()
+            .route(
+                "/v1/cards",
+                post(move |ApiJson(body): ApiJson<Value>| async move {
+                    cards.answer(body, |number| {
+                        json!({ "challenge_id": format!("chl_{number:08}"), "masked": "…0015", "bank": "bank-a",
+                                "sms_expires_at": "2026-11-22T09:35:00Z", "tries_left": 3 })
+                    })
+                }),
+            )
+            .route(
+                "/v1/cards/{id}/verify",
+                post(move |ApiJson(body): ApiJson<Value>| async move {
+                    tokens.answer(body, |number| {
+                        json!({ "token_ref": format!("tok_{number:08}"), "sealed": some_box() })
+                    })
+                }),
+            )
+            .route(
+                "/v1/tokens/{id}/replenish",
+                post(move |ApiJson(body): ApiJson<Value>| async move {
+                    keys.answer(body, |_| json!({ "sealed": some_box() }))
+                }),
+            );
+        signed::require(routes, verifier)
+    }
+}
+
+/// Everything that runs, in one temporary folder.
+pub(crate) struct Bench {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) network: FakeNetwork,
+    pub(crate) network_key: PartyKey,
+    pub(crate) provider: Provider,
+    pub(crate) running: Running,
+    pub(crate) network_running: Option<Running>,
+    pub(crate) ca: Vec<u8>,
+}
+
+pub(crate) async fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::open(folder.path()).unwrap();
+    let (network_key, provider_key) = (PartyKey::generate(), PartyKey::generate());
+    let network = FakeNetwork::default();
+    let db = Db::open_at(&folder.path().join("network.db"), None, &[])
+        .await
+        .unwrap();
+    let verifier = Verifier::new(
+        db,
+        FixedKeys::one(sandbox_provider::KEY_ID, provider_key.public()),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let network_running = serve(
+        network.router(verifier),
+        listener,
+        &authority.party("network").unwrap(),
+    )
+    .unwrap();
+    let identity = authority.party("provider").unwrap();
+    let provider = Provider::open(ProviderConfig {
+        database: folder.path().join("provider.db"),
+        database_url: None,
+        network_url: network_running.url.clone(),
+        network_signing_key: network_key.public(),
+        network_hpke_key: PartyKey::generate().public(),
+        ca_pem: authority.ca_pem().to_vec(),
+        key: provider_key,
+        pins: identity.pins(),
+        policy: Policy::default(),
+        events: Events::nobody(),
+    })
+    .await
+    .unwrap();
+    let running = serve(
+        provider.router(),
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+        &identity,
+    )
+    .unwrap();
+    let ca = authority.ca_pem().to_vec();
+    Bench {
+        folder,
+        network,
+        network_key,
+        provider,
+        running,
+        network_running: Some(network_running),
+        ca,
+    }
+}
+
+impl Bench {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.running.url)
+    }
+
+    pub(crate) fn unsigned(&self) -> Client {
+        Client::unsigned(&self.ca).unwrap()
+    }
+
+    pub(crate) async fn challenge(&self) -> String {
+        let answer: Value = self
+            .unsigned()
+            .post_empty(&self.url("/v1/enrolment-challenges"))
+            .await
+            .unwrap();
+        answer["challenge"].as_str().unwrap().to_owned()
+    }
+
+    /// An enrolled phone with an open session.
+    pub(crate) async fn phone(&self) -> Phone<'_> {
+        let key = PartyKey::generate();
+        let request = enrolment(&key, &self.challenge().await);
+        let answer: Value = self
+            .unsigned()
+            .post(&self.url("/v1/enrolments"), &request, None)
+            .await
+            .unwrap();
+        let id = answer["device_id"].as_str().unwrap().to_owned();
+        let session_key = PartyKey::generate();
+        let request = session(
+            &key,
+            &id,
+            &session_key,
+            &clock::text_in(std::time::Duration::from_secs(3600)),
+        );
+        let answer: Value = self
+            .unsigned()
+            .post(&self.url("/v1/sessions"), &request, None)
+            .await
+            .unwrap();
+        let client = Client::new(
+            &self.ca,
+            session_key,
+            answer["session_id"].as_str().unwrap(),
+        )
+        .unwrap();
+        Phone {
+            bench: self,
+            id,
+            key,
+            client,
+        }
+    }
+
+    pub(crate) async fn notify(&self, notification: &Value) -> Result<Value, CallError> {
+        let client = Client::new(&self.ca, self.network_key.clone(), "network").unwrap();
+        client
+            .post(&self.url("/v1/notifications"), notification, None)
+            .await
+    }
+}
+
+pub(crate) struct Phone<'a> {
+    pub(crate) bench: &'a Bench,
+    pub(crate) id: String,
+    pub(crate) key: PartyKey,
+    pub(crate) client: Client,
+}
+
+impl Phone<'_> {
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        key: &str,
+    ) -> Result<Value, CallError> {
+        self.client
+            .post(&self.bench.url(path), body, Some(key))
+            .await
+    }
+
+    pub(crate) async fn entries(&self, query: &str) -> Value {
+        self.client
+            .get(&self.bench.url(&format!("/v1/entries{query}")))
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn card_challenge(&self) -> String {
+        let answer = self
+            .post(
+                "/v1/cards",
+                &json!({ "sealed_card": a_box() }),
+                &fresh_key(),
+            )
+            .await
+            .unwrap();
+        answer["challenge_id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn verification(&self, challenge: &str) -> Value {
+        let provisioning = PartyKey::generate().public();
+        let parts: [&[u8]; 3] = [self.id.as_bytes(), challenge.as_bytes(), &provisioning];
+        let proof = self.key.sign(&bind("tapcore-provisioning-v1", &parts));
+        json!({ "code": "493817", "provisioning_key": bytes::to_hex(&provisioning), "proof": bytes::to_hex(&proof) })
+    }
+
+    pub(crate) fn replenishment(&self, token: &str) -> Value {
+        let provisioning = PartyKey::generate().public();
+        let mac = [7_u8; 32];
+        let parts: [&[u8]; 4] = [self.id.as_bytes(), token.as_bytes(), &provisioning, &mac];
+        let proof = self.key.sign(&bind("tapcore-replenish-v1", &parts));
+        json!({
+            "log": [{ "atc": 1, "key_index": "6570201", "at": "2026-11-22T09:30:00Z", "un": "01020304", "amount_minor": 1250, "currency": "CNY" }],
+            "log_mac": bytes::to_hex(&mac), "provisioning_key": bytes::to_hex(&provisioning), "proof": bytes::to_hex(&proof)
+        })
+    }
+
+    pub(crate) async fn token(&self) -> String {
+        let challenge = self.card_challenge().await;
+        let path = format!("/v1/cards/{challenge}/verify");
+        let answer = self
+            .post(&path, &self.verification(&challenge), &fresh_key())
+            .await
+            .unwrap();
+        answer["token_ref"].as_str().unwrap().to_owned()
+    }
+}
+
+pub(crate) fn a_box() -> Sealed {
+    hpke::seal(&PartyKey::generate().public(), b"", b"", b"card").unwrap()
+}
+
+pub(crate) fn fresh_key() -> String {
+    bytes::to_hex(&bytes::random::<16>())
+}
+
+pub(crate) fn enrolment(key: &PartyKey, challenge: &str) -> Value {
+    let raw = bytes::from_hex(challenge).unwrap();
+    let proof = key.sign(&bind(
+        "tapcore-enrol-v1",
+        &[&raw, &key.public(), b"software"],
+    ));
+    json!({ "challenge": challenge, "device_key": key.public_hex(), "key_store": "software", "app_version": "0.1.0", "proof": bytes::to_hex(&proof) })
+}
+
+pub(crate) fn session(
+    key: &PartyKey,
+    device: &str,
+    session_key: &PartyKey,
+    expires_at: &str,
+) -> Value {
+    let parts: [&[u8]; 3] = [
+        device.as_bytes(),
+        &session_key.public(),
+        expires_at.as_bytes(),
+    ];
+    let proof = key.sign(&bind("tapcore-session-v1", &parts));
+    json!({ "device_id": device, "session_key": session_key.public_hex(), "expires_at": expires_at, "proof": bytes::to_hex(&proof) })
+}
+
+pub(crate) fn notification(
+    id: &str,
+    token: &str,
+    atc: u32,
+    result: &str,
+    reason: Option<&str>,
+) -> Value {
+    let authorisation = (result == "approved").then_some("123456");
+    json!({ "id": id, "token_ref": token, "atc": atc, "amount_minor": 1250, "currency": "CNY", "merchant": "Mapo Tofu House",
+            "result": result, "reason": reason, "authorisation": authorisation, "at": "2026-11-22T09:30:00Z" })
+}
+
+pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, CallError>) -> (u16, String) {
+    match result.unwrap_err() {
+        CallError::Refused(problem) => (problem.status, problem.code),
+        other => panic!("{other}"),
+    }
+}
+
+pub(crate) fn is(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}
