@@ -42,6 +42,9 @@ pub(crate) fn cache() -> PathBuf {
     base.unwrap_or_else(scratch).join("tapcore")
 }
 
+/// The same for every account of the machine, where root may write.
+pub(crate) const SHARED_CACHE: &str = "/var/cache/tapcore";
+
 /// The file name that the system gives to the core's shared library.
 pub(crate) const LIBRARY: &str = if cfg!(target_os = "macos") {
     "libtapcore.dylib"

@@ -2,8 +2,9 @@
 //! grammar of the SwiftUI files, which nothing but Xcode can compile.
 //!
 //! macOS has Swift from Xcode, and a Linux machine may have it in PATH. Debian does not before release 13;
-//! there the toolchain is put into a folder of the cache, and run in it by chroot. The checkout is mounted
-//! inside, in a mount namespace that ends with the command: nothing stays mounted when it is interrupted.
+//! there the toolchain is put into a folder of the cache, and run in it by chroot. Installing it takes root;
+//! running it does not, where the system has user namespaces. The checkout is mounted inside, in a mount
+//! namespace that ends with the command: nothing stays mounted when it is interrupted.
 
 use crate::bindings;
 use crate::count::{self, Count};
@@ -27,8 +28,28 @@ const TESTED: [&str; 2] = ["bindings/swift", "ios/TapcoreShell"];
 /// Folder of the SwiftUI files.
 const VIEWS: &str = "ios/App";
 
-fn folder() -> PathBuf {
-    paths::cache().join("swift-6.0")
+const NAME: &str = "swift-6.0";
+
+/// Where checkout and target folder are seen inside: folders that every Debian has, so that nothing has to
+/// be made there.
+const ROOT_INSIDE: &str = "/mnt";
+const TARGET_INSIDE: &str = "/srv";
+
+/// Where the toolchain is, if it is here.
+fn installed() -> Option<PathBuf> {
+    [paths::cache(), PathBuf::from(paths::SHARED_CACHE)]
+        .map(|cache| cache.join(NAME))
+        .into_iter()
+        .find(|folder| folder.is_dir())
+}
+
+/// Where it goes: what root fetches serves every account.
+fn cache() -> PathBuf {
+    if setup::is_root() {
+        PathBuf::from(paths::SHARED_CACHE)
+    } else {
+        paths::cache()
+    }
 }
 
 fn is_in_path() -> bool {
@@ -37,7 +58,7 @@ fn is_in_path() -> bool {
 
 /// Whether a toolchain still has to be fetched.
 pub(crate) fn is_absent() -> bool {
-    !is_in_path() && !folder().exists()
+    !is_in_path() && installed().is_none()
 }
 
 /// What the step needs from the system.
@@ -46,7 +67,7 @@ pub(crate) fn tools() -> &'static [Tool] {
         &[]
     } else if is_in_path() {
         &[Tool::OpenSsl]
-    } else if folder().exists() {
+    } else if installed().is_some() {
         &[]
     } else {
         &[Tool::Debootstrap]
@@ -57,7 +78,7 @@ pub(crate) fn tools() -> &'static [Tool] {
 pub(crate) fn announcement() -> String {
     format!(
         "the Swift toolchain (about 1 GB to fetch, 2.6 GB on disk) into {}",
-        folder().display()
+        cache().display()
     )
 }
 
@@ -70,8 +91,8 @@ pub(crate) fn prepare(step: &Step) -> Result<()> {
         return Err(no_swift());
     };
     let mirror = debian_mirror().ok_or_else(no_swift)?;
-    fs::create_dir_all(paths::cache())?;
-    let part = paths::cache().join("swift-6.0.part");
+    fs::create_dir_all(cache())?;
+    let part = cache().join(format!("{NAME}.part"));
     // What an interrupted run left.
     step.run(setup::as_root("rm")?.arg("-rf").arg(&part))?;
     step.run(
@@ -92,7 +113,7 @@ pub(crate) fn prepare(step: &Step) -> Result<()> {
                 "sh",
             ])
             .arg(&part)
-            .arg(folder()),
+            .arg(cache().join(NAME)),
     )
 }
 
@@ -138,59 +159,76 @@ fn parse_views(step: &Step) -> Result<()> {
             files.extend(path.file_name().map(ToOwned::to_owned));
         }
     }
-    let mut command = swift_tool(VIEWS, "swiftc")?;
+    let (mut command, _) = swift_tool(VIEWS, "swiftc")?;
     step.run(command.args(["-frontend", "-parse"]).args(files))
 }
 
 /// `swift SUBCOMMAND` in a package. Its build folder lies under target/, like every other one.
 fn swift(package: &str, arguments: &[&str]) -> Result<Command> {
-    let build = paths::target()
-        .join("swift")
-        .join(package.replace('/', "-"));
-    let mut command = swift_tool(package, "swift")?;
+    let (mut command, target) = swift_tool(package, "swift")?;
+    let build = target.join("swift").join(package.replace('/', "-"));
     command.args(arguments).arg("--scratch-path").arg(build);
     Ok(command)
 }
 
-fn swift_tool(package: &str, tool: &str) -> Result<Command> {
-    let settings = [
-        format!("TAPCORE_BUILD={}", paths::debug().display()),
-        format!("LD_LIBRARY_PATH={}", paths::debug().display()),
-    ];
-    let place = paths::root().join(package);
+/// A tool of the toolchain, started in a folder of the checkout, and the target folder as it sees it.
+fn swift_tool(package: &str, tool: &str) -> Result<(Command, PathBuf)> {
     if is_in_path() {
-        let mut command = Command::new("env");
-        command.args(settings).arg(tool).current_dir(place);
-        return Ok(command);
+        let mut command = Command::new(tool);
+        command
+            .current_dir(paths::root().join(package))
+            .env("TAPCORE_BUILD", paths::debug());
+        return Ok((command, paths::target()));
     }
 
-    // Everything inside runs as the person who runs this, so that no file of the checkout ends up root's.
-    let user = format!(
-        "{}:{}",
-        setup::id("-u").unwrap_or_default(),
-        setup::id("-g").unwrap_or_default()
-    );
-    let inside = "set -e; d=$1; user=$2; place=$3; shift 3\n\
-                  mount -t proc proc \"$d/proc\"\n\
-                  for folder in \"$ROOT\" \"$TARGET\"; do\n\
-                    mkdir -p \"$d$folder\"; mount --bind \"$folder\" \"$d$folder\"\n\
-                  done\n\
-                  exec chroot --userspec=\"$user\" \"$d\" /usr/bin/env -i \"$@\"";
-    let mut command = setup::as_root("env")?;
+    let toolchain = installed().ok_or_else(no_swift)?;
+    let by_namespace = !setup::is_root() && has_user_namespaces();
+    let mut command = if by_namespace {
+        Command::new("env")
+    } else {
+        setup::as_root("env")?
+    };
+    command.args(["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "unshare", "--mount"]);
+    // What is written must belong to the person who runs this. In a user namespace "root" is that person.
+    let mut chroot = "chroot".to_owned();
+    if by_namespace {
+        command.args(["--user", "--map-root-user", "--pid", "--fork"]);
+    } else if let (Some(user), Some(group)) = (setup::id("-u"), setup::id("-g")) {
+        chroot.push_str(&format!(" --userspec={user}:{group}"));
+    }
     command
-        .arg("PATH=/usr/sbin:/usr/bin:/sbin:/bin")
-        .arg(format!("ROOT={}", paths::root().display()))
-        .arg(format!("TARGET={}", paths::target().display()))
-        .args(["unshare", "--mount", "sh", "-c", inside, "sh"])
-        .arg(folder())
-        .arg(user)
-        .arg(&place)
+        .args(["sh", "-c"])
+        .arg(format!(
+            "set -e; inside=$1; root=$2; target=$3; shift 3\n\
+             mount -t proc proc \"$inside/proc\"\n\
+             mount --bind \"$root\" \"$inside{ROOT_INSIDE}\"\n\
+             mount --bind \"$target\" \"$inside{TARGET_INSIDE}\"\n\
+             exec {chroot} \"$inside\" /usr/bin/env -i \"$@\""
+        ))
+        .arg("sh")
+        .arg(toolchain)
+        .arg(paths::root())
+        .arg(paths::target())
         .args(["PATH=/usr/bin:/bin", "HOME=/tmp", "LANG=C.UTF-8"])
-        .args(settings)
+        .arg(format!("TAPCORE_BUILD={TARGET_INSIDE}/debug"))
         .args(["sh", "-c", "cd \"$1\"; shift; exec \"$@\"", "sh"])
-        .arg(&place)
+        .arg(format!("{ROOT_INSIDE}/{package}"))
         .arg(tool);
-    Ok(command)
+    Ok((command, PathBuf::from(TARGET_INSIDE)))
+}
+
+fn has_user_namespaces() -> bool {
+    setup::succeeds(
+        "unshare",
+        &[
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "--pid",
+            "--fork",
+            "true",
+        ],
+    )
 }
 
 /// The mirror that this machine's own packages come from.

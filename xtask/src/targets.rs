@@ -10,7 +10,7 @@ use crate::count::Count;
 use crate::paths;
 use crate::setup::{self, Tool};
 use crate::step::{Missing, Step, cargo};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::env;
 use std::fs::{self, File};
 use std::io::Write;
@@ -64,6 +64,7 @@ pub(crate) fn run(step: &mut Step) -> Result<Count> {
         return Err(no_targets());
     }
     let stand_in = stand_in()?;
+    let mut failed = Vec::new();
     for target in TARGETS {
         let mut command = if by_debian() { debian_cargo() } else { cargo() };
         command
@@ -87,7 +88,13 @@ pub(crate) fn run(step: &mut Step) -> Result<Count> {
                 .env(format!("CC_{name}"), &stand_in)
                 .env("SDKROOT", sdk);
         }
-        step.run(&mut command)?;
+        let (_, succeeded) = step.watch(&mut command)?;
+        if !succeeded {
+            failed.push(target);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("the core does not compile for {}", failed.join(" and "));
     }
     Ok(Count::NONE)
 }
