@@ -1,0 +1,95 @@
+//! The network's HTTP API. The provider and the acquirer sign their requests, each may use only its own routes; public
+//! keys are there for anybody.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use sandbox_kit::ApiJson;
+use sandbox_kit::idempotency::{Answer, IdempotencyKey};
+use sandbox_kit::problem::{Problem, fallbacks};
+use sandbox_kit::signed::{FixedKeys, Verifier, require};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::Network;
+use crate::authorise::{Authorisation, AuthorisationQuery};
+use crate::entry::{EntryQuery, VerifyQuery};
+use crate::replenish::ReplenishQuery;
+
+impl Network {
+    /// The routes, to be served over TLS.
+    pub fn router(&self) -> Router {
+        let config = &self.inner.config;
+        let provider = FixedKeys::one("provider", config.provider_key);
+        let acquirer = FixedKeys::one("acquirer", config.acquirer_key);
+        let for_provider = Router::new()
+            .route("/v1/card-entries", post(begin_entry))
+            .route("/v1/card-entries/{id}/verify", post(finish_entry))
+            .route("/v1/tokens/{token_ref}/replenish", post(replenish));
+        let for_acquirer = Router::new().route("/v1/authorisations", post(authorise));
+        let for_all =
+            Router::new().route("/v1/keys", get(keys)).route("/v1/ca-keys", get(ca_keys));
+        let routes = require(for_provider, Verifier::new(self.db().clone(), provider))
+            .merge(require(for_acquirer, Verifier::new(self.db().clone(), acquirer)))
+            .merge(for_all);
+        fallbacks(routes).with_state(self.clone())
+    }
+
+    /// Answers a repeated request as the first time.
+    async fn once<T: Serialize, R: Serialize>(
+        &self,
+        scope: &str,
+        key: IdempotencyKey,
+        body: &T,
+        work: impl Future<Output = Result<R, Problem>>,
+    ) -> Result<Answer, Problem> {
+        let request = serde_json::to_vec(body).map_err(|_| Problem::internal())?;
+        let answer = || async { Answer::json(201, &work.await?) };
+        self.inner.answers.once(scope, &key.0, &request, answer).await
+    }
+}
+
+async fn keys(State(network): State<Network>) -> Json<Value> {
+    let (signing, hpke) = (network.signing_key(), network.hpke_key());
+    Json(json!({"signing_key": hex::encode_upper(signing), "hpke_key": hex::encode_upper(hpke)}))
+}
+
+async fn ca_keys(State(network): State<Network>) -> Json<Value> {
+    Json(json!({"ca_keys": [network.ca_key()]}))
+}
+
+async fn begin_entry(
+    State(network): State<Network>,
+    key: IdempotencyKey,
+    ApiJson(query): ApiJson<EntryQuery>,
+) -> Result<Answer, Problem> {
+    network.once("card-entries", key, &query, network.begin_entry(&query)).await
+}
+
+async fn finish_entry(
+    State(network): State<Network>,
+    Path(id): Path<String>,
+    key: IdempotencyKey,
+    ApiJson(query): ApiJson<VerifyQuery>,
+) -> Result<Answer, Problem> {
+    let scope = format!("card-entries/{id}");
+    network.once(&scope, key, &query, network.finish_entry(&id, &query)).await
+}
+
+async fn replenish(
+    State(network): State<Network>,
+    Path(token_ref): Path<String>,
+    key: IdempotencyKey,
+    ApiJson(query): ApiJson<ReplenishQuery>,
+) -> Result<Answer, Problem> {
+    let scope = format!("tokens/{token_ref}");
+    network.once(&scope, key, &query, network.replenish(&token_ref, &query)).await
+}
+
+async fn authorise(
+    State(network): State<Network>,
+    ApiJson(query): ApiJson<AuthorisationQuery>,
+) -> Result<(StatusCode, Json<Authorisation>), Problem> {
+    Ok((StatusCode::OK, Json(network.authorise(&query).await?)))
+}

@@ -1,0 +1,510 @@
+//! Authorisations. The network checks, in this order: token, key index, cryptogram, transaction counter, uses of the
+//! key; what passes goes to the bank behind the token. The counter is spent in the transaction that records the
+//! authorisation, before the bank is asked, so a crash can lose an answer but never let a cryptogram count twice.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use sandbox_kit::ledger::LedgerEntry;
+use sandbox_kit::problem::Problem;
+use sandbox_kit::{bytes, clock};
+use serde::{Deserialize, Serialize};
+use sqlx::{Any, Row, Transaction};
+
+use crate::Network;
+use crate::bank::{BankDecision, BankPayment};
+use crate::books;
+use crate::derive::{cryptogram_is_right, limited_use_key};
+use crate::number::masked;
+use crate::outbox::{self, PROVIDER};
+use crate::profile::{cryptogram_inputs, key_index_of};
+
+/// The largest amount that fits tag 9F02, in minor units.
+pub const MAX_AMOUNT: i64 = 999_999_999_999;
+/// Declines of the network's own of which the provider hears nothing: nobody showed a genuine cryptogram, or it had
+/// been counted before.
+const SILENT: [&str; 5] =
+    ["token_unknown", "token_expired", "key_unknown", "key_expired", "atc_replayed"];
+
+/// A payment as the acquirer asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorisationQuery {
+    /// The acquirer.
+    pub acquirer_id: String,
+    /// The terminal.
+    pub terminal_id: String,
+    /// The merchant.
+    pub merchant_id: String,
+    /// The merchant's name.
+    pub merchant: String,
+    /// Merchant category, four digits.
+    pub mcc: String,
+    /// ISO 3166 numeric.
+    pub country: String,
+    /// The terminal's number for the payment; the same one is answered the same.
+    pub trace: i64,
+    /// When, RFC 3339.
+    pub at: String,
+    /// Minor units. Tag 9F02 is derived from it and never taken from elsewhere.
+    pub amount_minor: i64,
+    /// ISO 4217 letters. Tag 5F2A is derived from it.
+    pub currency: String,
+    /// The token number.
+    pub token: String,
+    /// The token's month of expiry, `YYMM`.
+    pub expiry: String,
+    /// The token's sequence number.
+    pub psn: String,
+    /// Card and terminal data by tag, hex.
+    pub emv: BTreeMap<String, String>,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authorisation {
+    /// `approved` or `declined`.
+    pub result: String,
+    /// Why not.
+    pub reason: Option<String>,
+    /// The bank's six digits, when approved.
+    pub authorisation: Option<String>,
+    /// When it was decided, RFC 3339.
+    pub at: String,
+    /// The network's name for the payment.
+    pub network_ref: String,
+}
+
+/// What the provider is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// The same for every attempt to deliver it.
+    pub id: String,
+    /// The token's name in APIs.
+    pub token_ref: String,
+    /// Transaction counter.
+    pub atc: u32,
+    /// Minor units.
+    pub amount_minor: i64,
+    /// ISO 4217 letters.
+    pub currency: String,
+    /// Merchant's name.
+    pub merchant: String,
+    /// `approved` or `declined`.
+    pub result: String,
+    /// Why not.
+    pub reason: Option<String>,
+    /// The bank's six digits, when approved.
+    pub authorisation: Option<String>,
+    /// When it was decided, RFC 3339.
+    pub at: String,
+}
+
+/// The card's data that the network reads, taken out of the tags with their lengths checked.
+struct CardSaid {
+    atc: u16,
+    arqc: [u8; 8],
+    iad: Vec<u8>,
+    /// The bytes under the cryptogram.
+    inputs: Vec<u8>,
+}
+
+/// A recorded authorisation on its way to the bank or back.
+struct Case {
+    network_ref: String,
+    token_ref: String,
+    bank: String,
+    card_ref: String,
+    atc: u16,
+    query: AuthorisationQuery,
+}
+
+/// What the checks found.
+struct Judgement {
+    token_ref: String,
+    bank: String,
+    card_ref: String,
+    key_index: String,
+    reason: Option<&'static str>,
+}
+
+impl Judgement {
+    fn refused(token_ref: &str, reason: &'static str) -> Self {
+        Self {
+            token_ref: token_ref.to_owned(),
+            bank: String::new(),
+            card_ref: String::new(),
+            key_index: String::new(),
+            reason: Some(reason),
+        }
+    }
+}
+
+impl Network {
+    /// Decides on a payment.
+    pub async fn authorise(&self, query: &AuthorisationQuery) -> Result<Authorisation, Problem> {
+        let said = read_card_data(query)?;
+        let text = serde_json::to_string(query).map_err(|_| Problem::internal())?;
+        let request = bytes::to_hex(&bytes::sha256(text.as_bytes()));
+        let mut tx = self.db().begin().await?;
+        let known = sqlx::query("SELECT network_ref, request FROM authorisations WHERE acquirer_id = $1 AND terminal_id = $2 AND trace = $3")
+            .bind(query.acquirer_id.as_str())
+            .bind(query.terminal_id.as_str())
+            .bind(query.trace)
+            .fetch_optional(&mut *tx)
+            .await?;
+        if let Some(row) = known {
+            tx.rollback().await?;
+            if row.try_get::<String, _>(1)? != request {
+                return Err(Problem::new(
+                    409,
+                    "idempotency_conflict",
+                    "Trace number used before",
+                    "This terminal has sent another payment under this trace number. Use the next one.",
+                ));
+            }
+            return self.finish(&row.try_get::<String, _>(0)?).await;
+        }
+        let network_ref = bytes::random_id("net");
+        let judged = self.judge(&mut tx, query, &said, &network_ref).await?;
+        let (state, result, reason) = match judged.reason {
+            Some(reason) => ("done", "declined", reason),
+            None => ("asking", "", ""),
+        };
+        let at = clock::text(self.now());
+        sqlx::query("INSERT INTO authorisations (network_ref, acquirer_id, terminal_id, trace, request, query, token_ref, atc, key_index, bank, card_ref, state, result, reason, authorisation, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', $15)")
+            .bind(network_ref.as_str())
+            .bind(query.acquirer_id.as_str())
+            .bind(query.terminal_id.as_str())
+            .bind(query.trace)
+            .bind(request)
+            .bind(text)
+            .bind(judged.token_ref.as_str())
+            .bind(i64::from(said.atc))
+            .bind(judged.key_index.as_str())
+            .bind(judged.bank.as_str())
+            .bind(judged.card_ref.as_str())
+            .bind(state)
+            .bind(result)
+            .bind(reason)
+            .bind(at.as_str())
+            .execute(&mut *tx)
+            .await?;
+        if let Some(reason) = judged.reason {
+            let case = Case {
+                network_ref: network_ref.clone(),
+                token_ref: judged.token_ref,
+                bank: judged.bank,
+                card_ref: judged.card_ref,
+                atc: said.atc,
+                query: query.clone(),
+            };
+            let decision = Authorisation {
+                result: "declined".into(),
+                reason: Some(reason.into()),
+                authorisation: None,
+                at,
+                network_ref,
+            };
+            book_and_tell(&mut tx, &case, &decision, "refusal").await?;
+            tx.commit().await?;
+            self.mail_waits();
+            return Ok(decision);
+        }
+        tx.commit().await?;
+        self.finish(&network_ref).await
+    }
+
+    /// The network's own checks, in order. Spends the transaction counter and a use of the key when they are reached.
+    async fn judge(
+        &self,
+        tx: &mut Transaction<'static, Any>,
+        query: &AuthorisationQuery,
+        said: &CardSaid,
+        network_ref: &str,
+    ) -> Result<Judgement, Problem> {
+        let row = sqlx::query("SELECT token_ref, psn, expiry, bank, card_ref FROM tokens WHERE token = $1 AND state = 'active'")
+            .bind(query.token.as_str())
+            .fetch_optional(&mut **tx)
+            .await?;
+        let Some(row) = row else {
+            return Ok(Judgement::refused("", "token_unknown"));
+        };
+        let (token_ref, psn, expiry): (String, String, String) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let refused = |reason| Ok(Judgement::refused(&token_ref, reason));
+        if psn != query.psn || yymm_of(&expiry) != query.expiry {
+            return refused("token_unknown");
+        }
+        let now = self.now();
+        if now.date().to_string() > expiry {
+            return refused("token_expired");
+        }
+        let Some(key_index) = key_index_of(&said.iad) else {
+            return refused("key_unknown");
+        };
+        let key = sqlx::query("SELECT not_after FROM limited_keys WHERE token_ref = $1 AND key_index = $2")
+            .bind(token_ref.as_str())
+            .bind(key_index.as_str())
+            .fetch_optional(&mut **tx)
+            .await?;
+        let Some(key) = key else {
+            return refused("key_unknown");
+        };
+        if clock::text(now) > key.try_get::<String, _>(0)? {
+            return refused("key_expired");
+        }
+        let master = self.token_master_key(&query.token, &psn)?;
+        let luk = limited_use_key(&master, &key_index).map_err(anyhow::Error::from)?;
+        if !cryptogram_is_right(&luk, &said.inputs, said.arqc) {
+            return refused("cryptogram_invalid");
+        }
+        let spent = sqlx::query("INSERT INTO used_atcs (token_ref, atc, network_ref) VALUES ($1, $2, $3) ON CONFLICT (token_ref, atc) DO NOTHING")
+            .bind(token_ref.as_str())
+            .bind(i64::from(said.atc))
+            .bind(network_ref)
+            .execute(&mut **tx)
+            .await?;
+        if spent.rows_affected() == 0 {
+            return refused("atc_replayed");
+        }
+        let used = sqlx::query("UPDATE limited_keys SET used = used + 1 WHERE token_ref = $1 AND key_index = $2 AND used < uses")
+            .bind(token_ref.as_str())
+            .bind(key_index.as_str())
+            .execute(&mut **tx)
+            .await?;
+        Ok(Judgement {
+            reason: (used.rows_affected() == 0).then_some("key_exhausted"),
+            bank: row.try_get(3)?,
+            card_ref: row.try_get(4)?,
+            token_ref,
+            key_index,
+        })
+    }
+
+    /// The answer to a recorded authorisation: the one it has, or the bank's, asked for now. The bank knows a repeated
+    /// question by its reference.
+    async fn finish(&self, network_ref: &str) -> Result<Authorisation, Problem> {
+        let row = sqlx::query("SELECT state, token_ref, bank, card_ref, atc, query FROM authorisations WHERE network_ref = $1")
+            .bind(network_ref)
+            .fetch_one(self.db().pool())
+            .await?;
+        if row.try_get::<String, _>(0)? == "done" {
+            return self.answer(network_ref).await;
+        }
+        let query: String = row.try_get(5)?;
+        let case = Case {
+            network_ref: network_ref.to_owned(),
+            token_ref: row.try_get(1)?,
+            bank: row.try_get(2)?,
+            card_ref: row.try_get(3)?,
+            atc: u16::try_from(row.try_get::<i64, _>(4)?).map_err(anyhow::Error::from)?,
+            query: serde_json::from_str(&query).map_err(anyhow::Error::from)?,
+        };
+        let (decision, undo) = self.ask(&case).await;
+        let authorisation = Authorisation {
+            result: decision.result,
+            reason: decision.reason,
+            authorisation: decision.authorisation,
+            at: clock::text(self.now()),
+            network_ref: case.network_ref.clone(),
+        };
+        let mut tx = self.db().begin().await?;
+        let settled = sqlx::query("UPDATE authorisations SET state = 'done', result = $1, reason = $2, authorisation = $3, at = $4 WHERE network_ref = $5 AND state = 'asking'")
+            .bind(authorisation.result.as_str())
+            .bind(authorisation.reason.as_deref().unwrap_or_default())
+            .bind(authorisation.authorisation.as_deref().unwrap_or_default())
+            .bind(authorisation.at.as_str())
+            .bind(network_ref)
+            .execute(&mut *tx)
+            .await?;
+        if settled.rows_affected() == 0 {
+            // The same request came twice at once and the other one was faster: its answer counts.
+            tx.rollback().await?;
+            return self.answer(network_ref).await;
+        }
+        let kind = if authorisation.authorisation.is_some() { "payment" } else { "decline" };
+        book_and_tell(&mut tx, &case, &authorisation, kind).await?;
+        if undo {
+            let id = format!("rev_{network_ref}");
+            outbox::post(&mut tx, &id, &case.bank, "/v1/reversals", &case.payment()).await?;
+        }
+        tx.commit().await?;
+        self.mail_waits();
+        Ok(authorisation)
+    }
+
+    /// Asks the bank. The flag says that it may have posted something nobody waited for, which must be undone.
+    async fn ask(&self, case: &Case) -> (BankDecision, bool) {
+        let declined = |reason: &str| BankDecision {
+            result: "declined".into(),
+            reason: Some(reason.into()),
+            authorisation: None,
+        };
+        let Some(bank) = self.bank_named(&case.bank) else {
+            return (declined("bank_unavailable"), false);
+        };
+        match self.ask_bank::<_, BankDecision>(bank, "/v1/authorisations", &case.payment()).await {
+            Ok(decision) if decision.result == "approved" && decision.authorisation.is_some() => {
+                (decision, false)
+            }
+            Ok(decision) => {
+                (declined(decision.reason.as_deref().unwrap_or("bank_declined")), false)
+            }
+            Err(problem) if problem.code == "bank_unavailable" => (declined("bank_unavailable"), true),
+            Err(problem) => {
+                eprintln!("network: {} refused a payment: {problem}", case.bank);
+                (declined("bank_declined"), false)
+            }
+        }
+    }
+
+    async fn answer(&self, network_ref: &str) -> Result<Authorisation, Problem> {
+        let row = sqlx::query("SELECT result, reason, authorisation, at FROM authorisations WHERE network_ref = $1")
+            .bind(network_ref)
+            .fetch_one(self.db().pool())
+            .await?;
+        let text = |column: usize| -> Result<Option<String>, sqlx::Error> {
+            let text: String = row.try_get(column)?;
+            Ok((!text.is_empty()).then_some(text))
+        };
+        Ok(Authorisation {
+            result: row.try_get(0)?,
+            reason: text(1)?,
+            authorisation: text(2)?,
+            at: row.try_get(3)?,
+            network_ref: network_ref.to_owned(),
+        })
+    }
+
+    /// Finishes what was on its way to a bank when the network stopped.
+    pub(crate) async fn finish_interrupted(&self) {
+        let refs = sqlx::query("SELECT network_ref FROM authorisations WHERE state = 'asking'")
+            .fetch_all(self.db().pool())
+            .await;
+        for row in refs.unwrap_or_default() {
+            let Ok(network_ref) = row.try_get::<String, _>(0) else { continue };
+            if let Err(problem) = self.finish(&network_ref).await {
+                eprintln!("network: {network_ref} stays open: {problem}");
+            }
+        }
+    }
+}
+
+impl Case {
+    fn payment(&self) -> BankPayment<'_> {
+        BankPayment {
+            network_ref: &self.network_ref,
+            card_ref: &self.card_ref,
+            amount_minor: self.query.amount_minor,
+            currency: &self.query.currency,
+            merchant: &self.query.merchant,
+            mcc: &self.query.mcc,
+            terminal_id: &self.query.terminal_id,
+            at: &self.query.at,
+        }
+    }
+}
+
+/// Writes the ledger line of a decision, and the notification if the provider is to hear of it.
+async fn book_and_tell(
+    tx: &mut Transaction<'static, Any>,
+    case: &Case,
+    decision: &Authorisation,
+    kind: &str,
+) -> Result<(), Problem> {
+    let query = &case.query;
+    let moves = decision.authorisation.is_some();
+    let line = LedgerEntry {
+        at: decision.at.clone(),
+        kind: kind.to_owned(),
+        debit: if moves { format!("issuer:{}", case.bank) } else { String::new() },
+        credit: if moves { format!("acquirer:{}", query.acquirer_id) } else { String::new() },
+        amount_minor: query.amount_minor,
+        currency: query.currency.clone(),
+        merchant: query.merchant.clone(),
+        reference: case.network_ref.clone(),
+        result: decision.result.clone(),
+        reason: decision.reason.clone(),
+        atc: Some(u32::from(case.atc)),
+        arqc: query.emv.get("9F26").map(|arqc| arqc.to_ascii_uppercase()),
+        token: Some(masked(&query.token)),
+    };
+    books::book(tx, &line).await?;
+    let silent = decision.reason.as_deref().is_some_and(|reason| SILENT.contains(&reason));
+    if silent || case.token_ref.is_empty() {
+        return Ok(());
+    }
+    let notification = Notification {
+        id: bytes::random_id("ntf"),
+        token_ref: case.token_ref.clone(),
+        atc: u32::from(case.atc),
+        amount_minor: query.amount_minor,
+        currency: query.currency.clone(),
+        merchant: query.merchant.clone(),
+        result: decision.result.clone(),
+        reason: decision.reason.clone(),
+        authorisation: decision.authorisation.clone(),
+        at: decision.at.clone(),
+    };
+    outbox::post(tx, &notification.id, PROVIDER, "/v1/notifications", &notification).await?;
+    Ok(())
+}
+
+/// Reads the card's and the terminal's data. Every value must have its tag's own length: values are concatenated under
+/// the cryptogram, and a byte must not be able to move from one to the next.
+fn read_card_data(query: &AuthorisationQuery) -> Result<CardSaid, Problem> {
+    if !(1..=MAX_AMOUNT).contains(&query.amount_minor) {
+        return Err(Problem::invalid("amount_minor must be from 1 to 999999999999."));
+    }
+    let numeric = match query.currency.as_str() {
+        "CNY" => [0x01, 0x56],
+        _ => return Err(Problem::invalid("The network takes payments in CNY only.")),
+    };
+    let value = |tag: &str| -> Result<Vec<u8>, Problem> {
+        let value = query.emv.get(tag).and_then(|text| bytes::from_hex(text));
+        value
+            .filter(|value| length_is_right(tag, value.len()))
+            .ok_or_else(|| Problem::invalid(format!("emv needs tag {tag} with a value of its length.")))
+    };
+    let mut inputs = Vec::with_capacity(64);
+    for tag in cryptogram_inputs() {
+        match *tag {
+            "9F02" => inputs.extend(amount_bcd(query.amount_minor)?),
+            "5F2A" => inputs.extend(numeric),
+            tag => inputs.extend(value(tag)?),
+        }
+    }
+    let exact = || Problem::invalid("A tag of the card has the wrong length.");
+    Ok(CardSaid {
+        atc: u16::from_be_bytes(value("9F36")?.try_into().map_err(|_| exact())?),
+        arqc: value("9F26")?.try_into().map_err(|_| exact())?,
+        iad: value("9F10")?,
+        inputs,
+    })
+}
+
+fn length_is_right(tag: &str, length: usize) -> bool {
+    match tag {
+        "9F26" => length == 8,
+        "9F03" => length == 6,
+        "95" => length == 5,
+        "9F37" => length == 4,
+        "9A" => length == 3,
+        "9F1A" | "82" | "9F36" => length == 2,
+        "9C" => length == 1,
+        "9F10" => (1..=32).contains(&length),
+        _ => false,
+    }
+}
+
+/// Tag 9F02: twelve digits.
+fn amount_bcd(amount_minor: i64) -> anyhow::Result<Vec<u8>> {
+    crate::derive::bcd(&format!("{amount_minor:012}"), crate::derive::Pad::Left)
+        .filter(|bytes| bytes.len() == 6)
+        .context("an amount has at most twelve digits")
+}
+
+/// `YYMM` of `YYYY-MM-DD`.
+fn yymm_of(expiry: &str) -> String {
+    expiry.chars().skip(2).filter(char::is_ascii_digit).take(4).collect()
+}

@@ -1,0 +1,233 @@
+//! Adding a card: the phone's sealed card number is opened here and nowhere else, the bank checks the cardholder by
+//! SMS, and a token takes the card's place. Afterwards only the mapping token → bank and its card reference is kept.
+
+use sandbox_kit::bind::bind;
+use sandbox_kit::hpke::{self, Sealed};
+use sandbox_kit::keys::public_from_hex;
+use sandbox_kit::problem::Problem;
+use sandbox_kit::{bytes, clock};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::Row;
+
+use crate::Network;
+use crate::bank::{BankCard, BankChallenge, unavailable};
+use crate::issue::PSN;
+use crate::number::{luhn_valid, masked};
+use crate::payload::{CARD_ENTRY_INFO, Provisioning, seal};
+
+/// A card to be added, as the provider passes it on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntryQuery {
+    /// The phone.
+    pub device_id: String,
+    /// Number and expiry, sealed by the phone for the network.
+    pub sealed_card: Sealed,
+}
+
+/// What the phone sealed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CardTyped {
+    number: String,
+    expiry: String,
+}
+
+/// The bank has sent an SMS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryChallenge {
+    /// Names the entry.
+    pub challenge_id: String,
+    /// The card's last four digits.
+    pub masked: String,
+    /// The bank's name.
+    pub bank: String,
+    /// When the code dies.
+    pub sms_expires_at: String,
+    /// Tries left.
+    pub tries_left: i64,
+}
+
+/// The SMS code and the key to seal the answer for; the provider has checked that the key is the device's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyQuery {
+    /// The phone.
+    pub device_id: String,
+    /// Six digits.
+    pub code: String,
+    /// The phone's one-time public key, hex.
+    pub provisioning_key: String,
+}
+
+/// A new token, and its secrets sealed for the phone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedToken {
+    /// The token's name in APIs.
+    pub token_ref: String,
+    /// The token number's last four digits.
+    pub masked_token: String,
+    /// The card number's last four digits.
+    pub masked_card: String,
+    /// The bank's name.
+    pub bank: String,
+    /// `bank_card`, `credit` or `prepaid`.
+    pub account_type: String,
+    /// The token's last day, `YYYY-MM-DD`.
+    pub expiry: String,
+    /// The provisioning payload.
+    pub sealed: Sealed,
+}
+
+impl Network {
+    /// Opens the card number and asks its bank for an SMS.
+    pub async fn begin_entry(&self, query: &EntryQuery) -> Result<EntryChallenge, Problem> {
+        let aad = bind("card-entry", &[query.device_id.as_bytes()]);
+        let opened = hpke::open(&self.inner.secrets.hpke, CARD_ENTRY_INFO, &aad, &query.sealed_card)
+            .map_err(|_| {
+                Problem::new(
+                    422,
+                    "sealed_card_unreadable",
+                    "Card data not readable",
+                    "The card data is not sealed for this network and device. Enrol the device again.",
+                )
+            })?;
+        let card: CardTyped = serde_json::from_slice(&opened)
+            .map_err(|_| Problem::invalid("The sealed card data does not have the agreed form."))?;
+        if !(16..=19).contains(&card.number.len()) || !luhn_valid(&card.number) {
+            return Err(Problem::new(
+                422,
+                "card_number_invalid",
+                "Card number not valid",
+                "That is not a card number. Check the digits.",
+            ));
+        }
+        let bank = self.bank_of(&card.number).ok_or_else(|| {
+            Problem::new(
+                404,
+                "card_unknown",
+                "Unknown card",
+                "No bank of this network has a card with this number. Check the digits.",
+            )
+        })?;
+        let body = json!({"number": card.number, "expiry": card.expiry});
+        let asked: BankChallenge = self.ask_bank(bank, "/v1/card-challenges", &body).await?;
+        let challenge_id = bytes::random_id("chl");
+        sqlx::query("INSERT INTO card_entries (challenge_id, device_id, bank, bank_challenge, masked, account_type, token_ref) VALUES ($1, $2, $3, $4, $5, $6, '')")
+            .bind(challenge_id.as_str())
+            .bind(query.device_id.as_str())
+            .bind(bank.name.as_str())
+            .bind(asked.challenge_id.as_str())
+            .bind(asked.masked.as_str())
+            .bind(asked.account_type.as_str())
+            .execute(self.db().pool())
+            .await?;
+        Ok(EntryChallenge {
+            challenge_id,
+            masked: asked.masked,
+            bank: bank.name.clone(),
+            sms_expires_at: asked.sms_expires_at,
+            tries_left: asked.tries_left,
+        })
+    }
+
+    /// Has the bank check the code and issues the token. When a phone asks again because the answer never reached it,
+    /// the token issued before is withdrawn: one entry, one living token.
+    pub async fn finish_entry(
+        &self,
+        challenge_id: &str,
+        query: &VerifyQuery,
+    ) -> Result<IssuedToken, Problem> {
+        let recipient = public_from_hex(&query.provisioning_key)
+            .ok_or_else(|| Problem::invalid("provisioning_key is not a P-256 public key."))?;
+        let row = sqlx::query("SELECT bank, bank_challenge, masked, account_type FROM card_entries WHERE challenge_id = $1 AND device_id = $2")
+            .bind(challenge_id)
+            .bind(query.device_id.as_str())
+            .fetch_optional(self.db().pool())
+            .await?
+            .ok_or_else(challenge_unknown)?;
+        let (bank_name, bank_challenge): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let (masked_card, account_type): (String, String) = (row.try_get(2)?, row.try_get(3)?);
+        let bank = self.bank_named(&bank_name).ok_or_else(|| unavailable(&bank_name))?;
+        let path = format!("/v1/card-challenges/{bank_challenge}/verify");
+        let card: BankCard = self.ask_bank(bank, &path, &json!({"code": query.code})).await?;
+
+        let minted = self.mint().await?;
+        let token_ref = bytes::random_id("tok");
+        let log_key = bytes::to_hex(&bytes::random::<32>());
+        let (expiry, issued_at) = (minted.expiry.to_string(), clock::text(self.now()));
+        let mut tx = self.db().begin().await?;
+        let earlier: String = sqlx::query("SELECT token_ref FROM card_entries WHERE challenge_id = $1")
+            .bind(challenge_id)
+            .fetch_one(&mut *tx)
+            .await?
+            .try_get(0)?;
+        sqlx::query("UPDATE tokens SET state = 'withdrawn' WHERE token_ref = $1")
+            .bind(earlier)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("INSERT INTO tokens (token_ref, token, psn, expiry, device_id, bank, card_ref, masked_card, account_type, state, log_key, issued_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', $10, $11)")
+            .bind(token_ref.as_str())
+            .bind(minted.token.as_str())
+            .bind(PSN)
+            .bind(expiry.as_str())
+            .bind(query.device_id.as_str())
+            .bind(bank_name.as_str())
+            .bind(card.card_ref.as_str())
+            .bind(masked_card.as_str())
+            .bind(account_type.as_str())
+            .bind(log_key.as_str())
+            .bind(issued_at.as_str())
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("UPDATE card_entries SET token_ref = $1 WHERE challenge_id = $2")
+            .bind(token_ref.as_str())
+            .bind(challenge_id)
+            .execute(&mut *tx)
+            .await?;
+        let keys = self.issue_keys(&mut tx, &token_ref, &minted.token).await?;
+        let payload = Provisioning {
+            version: 1,
+            kind: "provisioning".into(),
+            token_ref: token_ref.clone(),
+            device_id: query.device_id.clone(),
+            token: minted.token.clone(),
+            psn: PSN.into(),
+            expiry: expiry.clone(),
+            masked_card: masked_card.clone(),
+            bank: bank_name.clone(),
+            account_type: account_type.clone(),
+            profile: minted.profile,
+            oda_key: Some(minted.oda_key),
+            keys,
+            log_key,
+            first_atc: 1,
+            issued_at,
+        };
+        let aad = bind(
+            "provisioning",
+            &[query.device_id.as_bytes(), challenge_id.as_bytes(), token_ref.as_bytes()],
+        );
+        let sealed = seal(&self.inner.secrets.signing, &recipient, &aad, &payload)?;
+        tx.commit().await?;
+        Ok(IssuedToken {
+            token_ref,
+            masked_token: masked(&minted.token),
+            masked_card,
+            bank: bank_name,
+            account_type,
+            expiry,
+            sealed,
+        })
+    }
+}
+
+fn challenge_unknown() -> Problem {
+    Problem::new(
+        404,
+        "challenge_unknown",
+        "Unknown challenge",
+        "This device has not begun to add such a card. Add the card again.",
+    )
+}

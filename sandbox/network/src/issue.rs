@@ -1,0 +1,138 @@
+//! Issuing: token numbers, limited-use keys, the card's RSA key with its certificate. Numbers and key indexes are
+//! reserved in the database, in the caller's transaction; the keys themselves are derived and never stored.
+
+use rand_core::{OsRng, RngCore};
+use sandbox_kit::clock;
+use sandbox_kit::problem::Problem;
+use sqlx::{Any, Row, Transaction};
+use time::{Date, Duration, Month};
+
+use crate::Network;
+use crate::certificate::{CARD_BITS, RsaKey, certify_card};
+use crate::derive::{MasterKeyOption, TdesKey, limited_use_key, master_key};
+use crate::number::{key_period, random_token};
+use crate::payload::{IssuedKey, OdaKey};
+use crate::profile::{CardData, Profile, mmyy, quickpass};
+
+/// How many keys a phone is given at a time.
+const KEYS: usize = 3;
+/// How many payments a key makes.
+const KEY_USES: i64 = 10;
+/// How long a key lives.
+const KEY_LIFETIME: Duration = Duration::days(30);
+/// Keys of one token and hour of the year: the counter has two digits.
+const KEYS_PER_HOUR: i64 = 100;
+/// How many years a token lives, to the end of the last of them.
+const TOKEN_YEARS: i32 = 3;
+/// Every token's sequence number.
+pub(crate) const PSN: &str = "01";
+
+/// A token before it is in the database.
+pub(crate) struct Minted {
+    pub(crate) token: String,
+    pub(crate) expiry: Date,
+    pub(crate) profile: Profile,
+    pub(crate) oda_key: OdaKey,
+}
+
+impl Network {
+    /// A token number nobody has, with profile, RSA key and certificate. The number is free when this returns; the
+    /// database's unique column guards the moment after.
+    pub(crate) async fn mint(&self) -> Result<Minted, Problem> {
+        let token = self.free_token().await?;
+        let today = self.now().date();
+        let expiry = Date::from_calendar_date(today.year() + TOKEN_YEARS, Month::December, 31)
+            .map_err(|_| Problem::internal())?;
+        let network = self.clone();
+        let minted = tokio::task::spawn_blocking(move || -> anyhow::Result<Minted> {
+            let card = CardData { token: &token, psn: PSN, expiry, effective: today };
+            let key = RsaKey::generate(CARD_BITS)?;
+            let mut serial = [0; 3];
+            OsRng.fill_bytes(&mut serial);
+            let secrets = &network.inner.secrets;
+            let certificate = certify_card(
+                &secrets.issuer,
+                &key,
+                &token,
+                mmyy(expiry)?,
+                serial,
+                &card.static_data()?,
+            )?;
+            let profile = quickpass(&card, Some((&secrets.issuer_certificate, &certificate)))?;
+            let (prime1, prime2) = key.primes()?;
+            let oda_key = OdaKey {
+                modulus: hex::encode_upper(key.modulus()),
+                exponent: hex::encode_upper(key.exponent()),
+                prime1: hex::encode_upper(prime1),
+                prime2: hex::encode_upper(prime2),
+            };
+            Ok(Minted { token, expiry, profile, oda_key })
+        });
+        Ok(minted.await.map_err(|_| Problem::internal())??)
+    }
+
+    async fn free_token(&self) -> Result<String, Problem> {
+        loop {
+            let token = random_token();
+            let taken = sqlx::query("SELECT 1 FROM tokens WHERE token = $1")
+                .bind(token.as_str())
+                .fetch_optional(self.db().pool())
+                .await?;
+            if taken.is_none() {
+                return Ok(token);
+            }
+        }
+    }
+
+    /// The token's master key, from which its limited-use keys come.
+    pub(crate) fn token_master_key(&self, token: &str, psn: &str) -> anyhow::Result<TdesKey> {
+        Ok(master_key(&self.inner.secrets.imk, token, psn, MasterKeyOption::A)?)
+    }
+
+    /// Reserves and derives the next keys of a token. 429 when the hour's counter is used up.
+    pub(crate) async fn issue_keys(
+        &self,
+        tx: &mut Transaction<'static, Any>,
+        token_ref: &str,
+        token: &str,
+    ) -> Result<Vec<IssuedKey>, Problem> {
+        let period = key_period(self.now());
+        let issued: i64 = sqlx::query(
+            "SELECT COUNT(*) FROM limited_keys WHERE token_ref = $1 AND key_index LIKE $2",
+        )
+        .bind(token_ref)
+        .bind(format!("{period}%"))
+        .fetch_one(&mut **tx)
+        .await?
+        .try_get(0)?;
+        let master = self.token_master_key(token, PSN)?;
+        let not_after = clock::text(self.now() + KEY_LIFETIME);
+        let mut keys = Vec::with_capacity(KEYS);
+        for counter in (issued..KEYS_PER_HOUR).take(KEYS) {
+            let key_index = format!("{period}{counter:02}");
+            sqlx::query("INSERT INTO limited_keys (token_ref, key_index, not_after, uses, used) VALUES ($1, $2, $3, $4, 0)")
+                .bind(token_ref)
+                .bind(key_index.as_str())
+                .bind(not_after.as_str())
+                .bind(KEY_USES)
+                .execute(&mut **tx)
+                .await?;
+            let key = limited_use_key(&master, &key_index).map_err(anyhow::Error::from)?;
+            keys.push(IssuedKey {
+                key_index,
+                key: hex::encode_upper(key),
+                not_after: not_after.clone(),
+                uses: KEY_USES,
+            });
+        }
+        if keys.is_empty() {
+            return Err(Problem::new(
+                429,
+                "keys_used_up",
+                "Too many keys this hour",
+                "This token was given as many keys as an hour allows. Try again in the next hour.",
+            ));
+        }
+        Ok(keys)
+    }
+}
