@@ -1,0 +1,79 @@
+//! What can go wrong between phone and provider.
+
+use std::error::Error as _;
+use std::io;
+
+use serde::Deserialize;
+
+use crate::vault::VaultError;
+
+/// A request was not answered as hoped.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// The provider could not be reached, or did not answer in time.
+    #[error("the provider cannot be reached")]
+    Unreachable,
+    /// Somebody answered who is not the provider: another CA, another name, or a key that is not pinned.
+    #[error("the server is not the wallet's provider")]
+    NotTrusted,
+    /// The provider refused.
+    #[error("the provider refused: {}", .0.code)]
+    Refused(Refusal),
+    /// The answer is not what the protocol says.
+    #[error("the provider's answer cannot be understood")]
+    Malformed,
+    /// The address or certificate given is not usable.
+    #[error("{0}")]
+    Configuration(&'static str),
+    /// The request could not be signed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+/// A problem answer (RFC 9457) as the provider writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable code, `snake_case`.
+    pub code: String,
+    /// A sentence for a person.
+    #[serde(default)]
+    pub detail: String,
+    /// For a wrong SMS code: tries that are left.
+    #[serde(default)]
+    pub tries_left: Option<u32>,
+}
+
+impl BackendError {
+    /// Whether the same request may do better in a moment.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable => true,
+            Self::Refused(refusal) => matches!(refusal.status, 502..=504),
+            _ => false,
+        }
+    }
+
+    /// Whether the session is what the provider refuses.
+    pub(super) fn wants_new_session(&self) -> bool {
+        let codes = ["session_unknown", "session_expired", "nonce_replayed", "signature_stale"];
+        matches!(self, Self::Refused(refusal) if codes.contains(&refusal.code.as_str()))
+    }
+}
+
+impl From<reqwest::Error> for BackendError {
+    fn from(error: reqwest::Error) -> Self {
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            // hyper wraps TLS errors in I/O errors, whose `source` skips the wrapped error itself.
+            let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            let tls = inner.downcast_ref::<rustls::Error>();
+            if tls.is_some() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>()) {
+                return Self::NotTrusted;
+            }
+            cause = inner.source();
+        }
+        Self::Unreachable
+    }
+}

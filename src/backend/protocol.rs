@@ -1,0 +1,208 @@
+//! The messages of `docs/backend-api.yaml`, phone's side.
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::Money;
+use crate::token::{LogEntry, TokenRef};
+use crate::vault::SealedBox;
+
+/// Answer of `POST /v1/enrolment-challenges`.
+#[derive(Debug, Deserialize)]
+pub struct EnrolmentChallenge {
+    /// 32 bytes in hexadecimal.
+    pub challenge: String,
+}
+
+/// `POST /v1/enrolments`.
+#[derive(Debug, Serialize)]
+pub struct EnrolmentRequest {
+    /// The challenge.
+    pub challenge: String,
+    /// The device's public key, SEC1 uncompressed, in hexadecimal.
+    pub device_key: String,
+    /// Where platform keys live.
+    pub key_store: String,
+    /// Version of the app.
+    pub app_version: String,
+    /// The device key's signature.
+    pub proof: String,
+}
+
+/// Answer of `POST /v1/enrolments`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EnrolmentAnswer {
+    /// The device's identifier.
+    pub device_id: String,
+    /// SHA-256 of the leaf key in use and of a spare, in hexadecimal.
+    pub pins: Vec<String>,
+    /// The payment network's keys.
+    pub network: NetworkKeys,
+    /// What the provider configures.
+    pub policy: Policy,
+}
+
+/// The payment network's public keys, SEC1 uncompressed, in hexadecimal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NetworkKeys {
+    /// Signs what it provisions.
+    pub signing_key: String,
+    /// Card data is sealed to it.
+    pub hpke_key: String,
+}
+
+/// Numbers that the provider sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policy {
+    /// ATCs reserved at a time.
+    pub atc_block: u32,
+    /// New cryptograms in one stay in the field.
+    pub cryptograms_per_field: u8,
+    /// How long a reader is kept waiting for an answer that is not ready, in milliseconds.
+    pub tap_response_ms: u64,
+    /// Below so many payments, new keys are asked for.
+    pub replenish_below: u32,
+    /// How long the issuer is given to confirm a payment, in hours.
+    pub pending_expires_hours: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            atc_block: 4,
+            cryptograms_per_field: 3,
+            tap_response_ms: 400,
+            replenish_below: 5,
+            pending_expires_hours: 168,
+        }
+    }
+}
+
+/// `POST /v1/sessions`.
+#[derive(Debug, Serialize)]
+pub struct SessionRequest {
+    /// The device's identifier.
+    pub device_id: String,
+    /// The session's public key, SEC1 uncompressed, in hexadecimal.
+    pub session_key: String,
+    /// When it ends, RFC 3339.
+    pub expires_at: String,
+    /// The device key's signature.
+    pub proof: String,
+}
+
+/// Answer of `POST /v1/sessions`.
+#[derive(Debug, Deserialize)]
+pub struct SessionAnswer {
+    /// Key identifier of the signatures.
+    pub session_id: String,
+    /// When it ends, RFC 3339.
+    pub expires_at: String,
+    /// The provider's clock, RFC 3339.
+    pub server_time: String,
+}
+
+/// `POST /v1/cards`.
+#[derive(Debug, Serialize)]
+pub struct CardRequest {
+    /// Number and expiry, sealed to the network.
+    pub sealed_card: SealedBox,
+}
+
+/// Answer of `POST /v1/cards`.
+#[derive(Debug, Deserialize)]
+pub struct CardAnswer {
+    /// The challenge.
+    pub challenge_id: String,
+    /// The card's last four digits.
+    pub masked: String,
+    /// The issuing bank.
+    pub bank: String,
+    /// Until when the code is good, RFC 3339.
+    pub sms_expires_at: String,
+    /// Tries.
+    pub tries_left: u32,
+}
+
+/// `POST /v1/cards/{challenge_id}/verify`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct VerifyRequest {
+    /// The code out of the SMS.
+    pub code: String,
+    /// A one-time public key, SEC1 uncompressed, in hexadecimal.
+    pub provisioning_key: String,
+    /// The device key's signature.
+    pub proof: String,
+}
+
+/// Answer of `POST /v1/cards/{challenge_id}/verify`.
+#[derive(Debug, Deserialize)]
+pub struct VerifyAnswer {
+    /// The token.
+    pub token_ref: TokenRef,
+    /// The provisioning payload.
+    pub sealed: SealedBox,
+}
+
+/// `POST /v1/tokens/{token_ref}/replenish`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReplenishRequest {
+    /// Payments since the last replenishment.
+    pub log: Vec<LogEntry>,
+    /// Their MAC, in hexadecimal.
+    pub log_mac: String,
+    /// A one-time public key, SEC1 uncompressed, in hexadecimal.
+    pub provisioning_key: String,
+    /// The device key's signature.
+    pub proof: String,
+}
+
+/// Answer of `POST /v1/tokens/{token_ref}/replenish`.
+#[derive(Debug, Deserialize)]
+pub struct ReplenishAnswer {
+    /// The replenishment payload.
+    pub sealed: SealedBox,
+}
+
+/// Answer of `GET /v1/entries`.
+#[derive(Debug, Deserialize)]
+pub struct EntriesAnswer {
+    /// In rising order of their positions.
+    pub entries: Vec<IssuerEntry>,
+    /// Where to go on.
+    pub next: i64,
+    /// Whether there is more.
+    pub more: bool,
+}
+
+/// A payment as the provider lists it.
+#[derive(Debug, Deserialize)]
+pub struct IssuerEntry {
+    /// The token.
+    pub token_ref: TokenRef,
+    /// The counter.
+    pub atc: u16,
+    /// What was asked for.
+    #[serde(flatten)]
+    pub money: Money,
+    /// Where.
+    pub merchant: String,
+    /// The decision.
+    pub result: IssuerResult,
+    /// Why not.
+    pub reason: Option<String>,
+    /// The authorisation code.
+    pub authorisation: Option<String>,
+    /// When, RFC 3339.
+    pub at: String,
+}
+
+/// A decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IssuerResult {
+    /// Paid.
+    Approved,
+    /// Not paid.
+    Declined,
+}

@@ -1,0 +1,62 @@
+//! Bytes that must not be copied, printed or compared by accident.
+//!
+//! Neither type has `Debug`, `Display`, `Clone` or `Serialize`; both wipe themselves when dropped. Reading the bytes
+//! takes [`Secret::expose`], which only the vault and the cryptogram functions call.
+
+use zeroize::{Zeroize, Zeroizing};
+
+/// A secret of a fixed length, in one heap buffer that moves never copy.
+pub struct Secret<const N: usize>(Box<[u8; N]>);
+
+impl<const N: usize> Secret<N> {
+    /// Takes a secret over. The caller's own copy stays the caller's to wipe; prefer [`Secret::fill`].
+    pub fn new(bytes: [u8; N]) -> Self {
+        Self(Box::new(bytes))
+    }
+
+    /// A secret written in place, so that no second copy comes to be.
+    ///
+    /// # Errors
+    /// Whatever `write` fails with; nothing of the buffer survives then.
+    pub fn fill<E>(write: impl FnOnce(&mut [u8; N]) -> Result<(), E>) -> Result<Self, E> {
+        let mut secret = Self(Box::new([0; N]));
+        write(&mut secret.0)?;
+        Ok(secret)
+    }
+
+    /// Takes a secret over from a buffer, which is wiped; nothing when it has another length.
+    pub fn take(mut bytes: Vec<u8>) -> Option<Self> {
+        let secret = Self::copy_of(&bytes);
+        bytes.zeroize();
+        secret
+    }
+
+    /// A secret copied from borrowed bytes; nothing when they have another length.
+    pub fn copy_of(bytes: &[u8]) -> Option<Self> {
+        let mut secret = Self(Box::new([0; N]));
+        if bytes.len() != N {
+            return None;
+        }
+        secret.0.copy_from_slice(bytes);
+        Some(secret)
+    }
+
+    /// A secret from the hexadecimal form that provisioned data has.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        Self::fill(|bytes| hex::decode_to_slice(text, bytes)).ok()
+    }
+
+    /// The bytes. For the vault and the cryptogram functions only.
+    pub fn expose(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> Drop for Secret<N> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// A secret of any length, for what was unsealed or is about to be sealed.
+pub type SecretBytes = Zeroizing<Vec<u8>>;

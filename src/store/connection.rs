@@ -1,0 +1,70 @@
+//! Opening a database file: settings, health, migrations.
+//!
+//! The life of a file: it is opened, its settings are made, its health is checked when the last process did not close it,
+//! and its schema is carried forward one short step at a time, each in a transaction of its own.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// What distinguishes the two files.
+pub(super) struct Kind {
+    /// `FULL` for the truth, `NORMAL` for the projection.
+    pub(super) synchronous: &'static str,
+    /// `ON` overwrites freed space at once, `FAST` where that costs no extra write.
+    pub(super) secure_delete: &'static str,
+    /// The steps from an empty file to today's schema.
+    pub(super) migrations: &'static [&'static str],
+}
+
+/// Opens a file, which is made when it is not there.
+pub(super) fn open(path: &Path, kind: &Kind) -> Result<Connection, StoreError> {
+    // A WAL with content means that the last process ended without closing.
+    let unclean = std::fs::metadata(wal(path)).is_ok_and(|wal| wal.len() > 0);
+    let mut connection = Connection::open(path)?;
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = {};
+         PRAGMA fullfsync = {};
+         PRAGMA secure_delete = {};
+         PRAGMA trusted_schema = OFF;
+         PRAGMA cell_size_check = ON;
+         PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA busy_timeout = 5000;",
+        kind.synchronous,
+        // Only Apple's systems know it; there fsync alone does not reach the platter.
+        i32::from(cfg!(target_vendor = "apple")),
+        kind.secure_delete,
+    ))?;
+    if unclean {
+        let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Err(StoreError::Damaged);
+        }
+    }
+    migrate(&mut connection, kind.migrations)?;
+    Ok(connection)
+}
+
+/// The name of the write-ahead log beside a database file.
+fn wal(path: &Path) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), StoreError> {
+    let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    let pending = migrations.get(done..).ok_or(StoreError::Newer)?;
+    for (sql, version) in pending.iter().zip(version + 1..) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

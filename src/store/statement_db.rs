@@ -1,0 +1,165 @@
+//! `statement.db`: the projection that a person sees.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+
+use super::connection::{self, Kind};
+use super::{Place, Sealer, StoreError};
+use crate::statement::{Entry, Payment};
+
+const KIND: Kind = Kind {
+    synchronous: "NORMAL",
+    secure_delete: "FAST",
+    migrations: &[include_str!("migrations/statement/001_first.sql")],
+};
+
+/// The statement's database.
+pub struct StatementDb {
+    connection: Mutex<Connection>,
+    sealer: Arc<dyn Sealer>,
+}
+
+impl StatementDb {
+    /// Opens the file; one that is damaged, foreign or newer is deleted and made anew, since all of it comes back.
+    ///
+    /// # Errors
+    /// When the folder cannot be written or the disk is full.
+    pub fn open(path: &Path, sealer: Arc<dyn Sealer>) -> Result<Self, StoreError> {
+        let opened = connection::open(path, &KIND).and_then(|connection| {
+            let db = Self {
+                connection: Mutex::new(connection),
+                sealer: Arc::clone(&sealer),
+            };
+            // Rows of another installation would open one day in the middle of a list; better now.
+            db.newest(1)?;
+            Ok(db)
+        });
+        match opened {
+            Err(StoreError::Damaged | StoreError::Newer | StoreError::Seal(_)) => {
+                for suffix in ["", "-wal", "-shm"] {
+                    let mut name = path.as_os_str().to_owned();
+                    name.push(suffix);
+                    match std::fs::remove_file(&name) {
+                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                        _ => {}
+                    }
+                }
+                let connection = Mutex::new(connection::open(path, &KIND)?);
+                Ok(Self { connection, sealer })
+            }
+            opened => opened,
+        }
+    }
+
+    /// Reads and writes in one transaction.
+    ///
+    /// # Errors
+    /// What `work` fails with, or the commit.
+    pub fn write<T>(
+        &self,
+        work: impl FnOnce(&StatementTx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&StatementTx {
+            transaction: &transaction,
+            sealer: self.sealer.as_ref(),
+        })?;
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    /// The newest entries, newest first, with their identifiers.
+    ///
+    /// # Errors
+    /// When they cannot be read or opened.
+    pub fn newest(&self, limit: u32) -> Result<Vec<(String, Entry)>, StoreError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut statement =
+            connection.prepare("SELECT id, sealed FROM entry ORDER BY at_ms DESC, rowid DESC LIMIT ?1")?;
+        let rows = statement.query_map([limit], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        rows.map(|row| {
+            let (id, sealed) = row?;
+            let plain = self.sealer.open(&place(&id), &sealed)?;
+            Ok((hex::encode(id), serde_json::from_slice(&plain)?))
+        })
+        .collect()
+    }
+}
+
+/// A transaction of `statement.db`.
+pub struct StatementTx<'a> {
+    transaction: &'a Transaction<'a>,
+    sealer: &'a dyn Sealer,
+}
+
+impl StatementTx<'_> {
+    /// How far a source was taken in, 0 at the start.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn position(&self, name: &'static str) -> Result<i64, StoreError> {
+        let sql = "SELECT value FROM position WHERE name = ?1";
+        let value = self.transaction.query_row(sql, [name], |row| row.get(0)).optional()?;
+        Ok(value.unwrap_or(0))
+    }
+
+    /// Records how far a source was taken in, in the same transaction as what was taken.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_position(&self, name: &'static str, value: i64) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "INSERT INTO position (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+            (name, value),
+        )?;
+        Ok(())
+    }
+
+    /// The entry about a payment.
+    ///
+    /// # Errors
+    /// When it cannot be read or opened.
+    pub fn entry(&self, payment: &Payment) -> Result<Option<Entry>, StoreError> {
+        let id = self.id(payment);
+        let sealed: Option<Vec<u8>> = self
+            .transaction
+            .query_row("SELECT sealed FROM entry WHERE id = ?1", [id], |row| row.get(0))
+            .optional()?;
+        let Some(sealed) = sealed else {
+            return Ok(None);
+        };
+        let plain = self.sealer.open(&place(&id), &sealed)?;
+        Ok(Some(serde_json::from_slice(&plain)?))
+    }
+
+    /// Writes the entry about its payment.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put_entry(&self, entry: &Entry) -> Result<(), StoreError> {
+        let id = self.id(&entry.payment);
+        let sealed = self.sealer.seal(&place(&id), &serde_json::to_vec(entry)?)?;
+        self.transaction.execute(
+            "INSERT INTO entry (id, at_ms, sealed) VALUES (?1, ?2, ?3)
+             ON CONFLICT (id) DO UPDATE SET at_ms = ?2, sealed = ?3",
+            (id, entry.at_ms, sealed),
+        )?;
+        Ok(())
+    }
+
+    fn id(&self, payment: &Payment) -> [u8; 16] {
+        let key = crate::bind::bind("payment", &[payment.token.as_str().as_bytes(), &payment.atc.to_be_bytes()]);
+        self.sealer.lookup("entry", &key)
+    }
+}
+
+fn place(row: &[u8]) -> Place<'_> {
+    Place {
+        table: "entry",
+        column: "sealed",
+        row,
+    }
+}

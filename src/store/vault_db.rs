@@ -1,0 +1,113 @@
+//! `vault.db`: opened, unlocked, then read and written in transactions.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use super::connection::{self, Kind};
+use super::{InstallationRecord, Sealer, StoreError, VaultTx};
+
+const KIND: Kind = Kind {
+    synchronous: "FULL",
+    secure_delete: "ON",
+    migrations: &[include_str!("migrations/vault/001_first.sql")],
+};
+
+/// The file before its keys are there.
+pub struct VaultFile {
+    connection: Connection,
+}
+
+impl VaultFile {
+    /// Opens the file, which is made when it is not there.
+    ///
+    /// # Errors
+    /// When it is damaged, newer than this code, or cannot be written.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = connection::open(path, &KIND)?;
+        Ok(Self { connection })
+    }
+
+    /// The installation, nothing in a new file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn installation(&self) -> Result<Option<InstallationRecord>, StoreError> {
+        let row = self
+            .connection
+            .query_row("SELECT installation, storage FROM installation", [], |row| {
+                Ok(InstallationRecord {
+                    installation: row.get(0)?,
+                    storage: row.get(1)?,
+                })
+            })
+            .optional()?;
+        Ok(row)
+    }
+
+    /// Records a new installation.
+    ///
+    /// # Errors
+    /// When it cannot be written, or there is one.
+    pub fn create_installation(&self, record: &InstallationRecord) -> Result<(), StoreError> {
+        self.connection.execute(
+            "INSERT INTO installation (id, installation, storage) VALUES (1, ?1, ?2)",
+            (record.installation, &record.storage),
+        )?;
+        Ok(())
+    }
+
+    /// The database, with the sealer of its installation.
+    pub fn unlock(self, sealer: Arc<dyn Sealer>) -> VaultDb {
+        VaultDb {
+            connection: Mutex::new(self.connection),
+            sealer,
+        }
+    }
+}
+
+/// The truth of what happened on this phone.
+pub struct VaultDb {
+    connection: Mutex<Connection>,
+    sealer: Arc<dyn Sealer>,
+}
+
+impl VaultDb {
+    /// Reads and writes in one transaction, which is durable when this returns without an error and left no trace
+    /// otherwise.
+    ///
+    /// # Errors
+    /// What `work` fails with, or the commit.
+    pub fn write<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&VaultTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        // A panic inside `work` has rolled its transaction back, so the connection is as good as before.
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(StoreError::from)?;
+        let done = work(&VaultTx::new(&transaction, self.sealer.as_ref()))?;
+        transaction.commit().map_err(StoreError::from)?;
+        Ok(done)
+    }
+
+    /// Reads in one transaction.
+    ///
+    /// # Errors
+    /// What `work` fails with.
+    pub fn read<T>(
+        &self,
+        work: impl FnOnce(&VaultTx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = connection.transaction()?;
+        work(&VaultTx::new(&transaction, self.sealer.as_ref()))
+    }
+
+    /// The sealer, for look-ups outside a transaction.
+    pub fn sealer(&self) -> &Arc<dyn Sealer> {
+        &self.sealer
+    }
+}

@@ -1,0 +1,264 @@
+//! What can be read and written in one transaction of `vault.db`.
+
+use rusqlite::{OptionalExtension, Transaction};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{ArmingRecord, Place, Sealer, StoreError};
+use crate::statement::JournalEvent;
+use crate::token::{PaymentToken, TokenRef};
+
+/// A transaction of `vault.db`.
+pub struct VaultTx<'a> {
+    transaction: &'a Transaction<'a>,
+    sealer: &'a dyn Sealer,
+}
+
+/// A token as it is stored.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct StoredToken {
+    /// What a person sees of it.
+    pub token: PaymentToken,
+    /// The card profile, as it was provisioned.
+    pub profile: String,
+}
+
+/// A request that is sent until it is answered.
+pub struct OutboxItem<T> {
+    /// The key under which the other side keeps its answer.
+    pub idempotency_key: String,
+    /// The request.
+    pub content: T,
+}
+
+impl<'a> VaultTx<'a> {
+    pub(super) fn new(transaction: &'a Transaction<'a>, sealer: &'a dyn Sealer) -> Self {
+        Self {
+            transaction,
+            sealer,
+        }
+    }
+
+    /// The current arming, nothing before the first.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn arming(&self) -> Result<Option<ArmingRecord>, StoreError> {
+        let sql = "SELECT generation, alias, wrapped, sealed FROM arming";
+        let row = self.transaction.query_row(sql, [], |row| {
+            Ok(ArmingRecord {
+                generation: row.get(0)?,
+                alias: row.get(1)?,
+                wrapped: row.get(2)?,
+                sealed: row.get(3)?,
+            })
+        });
+        Ok(row.optional()?)
+    }
+
+    /// Replaces the arming.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_arming(&self, record: &ArmingRecord) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "INSERT INTO arming (id, generation, alias, wrapped, sealed) VALUES (1, ?1, ?2, ?3, ?4)
+             ON CONFLICT (id) DO UPDATE SET generation = ?1, alias = ?2, wrapped = ?3, sealed = ?4",
+            (record.generation, &record.alias, &record.wrapped, &record.sealed),
+        )?;
+        Ok(())
+    }
+
+    /// A fact by name.
+    ///
+    /// # Errors
+    /// When it cannot be read or opened.
+    pub fn record<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, StoreError> {
+        let sealed: Option<Vec<u8>> = self
+            .transaction
+            .query_row("SELECT sealed FROM record WHERE name = ?1", [name], |row| row.get(0))
+            .optional()?;
+        sealed.map(|sealed| self.open("record", name.as_bytes(), &sealed)).transpose()
+    }
+
+    /// Sets a fact, or takes it away.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_record<T: Serialize>(&self, name: &'static str, value: Option<&T>) -> Result<(), StoreError> {
+        match value {
+            Some(value) => self.transaction.execute(
+                "INSERT INTO record (name, sealed) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET sealed = ?2",
+                (name, self.seal("record", name.as_bytes(), value)?),
+            )?,
+            None => self.transaction.execute("DELETE FROM record WHERE name = ?1", [name])?,
+        };
+        Ok(())
+    }
+
+    /// All tokens, the default one first.
+    ///
+    /// # Errors
+    /// When they cannot be read or opened.
+    pub fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
+        let mut statement = self
+            .transaction
+            .prepare("SELECT reference, sealed FROM token ORDER BY position")?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        rows.map(|row| {
+            let (reference, sealed) = row?;
+            self.open("token", &reference, &sealed)
+        })
+        .collect()
+    }
+
+    /// Adds a token behind the others.
+    ///
+    /// # Errors
+    /// When it cannot be written, or is there already.
+    pub fn add_token(&self, token: &StoredToken) -> Result<(), StoreError> {
+        let reference = self.reference(&token.token.reference);
+        self.transaction.execute(
+            "INSERT INTO token (reference, position, sealed)
+             VALUES (?1, (SELECT COALESCE(MAX(position), 0) + 1 FROM token), ?2)",
+            (reference, self.seal("token", &reference, token)?),
+        )?;
+        Ok(())
+    }
+
+    /// A secret of a token, as the payment key sealed it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn secret(&self, token: &TokenRef, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT sealed FROM token_secret WHERE token = ?1 AND name = ?2";
+        let row = self
+            .transaction
+            .query_row(sql, (self.reference(token), name), |row| row.get(0));
+        Ok(row.optional()?)
+    }
+
+    /// Stores a secret of a token; one of that name that is there already stays.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add_secret(&self, token: &TokenRef, name: &str, sealed: &[u8]) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "INSERT INTO token_secret (token, name, sealed) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            (self.reference(token), name, sealed),
+        )?;
+        Ok(())
+    }
+
+    /// Deletes a secret of a token; the file's settings overwrite it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn delete_secret(&self, token: &TokenRef, name: &str) -> Result<(), StoreError> {
+        let sql = "DELETE FROM token_secret WHERE token = ?1 AND name = ?2";
+        self.transaction.execute(sql, (self.reference(token), name))?;
+        Ok(())
+    }
+
+    /// Appends to the journal; answers the position.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn append(&self, at_ms: i64, event: &JournalEvent) -> Result<i64, StoreError> {
+        // AUTOINCREMENT never gives a position twice, so the row key may be read ahead of the insert.
+        let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'journal'";
+        let last: Option<i64> = self.transaction.query_row(sql, [], |row| row.get(0)).optional()?;
+        let seq = last.unwrap_or(0) + 1;
+        self.transaction.execute(
+            "INSERT INTO journal (seq, at_ms, sealed) VALUES (?1, ?2, ?3)",
+            (seq, at_ms, self.seal("journal", &seq.to_be_bytes(), event)?),
+        )?;
+        Ok(seq)
+    }
+
+    /// The journal after a position: position, time in milliseconds of Unix time, event.
+    ///
+    /// # Errors
+    /// When it cannot be read or opened.
+    pub fn journal_after(&self, position: i64) -> Result<Vec<(i64, i64, JournalEvent)>, StoreError> {
+        let mut statement = self
+            .transaction
+            .prepare("SELECT seq, at_ms, sealed FROM journal WHERE seq > ?1 ORDER BY seq")?;
+        let rows = statement.query_map([position], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?))
+        })?;
+        rows.map(|row| {
+            let (seq, at_ms, sealed) = row?;
+            Ok((seq, at_ms, self.open("journal", &seq.to_be_bytes(), &sealed)?))
+        })
+        .collect()
+    }
+
+    /// The request that waits for an answer about `subject`.
+    ///
+    /// # Errors
+    /// When it cannot be read or opened.
+    pub fn outbox<T: DeserializeOwned>(&self, subject: &str) -> Result<Option<OutboxItem<T>>, StoreError> {
+        let row = self.sealer.lookup("outbox", subject.as_bytes());
+        let found: Option<(String, Vec<u8>)> = self
+            .transaction
+            .query_row("SELECT idempotency_key, sealed FROM outbox WHERE subject = ?1", [row], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        found
+            .map(|(idempotency_key, sealed)| {
+                Ok(OutboxItem {
+                    content: self.open("outbox", &row, &sealed)?,
+                    idempotency_key,
+                })
+            })
+            .transpose()
+    }
+
+    /// Puts a request into the outbox.
+    ///
+    /// # Errors
+    /// When it cannot be written, or one about `subject` waits already.
+    pub fn put_outbox<T: Serialize>(&self, subject: &str, item: &OutboxItem<T>) -> Result<(), StoreError> {
+        let row = self.sealer.lookup("outbox", subject.as_bytes());
+        self.transaction.execute(
+            "INSERT INTO outbox (subject, idempotency_key, sealed) VALUES (?1, ?2, ?3)",
+            (row, &item.idempotency_key, self.seal("outbox", &row, &item.content)?),
+        )?;
+        Ok(())
+    }
+
+    /// Takes a request out of the outbox: it was answered.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn delete_outbox(&self, subject: &str) -> Result<(), StoreError> {
+        let row = self.sealer.lookup("outbox", subject.as_bytes());
+        self.transaction.execute("DELETE FROM outbox WHERE subject = ?1", [row])?;
+        Ok(())
+    }
+
+    fn reference(&self, token: &TokenRef) -> [u8; 16] {
+        self.sealer.lookup("token", token.as_str().as_bytes())
+    }
+
+    fn seal<T: Serialize>(&self, table: &'static str, row: &[u8], value: &T) -> Result<Vec<u8>, StoreError> {
+        let plain = Zeroizing::new(serde_json::to_vec(value)?);
+        Ok(self.sealer.seal(&place(table, row), &plain)?)
+    }
+
+    fn open<T: DeserializeOwned>(&self, table: &'static str, row: &[u8], sealed: &[u8]) -> Result<T, StoreError> {
+        let plain = self.sealer.open(&place(table, row), sealed)?;
+        Ok(serde_json::from_slice(&plain)?)
+    }
+}
+
+fn place<'r>(table: &'static str, row: &'r [u8]) -> Place<'r> {
+    Place {
+        table,
+        column: "sealed",
+        row,
+    }
+}

@@ -1,0 +1,166 @@
+//! Limited-use keys: how many payments are left in them, and which one pays next.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The index of a limited-use key: seven digits `YHHHHCC`, the last digit of the year, the hour of the year and a counter.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyIndex(String);
+
+/// A key index that is not seven digits.
+#[derive(Debug, thiserror::Error)]
+#[error("a key index must have seven digits")]
+pub struct MalformedKeyIndex;
+
+impl KeyIndex {
+    /// The seven digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `0YHHHHCC` in BCD, as issuer application data carries it.
+    pub fn bcd(&self) -> [u8; 4] {
+        let mut out = [0; 4];
+        let mut digits = self.0.bytes().map(|digit| digit - b'0');
+        let mut next = || digits.next().unwrap_or(0);
+        for (at, byte) in out.iter_mut().enumerate() {
+            let high = if at == 0 { 0 } else { next() };
+            *byte = high << 4 | next();
+        }
+        out
+    }
+}
+
+impl TryFrom<String> for KeyIndex {
+    type Error = MalformedKeyIndex;
+
+    fn try_from(text: String) -> Result<Self, MalformedKeyIndex> {
+        let sound = text.len() == 7 && text.bytes().all(|byte| byte.is_ascii_digit());
+        sound.then_some(Self(text)).ok_or(MalformedKeyIndex)
+    }
+}
+
+impl From<KeyIndex> for String {
+    fn from(index: KeyIndex) -> Self {
+        index.0
+    }
+}
+
+impl fmt::Debug for KeyIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is left of one limited-use key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyState {
+    /// Which key.
+    pub index: KeyIndex,
+    /// Payments left, those reserved for a running process already taken off.
+    pub uses_left: u32,
+    /// Until when it may pay, in milliseconds of Unix time.
+    pub not_after_ms: i64,
+}
+
+/// The keys of one token, in the order they are used up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStock(Vec<KeyState>);
+
+impl KeyStock {
+    /// Adds keys that came from the network; one that is there already is left as it is.
+    pub fn add(&mut self, keys: impl IntoIterator<Item = KeyState>) {
+        for key in keys {
+            if !self.0.iter().any(|held| held.index == key.index) {
+                self.0.push(key);
+            }
+        }
+    }
+
+    /// Payments that can be made at `now_ms` without a network.
+    pub fn uses_left(&self, now_ms: i64) -> u32 {
+        self.usable(now_ms)
+            .fold(0, |sum, key| sum.saturating_add(key.uses_left))
+    }
+
+    /// Takes up to `wanted` uses off the key that pays next: its index and how many it could give.
+    pub fn reserve(&mut self, wanted: u32, now_ms: i64) -> Option<(KeyIndex, u32)> {
+        let key = self
+            .0
+            .iter_mut()
+            .find(|key| key.uses_left > 0 && key.not_after_ms > now_ms)?;
+        let given = wanted.min(key.uses_left);
+        key.uses_left -= given;
+        Some((key.index.clone(), given))
+    }
+
+    /// Gives back uses that were reserved and not used.
+    pub fn give_back(&mut self, index: &KeyIndex, uses: u32) {
+        if let Some(key) = self.0.iter_mut().find(|key| key.index == *index) {
+            key.uses_left = key.uses_left.saturating_add(uses);
+        }
+    }
+
+    /// Forgets keys that can never pay again; answers their indices, so that the keys can be wiped.
+    pub fn prune(&mut self, now_ms: i64, in_use: Option<&KeyIndex>) -> Vec<KeyIndex> {
+        let spent = |key: &KeyState| {
+            Some(&key.index) != in_use && (key.uses_left == 0 || key.not_after_ms <= now_ms)
+        };
+        let gone = self.0.iter().filter(|key| spent(key));
+        let gone = gone.map(|key| key.index.clone()).collect();
+        self.0.retain(|key| !spent(key));
+        gone
+    }
+
+    fn usable(&self, now_ms: i64) -> impl Iterator<Item = &KeyState> {
+        self.0.iter().filter(move |key| key.not_after_ms > now_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(index: &str, uses_left: u32, not_after_ms: i64) -> KeyState {
+        KeyState {
+            index: index.to_owned().try_into().unwrap(),
+            uses_left,
+            not_after_ms,
+        }
+    }
+
+    #[test]
+    fn the_index_in_bcd() {
+        let index: KeyIndex = "6570201".to_owned().try_into().unwrap();
+        assert_eq!(index.bcd(), [0x06, 0x57, 0x02, 0x01]);
+        assert!(KeyIndex::try_from("657020".to_owned()).is_err());
+        assert!(KeyIndex::try_from("657020A".to_owned()).is_err());
+    }
+
+    #[test]
+    fn keys_are_used_up_one_after_the_other_and_never_past_their_time() {
+        let mut stock = KeyStock::default();
+        stock.add([key("6570200", 5, 100), key("6570201", 10, 1000)]);
+        assert_eq!(stock.uses_left(50), 15);
+        assert_eq!(stock.reserve(4, 50).unwrap().1, 4);
+        assert_eq!(stock.reserve(4, 50).unwrap().1, 1);
+        let (index, given) = stock.reserve(4, 50).unwrap();
+        assert_eq!((index.as_str(), given), ("6570201", 4));
+        stock.give_back(&index, 2);
+        assert_eq!(stock.uses_left(50), 8);
+        assert_eq!(stock.reserve(4, 1000), None);
+        assert_eq!(stock.prune(100, None).len(), 1);
+        assert_eq!(stock.uses_left(50), 8);
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_is_not_filled_up_again() {
+        let mut stock = KeyStock::default();
+        stock.add([key("6570200", 5, 100)]);
+        stock.reserve(5, 0);
+        stock.add([key("6570200", 5, 100)]);
+        assert_eq!(stock.uses_left(0), 0);
+    }
+}

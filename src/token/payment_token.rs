@@ -1,0 +1,72 @@
+//! The token itself.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::AccountType;
+
+/// The network's reference of a token; no secret, but never logged.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenRef(String);
+
+impl TokenRef {
+    /// A reference as the network wrote it.
+    pub fn new(reference: impl Into<String>) -> Self {
+        Self(reference.into())
+    }
+
+    /// Its characters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenRef(…)")
+    }
+}
+
+/// A card in the wallet, as a person sees it. The token number is kept masked here; in full it stands in the profile.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentToken {
+    /// The network's reference.
+    pub reference: TokenRef,
+    /// The token number, all but its first two and last four digits masked.
+    pub masked_number: String,
+    /// The last four digits of the card behind it.
+    pub masked_card: String,
+    /// The issuing bank.
+    pub bank: String,
+    /// What kind of account pays.
+    pub account_type: AccountType,
+    /// The token's last day, `YYYY-MM-DD`.
+    pub expiry: String,
+}
+
+impl PaymentToken {
+    /// A token number, masked: `62••••••••••1234`.
+    pub fn mask(number: &str) -> String {
+        let length = number.chars().count();
+        number
+            .chars()
+            .enumerate()
+            .map(|(at, digit)| match at < 2 || at + 4 >= length {
+                true => digit,
+                false => '•',
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_number_is_masked() {
+        assert_eq!(PaymentToken::mask("6258070000001234"), "62••••••••••1234");
+    }
+}

@@ -1,0 +1,155 @@
+//! The key hierarchy of one installation: made once, opened at each start.
+
+use std::sync::Arc;
+
+use super::arming::Arming;
+use super::sealing::{StorageSealer, random};
+use super::{PlatformKeyStore, VaultError};
+use crate::secret::Secret;
+use crate::store::{ArmingRecord, InstallationRecord};
+
+/// The keys of one installation, opened.
+pub struct Hierarchy {
+    key_store: Arc<dyn PlatformKeyStore>,
+    installation: [u8; 16],
+    sealer: Arc<StorageSealer>,
+}
+
+impl Hierarchy {
+    /// Makes the platform keys and the storage key of a new installation.
+    ///
+    /// # Errors
+    /// When the key store or the random number generator fails. Keys made before that are deleted by the next attempt.
+    pub fn create(
+        key_store: Arc<dyn PlatformKeyStore>,
+    ) -> Result<(Self, InstallationRecord), VaultError> {
+        let mut installation = [0; 16];
+        random(&mut installation)?;
+        let storage = Secret::<32>::fill(|bytes| random(bytes))?;
+        let alias = alias(&installation, "storage");
+        key_store.create_wrapping_key(&alias)?;
+        let wrapped = key_store.wrap(&alias, storage.expose())?;
+        key_store.create_signing_key(&self::alias(&installation, "device"))?;
+        let record = InstallationRecord {
+            installation,
+            storage: wrapped,
+        };
+        Ok((Self::with(key_store, installation, &storage)?, record))
+    }
+
+    /// Opens the keys of an installation.
+    ///
+    /// # Errors
+    /// [`VaultError::KeysGone`] when this phone does not hold them.
+    pub fn open(
+        key_store: Arc<dyn PlatformKeyStore>,
+        record: &InstallationRecord,
+    ) -> Result<Self, VaultError> {
+        let alias = alias(&record.installation, "storage");
+        if !key_store.aliases()?.contains(&alias) {
+            return Err(VaultError::KeysGone);
+        }
+        let storage = key_store.unwrap(&alias, &record.storage)?;
+        let storage = Secret::take(storage).ok_or(VaultError::Unsealable)?;
+        Self::with(key_store, record.installation, &storage)
+    }
+
+    fn with(
+        key_store: Arc<dyn PlatformKeyStore>,
+        installation: [u8; 16],
+        storage: &Secret<32>,
+    ) -> Result<Self, VaultError> {
+        Ok(Self {
+            key_store,
+            installation,
+            sealer: Arc::new(StorageSealer::new(storage, installation)?),
+        })
+    }
+
+    /// Seals the rows of both databases.
+    pub fn sealer(&self) -> Arc<StorageSealer> {
+        Arc::clone(&self.sealer)
+    }
+
+    /// Signs with the device key: ECDSA P-256, r ‖ s.
+    ///
+    /// # Errors
+    /// When the key store refuses.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, VaultError> {
+        Ok(self.key_store.sign(&self.alias("device"), message)?)
+    }
+
+    /// Makes the device key anew, for an enrolment, and answers its public half (65 bytes).
+    ///
+    /// # Errors
+    /// When the key store refuses.
+    pub fn renew_device_key(&self) -> Result<Vec<u8>, VaultError> {
+        let alias = self.alias("device");
+        self.key_store.delete(&alias)?;
+        Ok(self.key_store.create_signing_key(&alias)?)
+    }
+
+    /// Where the platform keys live.
+    pub fn security_level(&self) -> super::SecurityLevel {
+        self.key_store.security_level()
+    }
+
+    /// Opens what the current arming sealed, or starts the first one when there is no record.
+    ///
+    /// # Errors
+    /// [`VaultError::KeysGone`] when the record's alias is not on this phone: the database is an older copy.
+    pub fn arming(&self, current: Option<&ArmingRecord>) -> Result<Arming, VaultError> {
+        let store = Arc::clone(&self.key_store);
+        match current {
+            Some(record) => Arming::open(store, self.installation, record),
+            None => Arming::first(store, self.installation),
+        }
+    }
+
+    /// Deletes every arming key but that of `record`, and makes sure by listing that they are gone.
+    ///
+    /// Only after this may anything of a new block leave: until then an older database could still be opened.
+    ///
+    /// # Errors
+    /// When one of them is still there.
+    pub fn retire_older(&self, record: &ArmingRecord) -> Result<(), VaultError> {
+        let others = |aliases: Vec<String>| {
+            let prefix = self.alias("arming");
+            aliases
+                .into_iter()
+                .filter(move |alias| alias.starts_with(&prefix) && *alias != record.alias)
+        };
+        for alias in others(self.key_store.aliases()?) {
+            self.key_store.delete(&alias)?;
+        }
+        match others(self.key_store.aliases()?).next() {
+            None => Ok(()),
+            Some(_) => Err(VaultError::KeyStore(super::KeyStoreError::Unavailable)),
+        }
+    }
+
+    /// Deletes every platform key that Tapcore made, of this and of earlier installations.
+    ///
+    /// # Errors
+    /// When one of them may still be there.
+    pub fn destroy_all(key_store: &dyn PlatformKeyStore) -> Result<(), VaultError> {
+        for alias in key_store.aliases()? {
+            if alias.starts_with(PREFIX) {
+                key_store.delete(&alias)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn alias(&self, purpose: &str) -> String {
+        alias(&self.installation, purpose)
+    }
+}
+
+const PREFIX: &str = "tapcore.";
+
+/// `tapcore.<installation>.<purpose>`; arming keys append their generation.
+pub(super) fn alias(installation: &[u8; 16], purpose: &str) -> String {
+    let short = installation.first_chunk::<8>().map(hex::encode).unwrap_or_default();
+    format!("{PREFIX}{short}.{purpose}")
+}

@@ -1,0 +1,93 @@
+//! The phone's key hardware, as the vault sees it.
+
+/// Why the platform's key store did not do what it was asked. No text of the platform comes along: it could name keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyStoreError {
+    /// There is no key of that alias.
+    #[error("the key is not there")]
+    NotFound,
+    /// The person closed the prompt.
+    #[error("the prompt was closed")]
+    UserCancelled,
+    /// The platform has invalidated the key, as after a change of the enrolled biometrics.
+    #[error("the key was invalidated by the phone")]
+    Invalidated,
+    /// It cannot be reached now.
+    #[error("it cannot be reached now")]
+    Unavailable,
+}
+
+/// Where platform keys live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecurityLevel {
+    /// In software. Refused in production.
+    Software,
+    /// In a trusted execution environment.
+    Tee,
+    /// In a secure element of the phone (StrongBox).
+    StrongBox,
+    /// In Apple's Secure Enclave.
+    SecureEnclave,
+}
+
+impl SecurityLevel {
+    /// As the provider is told.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Software => "software",
+            Self::Tee => "tee",
+            Self::StrongBox => "strongbox",
+            Self::SecureEnclave => "secure_enclave",
+        }
+    }
+}
+
+/// The platform's key store: keys that cannot be exported, under aliases that survive the app's own files.
+///
+/// Every call is synchronous and short; what needs a person is prepared before. Calls come from worker threads.
+pub trait PlatformKeyStore: Send + Sync {
+    /// Where its keys live.
+    fn security_level(&self) -> SecurityLevel;
+
+    /// Makes a wrapping key of at least 128-bit strength under a new alias.
+    ///
+    /// # Errors
+    /// When the key cannot be made.
+    fn create_wrapping_key(&self, alias: &str) -> Result<(), KeyStoreError>;
+
+    /// Wraps 32 bytes.
+    ///
+    /// # Errors
+    /// When there is no such key or it cannot be used now.
+    fn wrap(&self, alias: &str, key: &[u8]) -> Result<Vec<u8>, KeyStoreError>;
+
+    /// Unwraps what [`wrap`](Self::wrap) gave.
+    ///
+    /// # Errors
+    /// When there is no such key, it cannot be used now, or it did not wrap this.
+    fn unwrap(&self, alias: &str, wrapped: &[u8]) -> Result<Vec<u8>, KeyStoreError>;
+
+    /// Makes a P-256 signing key under a new alias; answers its public key, SEC1 uncompressed (65 bytes).
+    ///
+    /// # Errors
+    /// When the key cannot be made.
+    fn create_signing_key(&self, alias: &str) -> Result<Vec<u8>, KeyStoreError>;
+
+    /// Signs with ECDSA and SHA-256; the signature is r ‖ s, 64 bytes.
+    ///
+    /// # Errors
+    /// When there is no such key or it cannot be used now.
+    fn sign(&self, alias: &str, message: &[u8]) -> Result<Vec<u8>, KeyStoreError>;
+
+    /// Deletes a key for good; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the key may still be there.
+    fn delete(&self, alias: &str) -> Result<(), KeyStoreError>;
+
+    /// The aliases of every key that this app holds.
+    ///
+    /// # Errors
+    /// When they cannot be listed now.
+    fn aliases(&self) -> Result<Vec<String>, KeyStoreError>;
+}
