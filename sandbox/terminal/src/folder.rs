@@ -136,6 +136,19 @@ impl Folder {
         )
     }
 
+    /// Forgets what the acquirer told, so that the next contact registers again.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn forget_registration(&self) -> anyhow::Result<()> {
+        match fs::remove_file(self.path.join("terminal.json")) {
+            Err(why) if why.kind() != ErrorKind::NotFound => {
+                Err(why).context("terminal.json cannot be removed")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A trace number that this terminal has never used, durable before it is given.
     ///
     /// # Errors

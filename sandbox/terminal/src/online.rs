@@ -70,6 +70,20 @@ pub enum Verdict {
     Unclear(String),
 }
 
+/// The acquirer has forgotten this terminal; it must register again before it can take payments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unregistered;
+
+impl std::fmt::Display for Unregistered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            "the acquirer does not know this terminal any more; it registers again at the next tap",
+        )
+    }
+}
+
+impl std::error::Error for Unregistered {}
+
 /// The acquirer, as one terminal sees it.
 pub struct Acquirer {
     client: Client,
@@ -127,6 +141,9 @@ impl Acquirer {
                 self.client.post(&url, request, Some(&idempotency)).await;
             let trouble = match outcome {
                 Ok(answer) => return Ok(self.checked(request, answer)),
+                Err(CallError::Refused(problem)) if problem.code == "terminal_unknown" => {
+                    return Err(Unregistered.into());
+                }
                 Err(CallError::Refused(problem)) if problem.status < 500 => {
                     bail!(
                         "the acquirer does not take the payment: {} ({})",

@@ -16,7 +16,7 @@ use crate::data::{Purchase, TTQ, TTQ_WITH_ODA, TerminalData, currency_code};
 use crate::entry;
 use crate::folder::{Folder, Registration};
 use crate::kernel::{Cryptogram, Outcome, Settings};
-use crate::online::{Acquirer, Request, Verdict};
+use crate::online::{Acquirer, Request, Unregistered, Verdict};
 use crate::receipt;
 use crate::trace::mask_number;
 
@@ -143,19 +143,32 @@ impl Pos {
                 report.card(&card);
                 let mut request = request(registration, order, &card, at)?;
                 request.trace = self.folder.next_trace()?;
-                let verdict = self.acquirer.authorise(&request, &mut progress).await?;
+                let verdict = self.authorise(&request, &mut progress).await?;
                 let text = receipt::write(registration, &request, &card, &verdict);
                 report.receipt = Some(self.folder.keep_receipt(request.trace, &text)?);
                 report.trace = Some(request.trace);
                 report.verdict(verdict);
                 if order.present_twice {
                     request.trace = self.folder.next_trace()?;
-                    let verdict = self.acquirer.authorise(&request, &mut progress).await?;
+                    let verdict = self.authorise(&request, &mut progress).await?;
                     report.presented_twice = Some(presented(request.trace, verdict));
                 }
             }
         }
         Ok(report)
+    }
+
+    /// Asks the acquirer; one that has forgotten this terminal is registered with anew at the next contact.
+    async fn authorise(
+        &self,
+        request: &Request,
+        progress: impl FnMut(&str),
+    ) -> anyhow::Result<Verdict> {
+        let verdict = self.acquirer.authorise(request, progress).await;
+        if verdict.as_ref().is_err_and(|why| why.is::<Unregistered>()) {
+            self.folder.forget_registration()?;
+        }
+        verdict
     }
 
     /// The stay in the field, on a thread that may block; the field is off again when this returns.

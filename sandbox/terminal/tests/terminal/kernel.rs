@@ -1,8 +1,8 @@
 //! Entry point and kernel against a card made of plain bytes.
 
-mod common;
-
-use common::{PDOL, QUICKPASS, ScriptedCard, TOKEN, bytes, genuine, settings, terminal, tlv};
+use crate::common::{
+    PDOL, QUICKPASS, ScriptedCard, TOKEN, bytes, genuine, settings, terminal, tlv,
+};
 use sandbox_terminal::apdu::Stop;
 use sandbox_terminal::card::{Card, CardLost};
 use sandbox_terminal::entry;
@@ -215,7 +215,10 @@ fn a_genuine_card_is_told_from_a_copied_one() {
     );
 
     // A terminal without the scheme's key, and one that does not ask.
-    assert_eq!(reason(ask(&mut card, &common::settings())), "oda_failed");
+    assert_eq!(
+        reason(ask(&mut card, &crate::common::settings())),
+        "oda_failed"
+    );
     assert_eq!(
         online(entry::pay(&mut card, &terminal(false), &settings)).authentication,
         Authentication::NotAsked
