@@ -25,9 +25,14 @@ pub(crate) fn swift_folders() -> (PathBuf, PathBuf) {
     )
 }
 
-/// Builds library, generator and the command line in the dev profile and writes both bindings.
+/// Builds library, generator and the command line in the dev profile.
+pub(crate) fn build(step: &Step) -> Result<()> {
+    step.run(cargo().args(["build", "--workspace"]))
+}
+
+/// Builds, and writes both bindings.
 pub(crate) fn run(step: &mut Step) -> Result<Count> {
-    step.run(cargo().args(["build", "--workspace"]))?;
+    build(step)?;
     let library = paths::debug().join(paths::LIBRARY);
     let out = paths::scratch().join("bindings");
     if out.exists() {

@@ -119,12 +119,16 @@ fn one(name: Name, step: &mut Step, may_set_up: bool) -> Result<Count> {
 pub(crate) fn setup_only() -> Result<bool> {
     let fetching = set_up(Name::value_variants())?;
     let step = Step::begin("setup-rest")?;
-    let mut result = api::prepare(&step).and_then(|()| targets::prepare(&step));
-    if let Some(fetching) = fetching {
-        let fetched = finish(fetching);
-        result = result.and(fetched);
-    }
-    let result = result.and_then(|()| missing().map_or(Ok(Count::NONE), Err));
+    // Each is tried, whatever becomes of the others.
+    let fetched = [
+        api::prepare(&step),
+        targets::prepare(&step),
+        fetching.map_or(Ok(()), finish),
+    ];
+    let result = fetched
+        .into_iter()
+        .collect::<Result<()>>()
+        .and_then(|()| missing().map_or(Ok(Count::NONE), Err));
     let passed = result.is_ok();
     step.report(&result);
     Ok(passed)
