@@ -65,7 +65,7 @@ async fn bench() -> Bench {
     let network = serve(router, listener, &authority.party("network").unwrap()).unwrap();
     let acquirer = Acquirer::open(AcquirerConfig {
         database: folder.path().join("acquirer.db"),
-        database_url: None,
+        database_url: database_url().await,
         network_url: network.url.clone(),
         ca_pem: authority.ca_pem().to_vec(),
         key,
@@ -338,4 +338,22 @@ async fn strangers_and_nonsense_are_refused() {
         );
     }
     assert!(bench.asked.lock().unwrap().is_empty());
+}
+
+/// A fresh database on the PostgreSQL server that `TAPCORE_TEST_POSTGRES` names (`postgres://user@host`), so that the
+/// same tests run there; without it they run on SQLite.
+async fn database_url() -> Option<String> {
+    let server = std::env::var("TAPCORE_TEST_POSTGRES").ok()?;
+    sqlx::any::install_default_drivers();
+    let name = format!(
+        "test_{}",
+        bytes::to_hex(&bytes::random::<8>()).to_lowercase()
+    );
+    let pool = sqlx::AnyPool::connect(&format!("{server}/postgres"))
+        .await
+        .unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&pool).await.unwrap();
+    pool.close().await;
+    Some(format!("{server}/{name}"))
 }

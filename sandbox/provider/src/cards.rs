@@ -59,7 +59,7 @@ pub(crate) async fn add(
             let answer: CardChallenge = provider
                 .network
                 .post(
-                    "/v1/cards",
+                    "/v1/card-entries",
                     &relayed,
                     &relayed_key(&device.id, &key),
                     &[400, 404, 409, 422],
@@ -139,7 +139,7 @@ pub(crate) async fn verify(
             let answer: Provisioned = provider
                 .network
                 .post(
-                    &format!("/v1/cards/{challenge}/verify"),
+                    &format!("/v1/card-entries/{challenge}/verify"),
                     &relayed,
                     &relayed_key(&device.id, &key),
                     &[400, 403, 404, 409, 410, 422, 429],

@@ -46,7 +46,7 @@ impl FakeNetwork {
         let some_box = || hpke::seal(&PartyKey::generate().public(), b"", b"", b"keys").unwrap();
         let routes = Router::new()
             .route(
-                "/v1/cards",
+                "/v1/card-entries",
                 post(move |ApiJson(body): ApiJson<Value>| async move {
                     cards.answer(body, |number| {
                         json!({ "challenge_id": format!("chl_{number:08}"), "masked": "…0015", "bank": "bank-a",
@@ -55,7 +55,7 @@ impl FakeNetwork {
                 }),
             )
             .route(
-                "/v1/cards/{id}/verify",
+                "/v1/card-entries/{id}/verify",
                 post(move |ApiJson(body): ApiJson<Value>| async move {
                     tokens.answer(body, |number| {
                         json!({ "token_ref": format!("tok_{number:08}"), "sealed": some_box() })
@@ -74,7 +74,7 @@ impl FakeNetwork {
 
 /// Everything that runs, in one temporary folder.
 pub(crate) struct Bench {
-    pub(crate) folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     pub(crate) network: FakeNetwork,
     pub(crate) network_key: PartyKey,
     pub(crate) provider: Provider,
@@ -105,7 +105,7 @@ pub(crate) async fn bench() -> Bench {
     let identity = authority.party("provider").unwrap();
     let provider = Provider::open(ProviderConfig {
         database: folder.path().join("provider.db"),
-        database_url: None,
+        database_url: database_url().await,
         network_url: network_running.url.clone(),
         network_signing_key: network_key.public(),
         network_hpke_key: PartyKey::generate().public(),
@@ -125,7 +125,7 @@ pub(crate) async fn bench() -> Bench {
     .unwrap();
     let ca = authority.ca_pem().to_vec();
     Bench {
-        folder,
+        _folder: folder,
         network,
         network_key,
         provider,
@@ -317,4 +317,22 @@ pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, CallError>) -> (u16,
 
 pub(crate) fn is(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
+}
+
+/// A fresh database on the PostgreSQL server that `TAPCORE_TEST_POSTGRES` names (`postgres://user@host`), so that the
+/// same tests run there; without it they run on SQLite.
+async fn database_url() -> Option<String> {
+    let server = std::env::var("TAPCORE_TEST_POSTGRES").ok()?;
+    sqlx::any::install_default_drivers();
+    let name = format!(
+        "test_{}",
+        bytes::to_hex(&bytes::random::<8>()).to_lowercase()
+    );
+    let pool = sqlx::AnyPool::connect(&format!("{server}/postgres"))
+        .await
+        .unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&pool).await.unwrap();
+    pool.close().await;
+    Some(format!("{server}/{name}"))
 }

@@ -191,22 +191,3 @@ async fn only_the_network_may_notify_and_only_of_known_tokens() {
         .await;
     assert_eq!(refusal(answer), is(401, "signature_invalid"));
 }
-
-#[tokio::test]
-async fn a_restart_keeps_devices_and_entries() {
-    let bench = bench().await;
-    let phone = bench.phone().await;
-    let token = phone.token().await;
-    bench
-        .notify(&notification("n1", &token, 1, "approved", None))
-        .await
-        .unwrap();
-    bench.provider.close().await;
-    assert!(bench.folder.path().join("provider.db").exists());
-    let db =
-        sandbox_kit::db::Db::open_at(&bench.folder.path().join("provider.db"), None, &[]).await;
-    assert!(
-        db.is_err(),
-        "a program that knows fewer migrations must not touch it"
-    );
-}
