@@ -97,6 +97,11 @@ impl Bank {
         Ok(books::balance(&self.db, &books::customer(card_ref)).await?)
     }
 
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+
     fn name(&self) -> &'static str {
         self.config.identity.name
     }

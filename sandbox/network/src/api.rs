@@ -2,13 +2,12 @@
 //! keys are there for anybody.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use sandbox_kit::ApiJson;
 use sandbox_kit::idempotency::{Answer, IdempotencyKey};
 use sandbox_kit::problem::{Problem, fallbacks};
-use sandbox_kit::signed::{FixedKeys, Verifier, require};
+use sandbox_kit::signed::{FixedKeys, SignedBy, Verifier, require};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,16 +21,20 @@ impl Network {
     pub fn router(&self) -> Router {
         let config = &self.inner.config;
         let provider = FixedKeys::one("provider", config.provider_key);
-        let acquirer = FixedKeys::one("acquirer", config.acquirer_key);
+        let acquirer = FixedKeys::one(config.acquirer_id.as_str(), config.acquirer_key);
         let for_provider = Router::new()
             .route("/v1/card-entries", post(begin_entry))
             .route("/v1/card-entries/{id}/verify", post(finish_entry))
             .route("/v1/tokens/{token_ref}/replenish", post(replenish));
         let for_acquirer = Router::new().route("/v1/authorisations", post(authorise));
-        let for_all =
-            Router::new().route("/v1/keys", get(keys)).route("/v1/ca-keys", get(ca_keys));
+        let for_all = Router::new()
+            .route("/v1/keys", get(keys))
+            .route("/v1/ca-keys", get(ca_keys));
         let routes = require(for_provider, Verifier::new(self.db().clone(), provider))
-            .merge(require(for_acquirer, Verifier::new(self.db().clone(), acquirer)))
+            .merge(require(
+                for_acquirer,
+                Verifier::new(self.db().clone(), acquirer),
+            ))
             .merge(for_all);
         fallbacks(routes).with_state(self.clone())
     }
@@ -46,7 +49,10 @@ impl Network {
     ) -> Result<Answer, Problem> {
         let request = serde_json::to_vec(body).map_err(|_| Problem::internal())?;
         let answer = || async { Answer::json(201, &work.await?) };
-        self.inner.answers.once(scope, &key.0, &request, answer).await
+        self.inner
+            .answers
+            .once(scope, &key.0, &request, answer)
+            .await
     }
 }
 
@@ -64,7 +70,9 @@ async fn begin_entry(
     key: IdempotencyKey,
     ApiJson(query): ApiJson<EntryQuery>,
 ) -> Result<Answer, Problem> {
-    network.once("card-entries", key, &query, network.begin_entry(&query)).await
+    network
+        .once("card-entries", key, &query, network.begin_entry(&query))
+        .await
 }
 
 async fn finish_entry(
@@ -74,7 +82,9 @@ async fn finish_entry(
     ApiJson(query): ApiJson<VerifyQuery>,
 ) -> Result<Answer, Problem> {
     let scope = format!("card-entries/{id}");
-    network.once(&scope, key, &query, network.finish_entry(&id, &query)).await
+    network
+        .once(&scope, key, &query, network.finish_entry(&id, &query))
+        .await
 }
 
 async fn replenish(
@@ -84,12 +94,20 @@ async fn replenish(
     ApiJson(query): ApiJson<ReplenishQuery>,
 ) -> Result<Answer, Problem> {
     let scope = format!("tokens/{token_ref}");
-    network.once(&scope, key, &query, network.replenish(&token_ref, &query)).await
+    network
+        .once(&scope, key, &query, network.replenish(&token_ref, &query))
+        .await
 }
 
 async fn authorise(
     State(network): State<Network>,
+    SignedBy(acquirer): SignedBy,
     ApiJson(query): ApiJson<AuthorisationQuery>,
-) -> Result<(StatusCode, Json<Authorisation>), Problem> {
-    Ok((StatusCode::OK, Json(network.authorise(&query).await?)))
+) -> Result<Json<Authorisation>, Problem> {
+    if query.acquirer_id != acquirer {
+        return Err(Problem::invalid(
+            "acquirer_id is not the acquirer that signed.",
+        ));
+    }
+    Ok(Json(network.authorise(&query).await?))
 }

@@ -23,8 +23,13 @@ use crate::profile::{cryptogram_inputs, key_index_of};
 pub const MAX_AMOUNT: i64 = 999_999_999_999;
 /// Declines of the network's own of which the provider hears nothing: nobody showed a genuine cryptogram, or it had
 /// been counted before.
-const SILENT: [&str; 5] =
-    ["token_unknown", "token_expired", "key_unknown", "key_expired", "atc_replayed"];
+const SILENT: [&str; 5] = [
+    "token_unknown",
+    "token_expired",
+    "key_unknown",
+    "key_expired",
+    "atc_replayed",
+];
 
 /// A payment as the acquirer asks for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,11 +247,13 @@ impl Network {
         let Some(key_index) = key_index_of(&said.iad) else {
             return refused("key_unknown");
         };
-        let key = sqlx::query("SELECT not_after FROM limited_keys WHERE token_ref = $1 AND key_index = $2")
-            .bind(token_ref.as_str())
-            .bind(key_index.as_str())
-            .fetch_optional(&mut **tx)
-            .await?;
+        let key = sqlx::query(
+            "SELECT not_after FROM limited_keys WHERE token_ref = $1 AND key_index = $2",
+        )
+        .bind(token_ref.as_str())
+        .bind(key_index.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
         let Some(key) = key else {
             return refused("key_unknown");
         };
@@ -322,7 +329,11 @@ impl Network {
             tx.rollback().await?;
             return self.answer(network_ref).await;
         }
-        let kind = if authorisation.authorisation.is_some() { "payment" } else { "decline" };
+        let kind = if authorisation.authorisation.is_some() {
+            "payment"
+        } else {
+            "decline"
+        };
         book_and_tell(&mut tx, &case, &authorisation, kind).await?;
         if undo {
             let id = format!("rev_{network_ref}");
@@ -343,14 +354,20 @@ impl Network {
         let Some(bank) = self.bank_named(&case.bank) else {
             return (declined("bank_unavailable"), false);
         };
-        match self.ask_bank::<_, BankDecision>(bank, "/v1/authorisations", &case.payment()).await {
+        match self
+            .ask_bank::<_, BankDecision>(bank, "/v1/authorisations", &case.payment())
+            .await
+        {
             Ok(decision) if decision.result == "approved" && decision.authorisation.is_some() => {
                 (decision, false)
             }
-            Ok(decision) => {
-                (declined(decision.reason.as_deref().unwrap_or("bank_declined")), false)
+            Ok(decision) => (
+                declined(decision.reason.as_deref().unwrap_or("bank_declined")),
+                false,
+            ),
+            Err(problem) if problem.code == "bank_unavailable" => {
+                (declined("bank_unavailable"), true)
             }
-            Err(problem) if problem.code == "bank_unavailable" => (declined("bank_unavailable"), true),
             Err(problem) => {
                 eprintln!("network: {} refused a payment: {problem}", case.bank);
                 (declined("bank_declined"), false)
@@ -359,10 +376,12 @@ impl Network {
     }
 
     async fn answer(&self, network_ref: &str) -> Result<Authorisation, Problem> {
-        let row = sqlx::query("SELECT result, reason, authorisation, at FROM authorisations WHERE network_ref = $1")
-            .bind(network_ref)
-            .fetch_one(self.db().pool())
-            .await?;
+        let row = sqlx::query(
+            "SELECT result, reason, authorisation, at FROM authorisations WHERE network_ref = $1",
+        )
+        .bind(network_ref)
+        .fetch_one(self.db().pool())
+        .await?;
         let text = |column: usize| -> Result<Option<String>, sqlx::Error> {
             let text: String = row.try_get(column)?;
             Ok((!text.is_empty()).then_some(text))
@@ -382,7 +401,9 @@ impl Network {
             .fetch_all(self.db().pool())
             .await;
         for row in refs.unwrap_or_default() {
-            let Ok(network_ref) = row.try_get::<String, _>(0) else { continue };
+            let Ok(network_ref) = row.try_get::<String, _>(0) else {
+                continue;
+            };
             if let Err(problem) = self.finish(&network_ref).await {
                 eprintln!("network: {network_ref} stays open: {problem}");
             }
@@ -417,8 +438,16 @@ async fn book_and_tell(
     let line = LedgerEntry {
         at: decision.at.clone(),
         kind: kind.to_owned(),
-        debit: if moves { format!("issuer:{}", case.bank) } else { String::new() },
-        credit: if moves { format!("acquirer:{}", query.acquirer_id) } else { String::new() },
+        debit: if moves {
+            format!("issuer:{}", case.bank)
+        } else {
+            String::new()
+        },
+        credit: if moves {
+            format!("acquirer:{}", query.acquirer_id)
+        } else {
+            String::new()
+        },
         amount_minor: query.amount_minor,
         currency: query.currency.clone(),
         merchant: query.merchant.clone(),
@@ -430,7 +459,10 @@ async fn book_and_tell(
         token: Some(masked(&query.token)),
     };
     books::book(tx, &line).await?;
-    let silent = decision.reason.as_deref().is_some_and(|reason| SILENT.contains(&reason));
+    let silent = decision
+        .reason
+        .as_deref()
+        .is_some_and(|reason| SILENT.contains(&reason));
     if silent || case.token_ref.is_empty() {
         return Ok(());
     }
@@ -446,7 +478,14 @@ async fn book_and_tell(
         authorisation: decision.authorisation.clone(),
         at: decision.at.clone(),
     };
-    outbox::post(tx, &notification.id, PROVIDER, "/v1/notifications", &notification).await?;
+    outbox::post(
+        tx,
+        &notification.id,
+        PROVIDER,
+        "/v1/notifications",
+        &notification,
+    )
+    .await?;
     Ok(())
 }
 
@@ -454,7 +493,9 @@ async fn book_and_tell(
 /// the cryptogram, and a byte must not be able to move from one to the next.
 fn read_card_data(query: &AuthorisationQuery) -> Result<CardSaid, Problem> {
     if !(1..=MAX_AMOUNT).contains(&query.amount_minor) {
-        return Err(Problem::invalid("amount_minor must be from 1 to 999999999999."));
+        return Err(Problem::invalid(
+            "amount_minor must be from 1 to 999999999999.",
+        ));
     }
     let numeric = match query.currency.as_str() {
         "CNY" => [0x01, 0x56],
@@ -464,7 +505,9 @@ fn read_card_data(query: &AuthorisationQuery) -> Result<CardSaid, Problem> {
         let value = query.emv.get(tag).and_then(|text| bytes::from_hex(text));
         value
             .filter(|value| length_is_right(tag, value.len()))
-            .ok_or_else(|| Problem::invalid(format!("emv needs tag {tag} with a value of its length.")))
+            .ok_or_else(|| {
+                Problem::invalid(format!("emv needs tag {tag} with a value of its length."))
+            })
     };
     let mut inputs = Vec::with_capacity(64);
     for tag in cryptogram_inputs() {
@@ -506,5 +549,10 @@ fn amount_bcd(amount_minor: i64) -> anyhow::Result<Vec<u8>> {
 
 /// `YYMM` of `YYYY-MM-DD`.
 fn yymm_of(expiry: &str) -> String {
-    expiry.chars().skip(2).filter(char::is_ascii_digit).take(4).collect()
+    expiry
+        .chars()
+        .skip(2)
+        .filter(char::is_ascii_digit)
+        .take(4)
+        .collect()
 }

@@ -46,12 +46,20 @@ pub(crate) struct BankDecision {
 impl Network {
     /// The bank whose cards begin like this number.
     pub(crate) fn bank_of(&self, number: &str) -> Option<&BankRoute> {
-        self.inner.config.banks.iter().find(|bank| number.starts_with(&bank.bin))
+        self.inner
+            .config
+            .banks
+            .iter()
+            .find(|bank| number.starts_with(&bank.bin))
     }
 
     /// The bank of this name.
     pub(crate) fn bank_named(&self, name: &str) -> Option<&BankRoute> {
-        self.inner.config.banks.iter().find(|bank| bank.name == name)
+        self.inner
+            .config
+            .banks
+            .iter()
+            .find(|bank| bank.name == name)
     }
 
     /// Asks a bank; its refusals are passed on as they are, silence is `bank_unavailable`.
@@ -61,9 +69,15 @@ impl Network {
         path: &str,
         body: &T,
     ) -> Result<R, Problem> {
-        let answer = self.inner.to_banks.post(&format!("{}{path}", bank.url), body, None).await;
+        let answer = self
+            .inner
+            .to_banks
+            .post(&format!("{}{path}", bank.url), body, None)
+            .await;
         answer.map_err(|error| match error {
-            CallError::Refused(problem) if problem.status != 401 && problem.status != 500 => problem,
+            CallError::Refused(problem) if problem.status != 401 && problem.status != 500 => {
+                problem
+            }
             error => {
                 eprintln!("network: {}: {error}", bank.name);
                 unavailable(&bank.name)

@@ -35,9 +35,10 @@ pub(crate) async fn book(
     if line.debit.is_empty() || line.credit.is_empty() {
         return Ok(());
     }
-    for (position, change) in
-        [(&line.debit, line.amount_minor.saturating_neg()), (&line.credit, line.amount_minor)]
-    {
+    for (position, change) in [
+        (&line.debit, line.amount_minor.saturating_neg()),
+        (&line.credit, line.amount_minor),
+    ] {
         sqlx::query("INSERT INTO legs (seq, name, amount_minor) VALUES ($1, $2, $3)")
             .bind(seq)
             .bind(position.as_str())
@@ -90,5 +91,9 @@ pub(crate) async fn ledger(db: &Db) -> Result<Ledger, sqlx::Error> {
     .fetch_one(db.pool())
     .await?
     .try_get(0)?;
-    Ok(Ledger { party: "network".into(), entries, balanced: wrong == 0 })
+    Ok(Ledger {
+        party: "network".into(),
+        entries,
+        balanced: wrong == 0,
+    })
 }

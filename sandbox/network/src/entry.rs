@@ -84,15 +84,20 @@ impl Network {
     /// Opens the card number and asks its bank for an SMS.
     pub async fn begin_entry(&self, query: &EntryQuery) -> Result<EntryChallenge, Problem> {
         let aad = bind("card-entry", &[query.device_id.as_bytes()]);
-        let opened = hpke::open(&self.inner.secrets.hpke, CARD_ENTRY_INFO, &aad, &query.sealed_card)
-            .map_err(|_| {
-                Problem::new(
-                    422,
-                    "sealed_card_unreadable",
-                    "Card data not readable",
-                    "The card data is not sealed for this network and device. Enrol the device again.",
-                )
-            })?;
+        let opened = hpke::open(
+            &self.inner.secrets.hpke,
+            CARD_ENTRY_INFO,
+            &aad,
+            &query.sealed_card,
+        )
+        .map_err(|_| {
+            Problem::new(
+                422,
+                "sealed_card_unreadable",
+                "Card data not readable",
+                "The card data is not sealed for this network and device. Enrol the device again.",
+            )
+        })?;
         let card: CardTyped = serde_json::from_slice(&opened)
             .map_err(|_| Problem::invalid("The sealed card data does not have the agreed form."))?;
         if !(16..=19).contains(&card.number.len()) || !luhn_valid(&card.number) {
@@ -149,20 +154,25 @@ impl Network {
             .ok_or_else(challenge_unknown)?;
         let (bank_name, bank_challenge): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let (masked_card, account_type): (String, String) = (row.try_get(2)?, row.try_get(3)?);
-        let bank = self.bank_named(&bank_name).ok_or_else(|| unavailable(&bank_name))?;
+        let bank = self
+            .bank_named(&bank_name)
+            .ok_or_else(|| unavailable(&bank_name))?;
         let path = format!("/v1/card-challenges/{bank_challenge}/verify");
-        let card: BankCard = self.ask_bank(bank, &path, &json!({"code": query.code})).await?;
+        let card: BankCard = self
+            .ask_bank(bank, &path, &json!({"code": query.code}))
+            .await?;
 
         let minted = self.mint().await?;
         let token_ref = bytes::random_id("tok");
         let log_key = bytes::to_hex(&bytes::random::<32>());
         let (expiry, issued_at) = (minted.expiry.to_string(), clock::text(self.now()));
         let mut tx = self.db().begin().await?;
-        let earlier: String = sqlx::query("SELECT token_ref FROM card_entries WHERE challenge_id = $1")
-            .bind(challenge_id)
-            .fetch_one(&mut *tx)
-            .await?
-            .try_get(0)?;
+        let earlier: String =
+            sqlx::query("SELECT token_ref FROM card_entries WHERE challenge_id = $1")
+                .bind(challenge_id)
+                .fetch_one(&mut *tx)
+                .await?
+                .try_get(0)?;
         sqlx::query("UPDATE tokens SET state = 'withdrawn' WHERE token_ref = $1")
             .bind(earlier)
             .execute(&mut *tx)
@@ -207,7 +217,11 @@ impl Network {
         };
         let aad = bind(
             "provisioning",
-            &[query.device_id.as_bytes(), challenge_id.as_bytes(), token_ref.as_bytes()],
+            &[
+                query.device_id.as_bytes(),
+                challenge_id.as_bytes(),
+                token_ref.as_bytes(),
+            ],
         );
         let sealed = seal(&self.inner.secrets.signing, &recipient, &aad, &payload)?;
         tx.commit().await?;

@@ -45,7 +45,12 @@ impl Network {
             .map_err(|_| Problem::internal())?;
         let network = self.clone();
         let minted = tokio::task::spawn_blocking(move || -> anyhow::Result<Minted> {
-            let card = CardData { token: &token, psn: PSN, expiry, effective: today };
+            let card = CardData {
+                token: &token,
+                psn: PSN,
+                expiry,
+                effective: today,
+            };
             let key = RsaKey::generate(CARD_BITS)?;
             let mut serial = [0; 3];
             OsRng.fill_bytes(&mut serial);
@@ -66,7 +71,12 @@ impl Network {
                 prime1: hex::encode_upper(prime1),
                 prime2: hex::encode_upper(prime2),
             };
-            Ok(Minted { token, expiry, profile, oda_key })
+            Ok(Minted {
+                token,
+                expiry,
+                profile,
+                oda_key,
+            })
         });
         Ok(minted.await.map_err(|_| Problem::internal())??)
     }
@@ -86,7 +96,12 @@ impl Network {
 
     /// The token's master key, from which its limited-use keys come.
     pub(crate) fn token_master_key(&self, token: &str, psn: &str) -> anyhow::Result<TdesKey> {
-        Ok(master_key(&self.inner.secrets.imk, token, psn, MasterKeyOption::A)?)
+        Ok(master_key(
+            &self.inner.secrets.imk,
+            token,
+            psn,
+            MasterKeyOption::A,
+        )?)
     }
 
     /// Reserves and derives the next keys of a token. 429 when the hour's counter is used up.

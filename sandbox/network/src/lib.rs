@@ -30,7 +30,6 @@ use anyhow::Context;
 use sandbox_kit::client::Client;
 use sandbox_kit::db::Db;
 use sandbox_kit::idempotency::Answers;
-use sandbox_kit::keys::PartyKey;
 use sandbox_kit::ledger::Ledger;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -63,11 +62,11 @@ pub struct NetworkConfig {
     pub database_url: Option<String>,
     /// The only root that the network trusts when it calls others.
     pub ca_pem: Vec<u8>,
-    /// Signs the network's requests to banks and provider, under key id `network`.
-    pub key: PartyKey,
     /// Public key of the provider (key id `provider`).
     pub provider_key: [u8; 65],
-    /// Public key of the acquirer (key id `acquirer`).
+    /// The acquirer's name, which is the key id of its requests.
+    pub acquirer_id: String,
+    /// Its public key.
     pub acquirer_key: [u8; 65],
     /// Base of the provider's API.
     pub provider_url: String,
@@ -102,8 +101,10 @@ impl Network {
         let db = Db::open_at(&database, config.database_url.as_deref(), schema::STEPS).await?;
         let keys = secrets_file(&config.folder);
         let secrets = tokio::task::spawn_blocking(move || Secrets::open_or_create(&keys)).await??;
-        let client = Client::new(&config.ca_pem, config.key.clone(), "network")?;
-        let to_banks = client.clone().with_timeout(&config.ca_pem, config.bank_timeout)?;
+        let client = Client::new(&config.ca_pem, secrets.signing.clone(), "network")?;
+        let to_banks = client
+            .clone()
+            .with_timeout(&config.ca_pem, config.bank_timeout)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 answers: Answers::new(db.clone()),
@@ -137,7 +138,7 @@ impl Network {
         CaPublicKey::of(&self.inner.secrets.ca)
     }
 
-    /// Verifies what the network signed for phones.
+    /// Verifies what the network signs: payloads for phones, and its requests to banks and provider (key id `network`).
     pub fn signing_key(&self) -> [u8; 65] {
         self.inner.secrets.signing.public()
     }
@@ -145,6 +146,11 @@ impl Network {
     /// Phones seal card numbers for this key.
     pub fn hpke_key(&self) -> [u8; 65] {
         self.inner.secrets.hpke.public()
+    }
+
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.db().close().await;
     }
 
     fn db(&self) -> &Db {

@@ -19,7 +19,9 @@ const LONGEST_PAUSE_MS: i64 = 10_000;
 /// How long to wait after so many failed attempts, in milliseconds: doubling, with a ceiling.
 fn pause(attempts: i64) -> i64 {
     let doublings = u32::try_from(attempts.saturating_sub(1).clamp(0, 16)).unwrap_or(16);
-    FIRST_PAUSE_MS.saturating_mul(1 << doublings).min(LONGEST_PAUSE_MS)
+    FIRST_PAUSE_MS
+        .saturating_mul(1 << doublings)
+        .min(LONGEST_PAUSE_MS)
 }
 
 /// Puts a message into the outbox, to go out once the transaction is committed and [`Network::mail_waits`] was called.
@@ -30,13 +32,15 @@ pub(crate) async fn post<T: Serialize>(
     path: &str,
     body: &T,
 ) -> anyhow::Result<()> {
-    sqlx::query("INSERT INTO outbox (id, target, path, body, attempts, due) VALUES ($1, $2, $3, $4, 0, 0)")
-        .bind(id)
-        .bind(target)
-        .bind(path)
-        .bind(serde_json::to_string(body)?)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO outbox (id, target, path, body, attempts, due) VALUES ($1, $2, $3, $4, 0, 0)",
+    )
+    .bind(id)
+    .bind(target)
+    .bind(path)
+    .bind(serde_json::to_string(body)?)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
@@ -93,7 +97,10 @@ impl Network {
                 Err(error) => {
                     let attempts = message.attempts.saturating_add(1);
                     if attempts == 1 {
-                        eprintln!("network: {} cannot be told yet ({error}), trying again", message.target);
+                        eprintln!(
+                            "network: {} cannot be told yet ({error}), trying again",
+                            message.target
+                        );
                     }
                     sqlx::query("UPDATE outbox SET attempts = $1, due = $2 WHERE id = $3")
                         .bind(attempts)
@@ -109,23 +116,32 @@ impl Network {
             .await?
             .try_get(0)?;
         let wait = next.map_or(60_000, |due| due.saturating_sub(now_ms()).clamp(0, 60_000));
-        Ok(Duration::from_millis(u64::try_from(wait).unwrap_or_default()))
+        Ok(Duration::from_millis(
+            u64::try_from(wait).unwrap_or_default(),
+        ))
     }
 
     async fn deliver(&self, message: &Message) -> Result<(), CallError> {
         let unknown = || CallError::Malformed(format!("there is no {}", message.target));
         let (client, url) = if message.target == PROVIDER {
-            (&self.inner.to_provider, self.inner.config.provider_url.as_str())
+            (
+                &self.inner.to_provider,
+                self.inner.config.provider_url.as_str(),
+            )
         } else {
             let banks = &self.inner.config.banks;
-            let bank = banks.iter().find(|bank| bank.name == message.target).ok_or_else(unknown)?;
+            let bank = banks
+                .iter()
+                .find(|bank| bank.name == message.target)
+                .ok_or_else(unknown)?;
             (&self.inner.to_banks, bank.url.as_str())
         };
-        let body: serde_json::Value =
-            serde_json::from_str(&message.body).map_err(|error| CallError::Malformed(error.to_string()))?;
+        let body: serde_json::Value = serde_json::from_str(&message.body)
+            .map_err(|error| CallError::Malformed(error.to_string()))?;
         let key = bytes::to_hex(&bytes::sha256(message.id.as_bytes()));
-        let _taken: serde_json::Value =
-            client.post(&format!("{url}{}", message.path), &body, Some(&key)).await?;
+        let _taken: serde_json::Value = client
+            .post(&format!("{url}{}", message.path), &body, Some(&key))
+            .await?;
         Ok(())
     }
 }

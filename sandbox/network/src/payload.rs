@@ -119,7 +119,10 @@ pub fn seal<T: Serialize>(
 ) -> Result<Sealed, Problem> {
     let payload = serde_json::to_string(payload).map_err(|_| Problem::internal())?;
     let signature = signing.sign(&bind("tapcore-payload-v1", &[payload.as_bytes()]));
-    let signed = Signed { payload, signature: bytes::to_hex(&signature) };
+    let signed = Signed {
+        payload,
+        signature: bytes::to_hex(&signature),
+    };
     let text = serde_json::to_vec(&signed).map_err(|_| Problem::internal())?;
     hpke::seal(recipient, PROVISIONING_INFO, aad, &text)
         .map_err(|_| Problem::invalid("provisioning_key is not a P-256 public key."))
@@ -175,7 +178,10 @@ fn log_message(token_ref: &str, log: &[LogEntry]) -> Option<Vec<u8>> {
 /// Makes the MAC, as a phone does.
 pub fn log_mac(log_key: &[u8], token_ref: &str, log: &[LogEntry]) -> Option<[u8; 32]> {
     let key = hmac::Key::new(hmac::HMAC_SHA256, log_key);
-    hmac::sign(&key, &log_message(token_ref, log)?).as_ref().try_into().ok()
+    hmac::sign(&key, &log_message(token_ref, log)?)
+        .as_ref()
+        .try_into()
+        .ok()
 }
 
 #[cfg(test)]
@@ -196,16 +202,47 @@ mod tests {
         let right = |entries: &[LogEntry]| log_mac_is_right(b"key", "tok_1", entries, &mac);
         assert!(right(std::slice::from_ref(&entry)));
         assert!(!right(&[]));
-        assert!(!log_mac_is_right(b"key", "tok_2", std::slice::from_ref(&entry), &mac));
-        assert!(!log_mac_is_right(b"other", "tok_1", std::slice::from_ref(&entry), &mac));
+        assert!(!log_mac_is_right(
+            b"key",
+            "tok_2",
+            std::slice::from_ref(&entry),
+            &mac
+        ));
+        assert!(!log_mac_is_right(
+            b"other",
+            "tok_1",
+            std::slice::from_ref(&entry),
+            &mac
+        ));
         let changed = [
-            LogEntry { atc: 2, ..entry.clone() },
-            LogEntry { key_index: "6570202".into(), ..entry.clone() },
-            LogEntry { at: "2026-11-22T10:00:01Z".into(), ..entry.clone() },
-            LogEntry { un: "01020305".into(), ..entry.clone() },
-            LogEntry { amount_minor: 1251, ..entry.clone() },
-            LogEntry { currency: "USD".into(), ..entry.clone() },
-            LogEntry { un: "no hex".into(), ..entry },
+            LogEntry {
+                atc: 2,
+                ..entry.clone()
+            },
+            LogEntry {
+                key_index: "6570202".into(),
+                ..entry.clone()
+            },
+            LogEntry {
+                at: "2026-11-22T10:00:01Z".into(),
+                ..entry.clone()
+            },
+            LogEntry {
+                un: "01020305".into(),
+                ..entry.clone()
+            },
+            LogEntry {
+                amount_minor: 1251,
+                ..entry.clone()
+            },
+            LogEntry {
+                currency: "USD".into(),
+                ..entry.clone()
+            },
+            LogEntry {
+                un: "no hex".into(),
+                ..entry
+            },
         ];
         for entry in changed {
             assert!(!right(&[entry]));

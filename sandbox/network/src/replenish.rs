@@ -80,7 +80,11 @@ impl Network {
             ));
         }
         let seen = self.seen(token_ref).await?;
-        if query.log.iter().any(|entry| seen.get(&entry.atc).is_some_and(|seen| !seen.agrees(entry))) {
+        if query
+            .log
+            .iter()
+            .any(|entry| seen.get(&entry.atc).is_some_and(|seen| !seen.agrees(entry)))
+        {
             return Err(Problem::new(
                 409,
                 "log_contradicts_network",
@@ -98,8 +102,10 @@ impl Network {
             keys,
             issued_at: clock::text(self.now()),
         };
-        let aad =
-            bind("replenishment", &[query.device_id.as_bytes(), token_ref.as_bytes(), &mac]);
+        let aad = bind(
+            "replenishment",
+            &[query.device_id.as_bytes(), token_ref.as_bytes(), &mac],
+        );
         let sealed = seal(&self.inner.secrets.signing, &recipient, &aad, &payload)?;
         tx.commit().await?;
         Ok(Replenished { sealed })
@@ -117,7 +123,13 @@ impl Network {
             let query: AuthorisationQuery =
                 serde_json::from_str(&query).map_err(anyhow::Error::from)?;
             let atc = u32::try_from(row.try_get::<i64, _>(0)?).map_err(anyhow::Error::from)?;
-            seen.insert(atc, Seen { key_index: row.try_get(1)?, query });
+            seen.insert(
+                atc,
+                Seen {
+                    key_index: row.try_get(1)?,
+                    query,
+                },
+            );
         }
         Ok(seen)
     }
@@ -131,7 +143,12 @@ struct Seen {
 
 impl Seen {
     fn agrees(&self, entry: &LogEntry) -> bool {
-        let un = self.query.emv.get("9F37").map(String::as_str).unwrap_or_default();
+        let un = self
+            .query
+            .emv
+            .get("9F37")
+            .map(String::as_str)
+            .unwrap_or_default();
         un.eq_ignore_ascii_case(&entry.un)
             && self.key_index == entry.key_index
             && self.query.amount_minor == entry.amount_minor

@@ -27,7 +27,7 @@ pub struct Secrets {
     pub(crate) issuer: RsaKey,
     /// The issuer's key, certified by the CA.
     pub(crate) issuer_certificate: Certificate,
-    /// Signs what phones are given.
+    /// Signs what phones are given and what other parties are asked.
     pub(crate) signing: PartyKey,
     /// Opens what phones seal.
     pub(crate) hpke: PartyKey,
@@ -54,7 +54,9 @@ impl Secrets {
             let mut serial = [0; 3];
             OsRng.fill_bytes(&mut serial);
             let today = sandbox_kit::clock::now().date();
-            let expiry = today.replace_year(today.year() + ISSUER_YEARS).unwrap_or(today);
+            let expiry = today
+                .replace_year(today.year() + ISSUER_YEARS)
+                .unwrap_or(today);
             let primes = |bits| -> anyhow::Result<[String; 2]> {
                 let (p, q) = RsaKey::generate(bits)?.primes()?;
                 Ok([hex::encode_upper(p), hex::encode_upper(q)])
@@ -77,7 +79,13 @@ impl Secrets {
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&text).with_context(|| format!("{} does not hold the network's keys", path.display()))
+        Self::parse(&text)
+            .with_context(|| format!("{} does not hold the network's keys", path.display()))
+    }
+
+    /// The public half of the network's signing key.
+    pub fn signing_key(&self) -> [u8; 65] {
+        self.signing.public()
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {

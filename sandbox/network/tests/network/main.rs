@@ -1,0 +1,5 @@
+//! The network over its API: authorisations and the token service, with a real bank behind it.
+
+mod authorisations;
+mod common;
+mod tokens;
