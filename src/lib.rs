@@ -1,12 +1,21 @@
 //! Tapcore: the core of a mobile payment wallet.
+//!
+//! A pure middle with doors around it. The middle ([`emv`], [`token`], [`account`], [`statement`]) takes values and
+//! returns values. The doors are [`vault`] (secrets), [`store`] (SQL), [`backend`] (HTTP) and [`ffi`] (Kotlin and
+//! Swift). [`wallet`] joins them into use cases: enrol, add a card, arm, tap, settle, sync.
+
 #![forbid(unsafe_code)]
 
 pub mod account;
 pub mod backend;
 mod bind;
 pub mod emv;
+pub mod ffi;
 pub mod secret;
 pub mod statement;
 pub mod store;
 pub mod token;
 pub mod vault;
+pub mod wallet;
+
+uniffi::setup_scaffolding!();

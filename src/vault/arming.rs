@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ring::hmac;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -103,6 +104,15 @@ impl Arming {
     /// When it was not sealed here under this name.
     pub fn open_secret(&self, token: &TokenRef, name: &str, sealed: &[u8]) -> Result<SecretBytes, VaultError> {
         self.payment_key()?.open(&secret_place(&secret_row(token, name)), sealed)
+    }
+
+    /// A token's secret as a key for HMAC-SHA-256.
+    ///
+    /// # Errors
+    /// As [`open_secret`](Self::open_secret).
+    pub fn mac_key(&self, token: &TokenRef, name: &str, sealed: &[u8]) -> Result<hmac::Key, VaultError> {
+        let secret = self.open_secret(token, name, sealed)?;
+        Ok(hmac::Key::new(hmac::HMAC_SHA256, &secret))
     }
 
     fn payment_key(&self) -> Result<SealingKey, VaultError> {

@@ -1,0 +1,220 @@
+//! The one error that crosses to Kotlin and Swift.
+
+use crate::backend::BackendError;
+use crate::store::{SealError, StoreError};
+use crate::vault::{KeyStoreError, VaultError};
+use crate::wallet::WalletError as Inner;
+
+/// Why something was not done. Each variant is one that an app acts on differently.
+///
+/// `detail` is a sentence for a person, without personal data; [`code`](Self::code) is stable, for support and tests.
+#[derive(Debug, thiserror::Error, uniffi::Error)]
+pub enum WalletError {
+    /// Enrol first.
+    #[error("{detail}")]
+    NotEnrolled {
+        /// What to do.
+        detail: String,
+    },
+    /// The phone's key store wants something of the person first.
+    #[error("{detail}")]
+    Locked {
+        /// What to do.
+        detail: String,
+    },
+    /// The person closed a prompt.
+    #[error("{detail}")]
+    Cancelled {
+        /// What to do.
+        detail: String,
+    },
+    /// This phone or this state does not allow it.
+    #[error("{detail}")]
+    Blocked {
+        /// What to do.
+        detail: String,
+    },
+    /// Another process has the wallet's folder.
+    #[error("{detail}")]
+    InUse {
+        /// Names the process.
+        detail: String,
+    },
+    /// The provider cannot be reached: try again.
+    #[error("{detail}")]
+    Network {
+        /// What to do.
+        detail: String,
+    },
+    /// Somebody answered who is not the provider: do not try again, tell the person.
+    #[error("{detail}")]
+    NotTrusted {
+        /// What to do.
+        detail: String,
+    },
+    /// The provider, the network or the bank refused.
+    #[error("{detail}")]
+    Rejected {
+        /// A stable reason, `snake_case`.
+        reason: String,
+        /// What to do.
+        detail: String,
+    },
+    /// The wallet's data is lost or not this phone's: enrol again.
+    #[error("{detail}")]
+    Corrupt {
+        /// What to do.
+        detail: String,
+    },
+    /// The disk is full or the folder cannot be written.
+    #[error("{detail}")]
+    Storage {
+        /// What to do.
+        detail: String,
+    },
+    /// What was entered is not well-formed.
+    #[error("{detail}")]
+    Invalid {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The app is older than the wallet's data or the provider: update it.
+    #[error("{detail}")]
+    Outdated {
+        /// What to do.
+        detail: String,
+    },
+    /// A fault in the core.
+    #[error("{detail}")]
+    Internal {
+        /// What to do.
+        detail: String,
+    },
+}
+
+#[uniffi::export]
+impl WalletError {
+    /// A number that never changes its meaning.
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::NotEnrolled { .. } => 1,
+            Self::Locked { .. } => 2,
+            Self::Cancelled { .. } => 3,
+            Self::Blocked { .. } => 4,
+            Self::InUse { .. } => 5,
+            Self::Network { .. } => 6,
+            Self::NotTrusted { .. } => 7,
+            Self::Rejected { .. } => 8,
+            Self::Corrupt { .. } => 9,
+            Self::Storage { .. } => 10,
+            Self::Invalid { .. } => 11,
+            Self::Outdated { .. } => 12,
+            Self::Internal { .. } => 13,
+        }
+    }
+}
+
+impl From<Inner> for WalletError {
+    fn from(error: Inner) -> Self {
+        let detail = error.to_string();
+        match error {
+            Inner::NotEnrolled => Self::NotEnrolled { detail },
+            Inner::NotStarted | Inner::EnrolledAlready | Inner::Insecure => Self::Blocked { detail },
+            Inner::Input(_) | Inner::NoChallenge => Self::Invalid { detail },
+            Inner::Provisioning(_) => Self::Rejected {
+                reason: "provisioning_invalid".into(),
+                detail,
+            },
+            Inner::Profile(_) => Self::Outdated { detail },
+            Inner::Interrupted => Self::Internal { detail },
+            Inner::Backend(error) => error.into(),
+            Inner::Store(error) => error.into(),
+            Inner::Vault(error) => error.into(),
+        }
+    }
+}
+
+impl From<BackendError> for WalletError {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Unreachable => Self::Network {
+                detail: "The wallet's provider cannot be reached: check the network and try again.".into(),
+            },
+            BackendError::NotTrusted => Self::NotTrusted {
+                detail: "The server that answered is not the wallet's provider (its certificate or key is another): use a different network and try again.".into(),
+            },
+            BackendError::Refused(refusal) => Self::Rejected {
+                detail: match refusal.detail.is_empty() {
+                    true => format!("The provider refused with {}: try again later.", refusal.status),
+                    false => refusal.detail,
+                },
+                reason: refusal.code,
+            },
+            BackendError::Malformed => Self::Outdated {
+                detail: "The provider's answer cannot be understood: update the app, or try again later.".into(),
+            },
+            BackendError::Configuration(detail) => Self::Invalid {
+                detail: format!("Check what was given: {detail}."),
+            },
+            BackendError::Vault(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for WalletError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::InUse(process) => Self::InUse {
+                detail: format!("The wallet's folder is in use by process {process}: stop it first."),
+            },
+            StoreError::Full => Self::Storage {
+                detail: "The disk is full: free some space and try again; nothing was lost.".into(),
+            },
+            StoreError::Folder(_) | StoreError::Sql(_) => Self::Storage {
+                detail: "The wallet's folder cannot be read or written: check that it exists and belongs to this user.".into(),
+            },
+            StoreError::Damaged | StoreError::Seal(SealError::Unsealable) => Self::Corrupt {
+                detail: "The wallet's data is damaged: enrol again. Payments made are safe with the bank.".into(),
+            },
+            StoreError::Newer | StoreError::Seal(SealError::UnknownFormat) => Self::Outdated {
+                detail: "The wallet's data was written by a newer version: update the app.".into(),
+            },
+            StoreError::Seal(SealError::Random) => random(),
+        }
+    }
+}
+
+impl From<VaultError> for WalletError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::KeyStore(KeyStoreError::UserCancelled) => Self::Cancelled {
+                detail: "The prompt was closed: try again when ready.".into(),
+            },
+            VaultError::KeyStore(KeyStoreError::Unavailable) => Self::Locked {
+                detail: "The phone's key store cannot be used now: unlock the phone and try again.".into(),
+            },
+            VaultError::KeyStore(KeyStoreError::NotFound | KeyStoreError::Invalidated) | VaultError::KeysGone => {
+                Self::Corrupt {
+                    detail: "This wallet's data does not belong to this phone's keys (it was copied, put back from a copy, or the keys were cleared): enrol again.".into(),
+                }
+            }
+            VaultError::Unsealable => Self::Corrupt {
+                detail: "The wallet's data is damaged: enrol again. Payments made are safe with the bank.".into(),
+            },
+            VaultError::UnknownFormat => Self::Outdated {
+                detail: "The wallet's data was written by a newer version: update the app.".into(),
+            },
+            VaultError::Foreign => Self::Rejected {
+                reason: "provisioning_invalid".into(),
+                detail: "What the provider sent is not signed by the payment network: try again, and tell the provider if it stays.".into(),
+            },
+            VaultError::Random => random(),
+        }
+    }
+}
+
+fn random() -> WalletError {
+    WalletError::Internal {
+        detail: "The phone's random number generator failed: restart the phone.".into(),
+    }
+}

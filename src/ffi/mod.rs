@@ -1,0 +1,19 @@
+//! What Kotlin and Swift see: the only place that names uniffi.
+//!
+//! A thin layer over [`crate::wallet`]: records and one small error enum, foreign traits for the platform's key store
+//! and clock, and one object. Asynchronous functions run on the core's own runtime, never on the caller's thread, and
+//! dropping their future stops them.
+
+mod error;
+mod key_store;
+mod records;
+mod runtime;
+mod wallet;
+
+pub use error::WalletError;
+pub use key_store::{KeyStoreError, PlatformKeyStore, SecurityLevel};
+pub use records::{
+    AccountType, Answer, CardChallenge, ClockReading, EntryState, PaymentCard, PlatformClock, StatementEntry,
+    SyncReport, TapOutcome, TapResponder, WalletConfig, WalletEvent, WalletObserver, WalletStatus,
+};
+pub use wallet::Wallet;

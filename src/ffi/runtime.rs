@@ -1,0 +1,55 @@
+//! The core's own runtime: two workers with small stacks, and futures that stop when they are dropped.
+
+use std::sync::LazyLock;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
+
+use super::WalletError;
+
+/// Stack of a worker, in bytes; futures are small and nothing recurses.
+const STACK: usize = 512 * 1024;
+
+static RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_stack_size(STACK)
+        .thread_name("tapcore")
+        .enable_all()
+        .build()
+        .ok()
+});
+
+/// The runtime.
+///
+/// # Errors
+/// When the system gives no threads.
+pub(super) fn handle() -> Result<Handle, WalletError> {
+    RUNTIME.as_ref().map(|runtime| runtime.handle().clone()).ok_or_else(|| WalletError::Internal {
+        detail: "The phone has no threads left for the wallet: restart the app.".into(),
+    })
+}
+
+/// Runs a future on the core's workers and waits for it; dropping the wait stops the work.
+pub(super) async fn run<T: Send + 'static>(
+    work: impl Future<Output = Result<T, crate::wallet::WalletError>> + Send + 'static,
+) -> Result<T, WalletError> {
+    let mut guard = AbortOnDrop(handle()?.spawn(work));
+    let done = (&mut guard.0).await;
+    match done {
+        Ok(result) => Ok(result?),
+        // The panic's text may hold anything, so it stays here.
+        Err(_) => Err(WalletError::Internal {
+            detail: "The wallet hit a fault of its own: try again, and report it if it stays.".into(),
+        }),
+    }
+}
+
+/// Dropping a bare handle only detaches the task.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

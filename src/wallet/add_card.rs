@@ -1,0 +1,307 @@
+//! Adding a card: the bank sends a code by SMS, the code makes a token.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::arm::SECRET_ODA;
+use super::open::Opened;
+use super::payload::{Provisioning, open_provisioning};
+use super::{Wallet, WalletError};
+use crate::backend::protocol::{CardAnswer, CardRequest, VerifyAnswer, VerifyRequest};
+use crate::backend::{BackendError, fresh_key, parse_rfc3339_ms};
+use crate::bind::bind;
+use crate::emv::profile::CardProfile;
+use crate::store::{OutboxItem, StoredToken};
+use crate::token::{KeyStock, PaymentToken};
+use crate::vault::{ProvisioningKey, SealedBox, TokenState};
+
+const RECORD: &str = "card_challenge";
+
+/// A card that waits for the code which its bank has sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardChallenge {
+    /// The challenge.
+    pub id: String,
+    /// The card's last four digits: `…0015`.
+    pub masked_card: String,
+    /// The issuing bank.
+    pub bank: String,
+    /// Until when the code is good, milliseconds of Unix time.
+    pub expires_at_ms: i64,
+    /// Tries that are left.
+    pub tries_left: u32,
+}
+
+/// A code on its way, kept so that it can be sent again and its answer be opened.
+#[derive(Serialize, Deserialize)]
+struct Verification {
+    request: VerifyRequest,
+    private_half: String,
+}
+
+impl Wallet {
+    /// Asks the card's bank to send a code. The number goes out sealed to the payment network and is not kept.
+    ///
+    /// `expiry` is `MM/YY`.
+    ///
+    /// # Errors
+    /// [`WalletError::Input`] for a number or expiry that cannot be one; [`BackendError::Refused`] when the network
+    /// or the bank does not know the card.
+    pub async fn begin_add_card(self: &Arc<Self>, number: &str, expiry: &str) -> Result<CardChallenge, WalletError> {
+        let number: String = number.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        check_number(&number)?;
+        check_expiry(expiry)?;
+        let (backend, enrolment) = self.backend().await?;
+        let network = hex::decode(&enrolment.answer.network.hpke_key).map_err(|_| BackendError::Malformed)?;
+        let aad = bind("card-entry", &[enrolment.answer.device_id.as_bytes()]);
+        let plain = zeroize::Zeroizing::new(serde_json::json!({ "number": number, "expiry": expiry }).to_string());
+        let sealed_card = SealedBox::seal(&network, b"tapcore card entry v1", &aad, plain.as_bytes())?;
+        let answer: CardAnswer = backend.post("/v1/cards", &CardRequest { sealed_card }, &fresh_key()).await?;
+        let challenge = CardChallenge {
+            id: answer.challenge_id,
+            masked_card: answer.masked,
+            bank: answer.bank,
+            expires_at_ms: parse_rfc3339_ms(&answer.sms_expires_at).ok_or(BackendError::Malformed)?,
+            tries_left: answer.tries_left,
+        };
+        let kept = challenge.clone();
+        self.blocking(move |_, opened| {
+            opened.vault.write(|tx| tx.set_record(RECORD, Some(&kept)))?;
+            Ok(challenge)
+        })
+        .await
+    }
+
+    /// The card that waits for its code, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn open_challenge(self: &Arc<Self>) -> Result<Option<CardChallenge>, WalletError> {
+        self.blocking(|_, opened| Ok(opened.vault.read(|tx| tx.record(RECORD))?)).await
+    }
+
+    /// Sends the code; the answer is a token with its first keys, stored and armed.
+    ///
+    /// A code that was on its way when the network failed is sent again under the same idempotency key.
+    ///
+    /// # Errors
+    /// [`WalletError::NoChallenge`]; [`BackendError::Refused`] with `sms_code_wrong` and the tries that are left.
+    pub async fn finish_add_card(self: &Arc<Self>, challenge_id: &str, code: &str) -> Result<PaymentToken, WalletError> {
+        let open = self.open_challenge().await?.filter(|challenge| challenge.id == challenge_id);
+        let challenge = open.ok_or(WalletError::NoChallenge)?;
+        let code = code.trim().to_owned();
+        if code.is_empty() || code.len() > 12 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(WalletError::Input("the code from the SMS has digits only"));
+        }
+        let (backend, enrolment) = self.backend().await?;
+        let subject = format!("card {challenge_id}");
+        let device = enrolment.answer.device_id.clone();
+        let (id, about) = (challenge.id.clone(), subject.clone());
+        let item = self
+            .blocking(move |_, opened| verification(opened, &about, &device, &id, code))
+            .await?;
+        let path = format!("/v1/cards/{challenge_id}/verify");
+        let answer = backend
+            .post::<_, VerifyAnswer>(&path, &item.content.request, &item.idempotency_key)
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.code_refused(challenge, subject, error).await),
+        };
+        let _keys = self.keys.lock().await;
+        let token = self
+            .blocking(move |_, opened| {
+                let key = hex::decode(&item.content.private_half).map_err(|_| BackendError::Malformed)?;
+                let key = ProvisioningKey::restore(&zeroize::Zeroizing::new(key))?;
+                let provisioning = open_provisioning(&enrolment, &key, &answer.sealed, &challenge.id, &answer.token_ref)?;
+                store_token(opened, &provisioning, &subject)
+            })
+            .await?;
+        self.arm_holding_keys().await?;
+        Ok(token)
+    }
+
+    /// Takes the refused code out of the outbox and counts the try; the challenge goes when it is over.
+    async fn code_refused(self: &Arc<Self>, challenge: CardChallenge, subject: String, error: BackendError) -> WalletError {
+        let BackendError::Refused(refusal) = &error else {
+            // Nobody answered: the same code may still have arrived, so the request stays in the outbox.
+            return error.into();
+        };
+        let remaining = match refusal.code.as_str() {
+            "sms_code_wrong" => refusal.tries_left.unwrap_or(challenge.tries_left.saturating_sub(1)),
+            "challenge_expired" | "challenge_unknown" | "tries_exhausted" => 0,
+            _ => challenge.tries_left,
+        };
+        let kept = (remaining > 0).then_some(CardChallenge {
+            tries_left: remaining,
+            ..challenge
+        });
+        let noted = self
+            .blocking(move |_, opened| {
+                opened.vault.write(|tx| {
+                    tx.delete_outbox(&subject)?;
+                    tx.set_record(RECORD, kept.as_ref())
+                })?;
+                Ok(())
+            })
+            .await;
+        noted.err().unwrap_or_else(|| error.into())
+    }
+
+    /// The cards, the default one first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn cards(self: &Arc<Self>) -> Result<Vec<PaymentToken>, WalletError> {
+        self.blocking(|_, opened| {
+            let tokens = opened.vault.read(|tx| tx.tokens())?;
+            Ok(tokens.into_iter().map(|stored| stored.token).collect())
+        })
+        .await
+    }
+}
+
+/// The request with this code: the one that waits in the outbox, or a new one, which is put there.
+fn verification(
+    opened: &Opened,
+    subject: &str,
+    device: &str,
+    challenge: &str,
+    code: String,
+) -> Result<OutboxItem<Verification>, WalletError> {
+    opened.vault.write(|tx| {
+        if let Some(waiting) = tx.outbox::<Verification>(subject)? {
+            if waiting.content.request.code == code {
+                return Ok(waiting);
+            }
+            tx.delete_outbox(subject)?;
+        }
+        let key = ProvisioningKey::generate()?;
+        let public = key.public()?;
+        let parts = [device.as_bytes(), challenge.as_bytes(), &public];
+        let proof = opened.hierarchy.sign(&bind("tapcore-provisioning-v1", &parts))?;
+        let item = OutboxItem {
+            idempotency_key: fresh_key(),
+            content: Verification {
+                request: VerifyRequest {
+                    code,
+                    provisioning_key: hex::encode_upper(&public),
+                    proof: hex::encode_upper(proof),
+                },
+                private_half: hex::encode_upper(key.private_half()),
+            },
+        };
+        tx.put_outbox(subject, &item)?;
+        Ok(item)
+    })
+}
+
+/// Everything of a new token in one commit, under a new generation of the arming.
+fn store_token(opened: &Opened, provisioning: &Provisioning, subject: &str) -> Result<PaymentToken, WalletError> {
+    let profile = CardProfile::parse(provisioning.profile.get())?;
+    if profile.signs() && provisioning.oda_key.is_none() {
+        return Err(WalletError::Provisioning("the card signs but its key is missing"));
+    }
+    let reference = provisioning.token_ref.clone();
+    let token = PaymentToken {
+        reference: reference.clone(),
+        masked_number: PaymentToken::mask(&provisioning.token),
+        masked_card: provisioning.masked_card.clone(),
+        bank: provisioning.bank.clone(),
+        account_type: provisioning.account_type,
+        expiry: provisioning.expiry.clone(),
+    };
+    let current = opened.vault.read(|tx| tx.arming())?;
+    let mut arming = opened.hierarchy.arming(current.as_ref())?;
+    let mut secrets = vec![(super::arm::SECRET_LOG.to_owned(), arming.seal_secret(&reference, super::arm::SECRET_LOG, &provisioning.log_key.bytes()?)?)];
+    if let Some(key) = &provisioning.oda_key {
+        let plain = zeroize::Zeroizing::new(serde_json::to_vec(key).map_err(|_| BackendError::Malformed)?);
+        secrets.push((SECRET_ODA.to_owned(), arming.seal_secret(&reference, SECRET_ODA, &plain)?));
+    }
+    let mut keys = KeyStock::default();
+    for key in &provisioning.keys {
+        let state = key.state()?;
+        let name = super::arm::secret_name(&state.index);
+        secrets.push((name.clone(), arming.seal_secret(&reference, &name, &key.key.bytes()?)?));
+        keys.add([state]);
+    }
+    let state = TokenState {
+        next_atc: u32::from(provisioning.first_atc),
+        keys,
+        logged_through: 0,
+    };
+    arming.state_mut().tokens.insert(reference.clone(), state);
+    let record = arming.record()?;
+    let stored = StoredToken {
+        token: token.clone(),
+        profile: provisioning.profile.get().to_owned(),
+    };
+    opened.vault.write(|tx| -> Result<(), WalletError> {
+        tx.add_token(&stored)?;
+        for (name, sealed) in &secrets {
+            tx.add_secret(&reference, name, sealed)?;
+        }
+        tx.set_arming(&record)?;
+        tx.delete_outbox(subject)?;
+        tx.set_record::<CardChallenge>(RECORD, None)?;
+        Ok(())
+    })?;
+    opened.hierarchy.retire_older(&record)?;
+    Ok(token)
+}
+
+fn check_number(number: &str) -> Result<(), WalletError> {
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits || !(12..=19).contains(&number.len()) {
+        return Err(WalletError::Input("a card number has 12 to 19 digits"));
+    }
+    let sum: u32 = number
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(at, digit)| {
+            let digit = u32::from(digit - b'0');
+            match at % 2 {
+                0 => digit,
+                _ => digit * 2 / 10 + digit * 2 % 10,
+            }
+        })
+        .sum();
+    match sum % 10 {
+        0 => Ok(()),
+        _ => Err(WalletError::Input("the card number has a wrong digit: check it")),
+    }
+}
+
+fn check_expiry(expiry: &str) -> Result<(), WalletError> {
+    let parsed = expiry.split_once('/').and_then(|(month, year)| {
+        let two = |text: &str| (text.len() == 2).then(|| text.parse::<u8>().ok())?;
+        Some((two(month)?, two(year)?))
+    });
+    match parsed {
+        Some((1..=12, _)) => Ok(()),
+        _ => Err(WalletError::Input("the expiry looks like MM/YY")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_checked_before_they_go_out() {
+        assert!(check_number("6228480402564890018").is_ok());
+        assert!(check_number("6228480402564890019").is_err());
+        assert!(check_number("62284804").is_err());
+        assert!(check_number("622848040256489001x").is_err());
+    }
+
+    #[test]
+    fn an_expiry_is_month_and_year() {
+        assert!(check_expiry("12/30").is_ok());
+        for wrong in ["13/30", "00/30", "1/30", "12/2030", "1230", "+1/30"] {
+            assert!(check_expiry(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Enrolment: the provider learns the device key, the phone learns whom to trust.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::open::Opened;
+use super::{Wallet, WalletError};
+use crate::backend::protocol::{EnrolmentAnswer, EnrolmentChallenge, EnrolmentRequest, Policy};
+use crate::backend::{Backend, BackendError, Identity, Trust, fresh_key};
+use crate::bind::bind;
+
+/// Name of the record in the vault.
+pub(super) const RECORD: &str = "enrolment";
+
+/// What an enrolled wallet knows of its provider.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Enrolment {
+    pub(super) provider_url: String,
+    pub(super) ca_pem: String,
+    pub(super) answer: EnrolmentAnswer,
+}
+
+impl Wallet {
+    /// Enrols this device. Where the databases or their keys are lost, it starts over with empty ones.
+    ///
+    /// # Errors
+    /// [`WalletError::EnrolledAlready`]; [`BackendError`] when the provider cannot be reached or is not trusted; then
+    /// nothing has changed and enrolling can be tried again.
+    pub async fn enrol(self: &Arc<Self>, provider_url: &str, ca_pem: &str) -> Result<(), WalletError> {
+        self.open_with(true).await?;
+        if self.enrolment().await.is_ok() {
+            return Err(WalletError::EnrolledAlready);
+        }
+        let trust = Trust {
+            provider_url,
+            ca_pem,
+            pins: &[],
+        };
+        let clock = Arc::clone(&self.clock);
+        let backend = Backend::new(&trust, None, move || clock.now().wall_ms)?;
+        let nothing = serde_json::Map::new();
+        let challenge: EnrolmentChallenge = backend
+            .post_unsigned("/v1/enrolment-challenges", &nothing, &fresh_key())
+            .await?;
+        let challenge_bytes = hex::decode(&challenge.challenge).map_err(|_| BackendError::Malformed)?;
+        let app_version = self.config.app_version.clone();
+        let request = self
+            .blocking(move |_, opened| {
+                let device_key = opened.hierarchy.renew_device_key()?;
+                let key_store = opened.hierarchy.security_level().as_str();
+                let message = bind(
+                    "tapcore-enrol-v1",
+                    &[&challenge_bytes, &device_key, key_store.as_bytes()],
+                );
+                Ok(EnrolmentRequest {
+                    challenge: challenge.challenge,
+                    device_key: hex::encode_upper(device_key),
+                    key_store: key_store.to_owned(),
+                    app_version,
+                    proof: hex::encode_upper(opened.hierarchy.sign(&message)?),
+                })
+            })
+            .await?;
+        let answer: EnrolmentAnswer = backend.post_unsigned("/v1/enrolments", &request, &fresh_key()).await?;
+        let enrolment = Enrolment {
+            provider_url: provider_url.to_owned(),
+            ca_pem: ca_pem.to_owned(),
+            answer,
+        };
+        // The pins must be usable before they are relied on.
+        self.client(&enrolment)?;
+        self.blocking(move |_, opened| {
+            opened.vault.write(|tx| tx.set_record(RECORD, Some(&enrolment)))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What the wallet knows of its provider.
+    pub(super) async fn enrolment(self: &Arc<Self>) -> Result<Enrolment, WalletError> {
+        self.blocking(|wallet, opened| wallet.enrolment_in(opened)).await
+    }
+
+    pub(super) fn enrolment_in(&self, opened: &Opened) -> Result<Enrolment, WalletError> {
+        let enrolment = opened.vault.read(|tx| tx.record(RECORD))?;
+        enrolment.ok_or(WalletError::NotEnrolled)
+    }
+
+    /// What the provider has configured, the defaults before enrolment.
+    pub(super) fn policy_in(&self, opened: &Opened) -> Result<Policy, WalletError> {
+        match self.enrolment_in(opened) {
+            Ok(enrolment) => Ok(enrolment.answer.policy),
+            Err(WalletError::NotEnrolled) => Ok(Policy::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The provider's client, kept with its session while the wallet is open.
+    pub(super) async fn backend(self: &Arc<Self>) -> Result<(Arc<Backend>, Enrolment), WalletError> {
+        let enrolment = self.enrolment().await?;
+        let mut held = self.backend.lock().await;
+        let backend = match held.as_ref() {
+            Some(backend) => Arc::clone(backend),
+            None => {
+                let backend = Arc::new(self.client(&enrolment)?);
+                *held = Some(Arc::clone(&backend));
+                backend
+            }
+        };
+        Ok((backend, enrolment))
+    }
+
+    fn client(&self, enrolment: &Enrolment) -> Result<Backend, WalletError> {
+        let trust = Trust {
+            provider_url: &enrolment.provider_url,
+            ca_pem: &enrolment.ca_pem,
+            pins: &enrolment.answer.pins,
+        };
+        let opened = self.opened()?;
+        let identity = Identity {
+            device_id: enrolment.answer.device_id.clone(),
+            sign: Arc::new(move |message| opened.hierarchy.sign(message)),
+        };
+        let clock = Arc::clone(&self.clock);
+        Ok(Backend::new(&trust, Some(identity), move || clock.now().wall_ms)?)
+    }
+}

@@ -1,0 +1,47 @@
+//! What can go wrong in a use case.
+
+use crate::backend::BackendError;
+use crate::emv::profile::ProfileError;
+use crate::store::StoreError;
+use crate::vault::VaultError;
+
+/// A use case failed; nothing half-done remains.
+#[derive(Debug, thiserror::Error)]
+pub enum WalletError {
+    /// [`Wallet::start`](super::Wallet::start) was not called, or the wallet is closed.
+    #[error("the wallet is not started: call start() first")]
+    NotStarted,
+    /// The device is not enrolled.
+    #[error("this wallet is not enrolled: enrol it first")]
+    NotEnrolled,
+    /// The device is enrolled already.
+    #[error("this wallet is enrolled already: use another folder for another enrolment")]
+    EnrolledAlready,
+    /// The key store is in software and the app is a production one.
+    #[error("this phone keeps keys in software only, which this app does not allow")]
+    Insecure,
+    /// What a person entered is not well-formed.
+    #[error("{0}")]
+    Input(&'static str),
+    /// There is no such challenge, or it is over.
+    #[error("no card is waiting for this code: start adding the card again")]
+    NoChallenge,
+    /// What was provisioned is not what was asked for.
+    #[error("the provider sent a card that does not fit this phone: {0}")]
+    Provisioning(&'static str),
+    /// The profile cannot be used.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The provider refused, or could not be reached.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The databases.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The work was stopped before it ended.
+    #[error("the work was stopped before it ended: try again")]
+    Interrupted,
+}

@@ -1,0 +1,36 @@
+//! After a tap: sync until the issuer has confirmed it, with growing patience.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Wallet;
+use crate::statement::EntryState;
+
+/// Waits between attempts, in milliseconds. The first lets the terminal finish its own conversation.
+const WAITS_MS: [u64; 8] = [300, 700, 2_000, 5_000, 15_000, 60_000, 300_000, 900_000];
+
+impl Wallet {
+    /// Starts following up in the background; a follow-up that runs already is enough.
+    pub(super) fn follow_up(self: &Arc<Self>) {
+        let wallet = Arc::downgrade(self);
+        self.runtime.spawn(async move {
+            for wait in WAITS_MS {
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                let Some(wallet) = wallet.upgrade() else {
+                    return;
+                };
+                if !wallet.is_waiting_for_issuer().await {
+                    return;
+                }
+                // Without a network this fails, and the next attempt comes.
+                drop(wallet.sync().await);
+            }
+        });
+    }
+
+    async fn is_waiting_for_issuer(self: &Arc<Self>) -> bool {
+        let open = |state| matches!(state, EntryState::Incomplete | EntryState::Pending);
+        let lines = self.statement().await;
+        lines.is_ok_and(|lines| lines.iter().any(|line| open(line.state)))
+    }
+}

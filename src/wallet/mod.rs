@@ -1,0 +1,164 @@
+//! The wallet: the use cases, one file each. They join the pure parts with vault, store and backend.
+//!
+//! A [`Wallet`] is opened ([`Wallet::start`]), enrolled, given a card, armed, tapped and kept in step with the issuer.
+//! Whatever blocks (SQL, the platform's key store) runs on threads that may block; the tap ([`Wallet::process_apdu`])
+//! does neither.
+
+mod add_card;
+mod arm;
+mod clock;
+mod enrol;
+mod error;
+mod follow_up;
+mod open;
+mod payload;
+mod replenish;
+mod settle;
+mod statement;
+mod sync;
+mod tap;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::backend::Backend;
+use crate::vault::PlatformKeyStore;
+
+pub use add_card::CardChallenge;
+pub use clock::{Clock, ClockReading};
+pub use error::WalletError;
+pub use settle::{Observer, TapOutcome, WalletEvent};
+pub use statement::StatementLine;
+pub use sync::SyncReport;
+pub use tap::{Answer, Responder};
+
+use enrol::Enrolment;
+use open::Opened;
+use tap::Tap;
+
+/// How a wallet is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the databases are; one wallet, one process.
+    pub folder: PathBuf,
+    /// Version of the app, told at enrolment.
+    pub app_version: String,
+    /// Refuses a key store in software.
+    pub production: bool,
+}
+
+/// How the wallet stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The device's identifier at the provider, once enrolled.
+    pub device_id: Option<String>,
+    /// How many cards it holds.
+    pub cards: u32,
+    /// How many taps can be made without a network.
+    pub taps_left: u32,
+}
+
+/// The wallet.
+pub struct Wallet {
+    config: Config,
+    key_store: Arc<dyn PlatformKeyStore>,
+    clock: Arc<dyn Clock>,
+    runtime: Handle,
+    opened: Mutex<Option<Arc<Opened>>>,
+    backend: tokio::sync::Mutex<Option<Arc<Backend>>>,
+    /// Held by whoever changes keys or counters: arming, a new card, replenishment.
+    keys: tokio::sync::Mutex<()>,
+    /// Held by whoever takes in the issuer's entries.
+    syncing: tokio::sync::Mutex<()>,
+    tap: Tap,
+    observer: Mutex<Option<Arc<dyn Observer>>>,
+}
+
+impl Wallet {
+    /// A wallet that is not opened yet: no file is touched. Background work runs on `runtime`.
+    ///
+    /// # Errors
+    /// [`WalletError::Insecure`] when production asks for more than the key store gives.
+    pub fn new(
+        config: Config,
+        key_store: Arc<dyn PlatformKeyStore>,
+        clock: Arc<dyn Clock>,
+        runtime: Handle,
+    ) -> Result<Arc<Self>, WalletError> {
+        if config.production && key_store.security_level() == crate::vault::SecurityLevel::Software {
+            return Err(WalletError::Insecure);
+        }
+        let (news, received) = mpsc::unbounded_channel();
+        let wallet = Arc::new(Self {
+            config,
+            key_store,
+            clock,
+            runtime,
+            opened: Mutex::new(None),
+            backend: tokio::sync::Mutex::new(None),
+            keys: tokio::sync::Mutex::new(()),
+            syncing: tokio::sync::Mutex::new(()),
+            tap: Tap::new(news),
+            observer: Mutex::new(None),
+        });
+        wallet.runtime.spawn(settle::settle(Arc::downgrade(&wallet), received));
+        Ok(wallet)
+    }
+
+    /// Sets who is told of taps and news.
+    pub fn set_observer(&self, observer: Arc<dyn Observer>) {
+        *self.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
+    }
+
+    /// How the wallet stands.
+    ///
+    /// # Errors
+    /// When it was not started, or its databases cannot be read.
+    pub async fn status(self: &Arc<Self>) -> Result<Status, WalletError> {
+        self.blocking(|wallet, opened| {
+            let enrolment: Option<Enrolment> = opened.vault.read(|tx| tx.record(enrol::RECORD))?;
+            let tokens = opened.vault.read(|tx| tx.tokens())?;
+            let reserved = wallet.tap.reserved();
+            let stocked = match tokens.is_empty() {
+                true => 0,
+                false => wallet.stocked_uses(opened)?,
+            };
+            Ok(Status {
+                device_id: enrolment.map(|enrolment| enrolment.answer.device_id),
+                cards: u32::try_from(tokens.len()).unwrap_or(u32::MAX),
+                taps_left: reserved.saturating_add(stocked),
+            })
+        })
+        .await
+    }
+
+    fn tell(&self, event: WalletEvent) {
+        let observer = self.observer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(observer) = observer {
+            observer.on_event(event);
+        }
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.now().wall_ms
+    }
+
+    fn opened(&self) -> Result<Arc<Opened>, WalletError> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.clone().ok_or(WalletError::NotStarted)
+    }
+
+    /// Runs work that blocks on a thread that may.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>, &Opened) -> Result<T, WalletError> + Send + 'static,
+    ) -> Result<T, WalletError> {
+        let wallet = Arc::clone(self);
+        let opened = self.opened()?;
+        let task = self.runtime.spawn_blocking(move || work(&wallet, &opened));
+        task.await.map_err(|_| WalletError::Interrupted)?
+    }
+}

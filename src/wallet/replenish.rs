@@ -1,0 +1,195 @@
+//! Replenishment: new limited-use keys against the payment log.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::arm::{SECRET_LOG, secret_name};
+use super::open::Opened;
+use super::payload::open_replenishment;
+use super::{Wallet, WalletError};
+use crate::backend::protocol::{ReplenishAnswer, ReplenishRequest};
+use crate::backend::{BackendError, fresh_key, rfc3339};
+use crate::bind::bind;
+use crate::statement::JournalEvent;
+use crate::store::OutboxItem;
+use crate::token::{KeyIndex, KeyStock, LogEntry, TokenRef, log_mac};
+use crate::vault::{Arming, ProvisioningKey, VaultError};
+
+/// A request on its way, kept so that it can be sent again and its answer be opened.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    request: ReplenishRequest,
+    private_half: String,
+    /// The journal position that the log reaches.
+    through: i64,
+}
+
+impl Wallet {
+    /// Asks for new keys where they run low; answers how many came.
+    pub(super) async fn replenish(self: &Arc<Self>) -> Result<u32, WalletError> {
+        let _keys = self.keys.lock().await;
+        let (backend, enrolment) = self.backend().await?;
+        let below = enrolment.answer.policy.replenish_below;
+        let device = enrolment.answer.device_id.clone();
+        let asked = self
+            .blocking(move |wallet, opened| wallet.ask(opened, below, &device))
+            .await?;
+        let mut received = 0;
+        for (token, item) in asked {
+            let path = format!("/v1/tokens/{}/replenish", token.as_str());
+            let answer = backend
+                .post::<_, ReplenishAnswer>(&path, &item.content.request, &item.idempotency_key)
+                .await;
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(BackendError::Refused(refusal)) => {
+                    // A refused request is over; the next one is made from the journal as it is then.
+                    self.blocking(move |_, opened| Ok(opened.vault.write(|tx| tx.delete_outbox(&subject(&token)))?)).await?;
+                    return Err(BackendError::Refused(refusal).into());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let enrolment = enrolment.clone();
+            received += self
+                .blocking(move |wallet, opened| {
+                    let key = hex::decode(&item.content.private_half).map_err(|_| BackendError::Malformed)?;
+                    let key = ProvisioningKey::restore(&zeroize::Zeroizing::new(key))?;
+                    let mac = hex::decode(&item.content.request.log_mac).map_err(|_| BackendError::Malformed)?;
+                    let new = open_replenishment(&enrolment, &key, &answer.sealed, &token, &mac)?;
+                    let in_use = wallet.tap.held(&token, |held| held.key_index.clone());
+                    let now = wallet.now_ms();
+                    store_keys(opened, &token, &new.keys, item.content.through, |stock| stock.prune(now, in_use.as_ref()))
+                })
+                .await?;
+        }
+        if received > 0 {
+            self.arm_holding_keys().await?;
+        }
+        Ok(received)
+    }
+
+    /// The requests to send: those that wait for an answer, and new ones where keys run low.
+    fn ask(
+        &self,
+        opened: &Opened,
+        below: u32,
+        device: &str,
+    ) -> Result<Vec<(TokenRef, OutboxItem<Asked>)>, WalletError> {
+        let (record, tokens) = opened.vault.read(|tx| Ok((tx.arming()?, tx.tokens()?)))?;
+        let Some(record) = record.filter(|_| !tokens.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let arming = opened.hierarchy.arming(Some(&record))?;
+        let now_ms = self.now_ms();
+        let mut asked = Vec::new();
+        for stored in tokens {
+            let token = stored.token.reference;
+            let waiting = opened.vault.read(|tx| tx.outbox::<Asked>(&subject(&token)))?;
+            if let Some(item) = waiting {
+                asked.push((token, item));
+                continue;
+            }
+            let Some(state) = arming.state().tokens.get(&token) else {
+                continue;
+            };
+            let reserved = self.tap.held(&token, |held| held.atcs.left()).unwrap_or(0);
+            if state.keys.uses_left(now_ms).saturating_add(reserved) < below {
+                let item = request(opened, &arming, &token, state.logged_through, device)?;
+                opened.vault.write(|tx| tx.put_outbox(&subject(&token), &item))?;
+                asked.push((token, item));
+            }
+        }
+        Ok(asked)
+    }
+}
+
+fn subject(token: &TokenRef) -> String {
+    format!("replenish {}", token.as_str())
+}
+
+fn request(
+    opened: &Opened,
+    arming: &Arming,
+    token: &TokenRef,
+    logged_through: i64,
+    device: &str,
+) -> Result<OutboxItem<Asked>, WalletError> {
+    let (journal, sealed) = opened
+        .vault
+        .read(|tx| Ok((tx.journal_after(logged_through)?, tx.secret(token, SECRET_LOG)?)))?;
+    let through = journal.last().map_or(logged_through, |(seq, ..)| *seq);
+    let log: Vec<LogEntry> = journal
+        .into_iter()
+        .filter_map(|(_, at_ms, event)| match event {
+            JournalEvent::Cryptogram { payment, key_index, un, money, .. } if payment.token == *token => Some(LogEntry {
+                atc: payment.atc,
+                key_index,
+                at: rfc3339(at_ms),
+                un,
+                money,
+            }),
+            _ => None,
+        })
+        .collect();
+    let sealed = sealed.ok_or(VaultError::Unsealable)?;
+    let mac_key = arming.mac_key(token, SECRET_LOG, &sealed)?;
+    let mac = log_mac(&mac_key, token, &log);
+    let key = ProvisioningKey::generate()?;
+    let public = key.public()?;
+    let parts = [device.as_bytes(), token.as_str().as_bytes(), &public, &mac];
+    let proof = opened.hierarchy.sign(&bind("tapcore-replenish-v1", &parts))?;
+    Ok(OutboxItem {
+        idempotency_key: fresh_key(),
+        content: Asked {
+            request: ReplenishRequest {
+                log,
+                log_mac: hex::encode_upper(mac),
+                provisioning_key: hex::encode_upper(public),
+                proof: hex::encode_upper(proof),
+            },
+            private_half: hex::encode_upper(key.private_half()),
+            through,
+        },
+    })
+}
+
+/// New keys and the log's new position in one commit, under a new generation of the arming; spent keys are wiped.
+fn store_keys(
+    opened: &Opened,
+    token: &TokenRef,
+    keys: &[super::payload::ProvisionedKey],
+    through: i64,
+    prune: impl FnOnce(&mut KeyStock) -> Vec<KeyIndex>,
+) -> Result<u32, WalletError> {
+    let current = opened.vault.read(|tx| tx.arming())?;
+    let mut arming = opened.hierarchy.arming(current.as_ref())?;
+    let mut secrets = Vec::new();
+    let mut states = Vec::new();
+    for key in keys {
+        let state = key.state()?;
+        let name = secret_name(&state.index);
+        secrets.push((name.clone(), arming.seal_secret(token, &name, &key.key.bytes()?)?));
+        states.push(state);
+    }
+    let Some(state) = arming.state_mut().tokens.get_mut(token) else {
+        return Err(WalletError::Provisioning("the token is not on this phone any more"));
+    };
+    state.keys.add(states);
+    let spent = prune(&mut state.keys);
+    state.logged_through = through;
+    let record = arming.record()?;
+    opened.vault.write(|tx| -> Result<(), WalletError> {
+        for (name, sealed) in &secrets {
+            tx.add_secret(token, name, sealed)?;
+        }
+        for index in &spent {
+            tx.delete_secret(token, &secret_name(index))?;
+        }
+        tx.set_arming(&record)?;
+        tx.delete_outbox(&subject(token))?;
+        Ok(())
+    })?;
+    opened.hierarchy.retire_older(&record)?;
+    Ok(u32::try_from(secrets.len()).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,89 @@
+//! The statement, as a person sees it.
+
+use std::sync::Arc;
+
+use super::open::Opened;
+use super::{Wallet, WalletError};
+use crate::account::Money;
+use crate::statement::{Entry, EntryState};
+use crate::store::StoreError;
+use crate::token::PaymentToken;
+
+/// The most lines that are given at once.
+const LIMIT: u32 = 10_000;
+/// Position of the projection in the journal.
+const JOURNAL: &str = "journal";
+
+/// One line of the statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementLine {
+    /// Stable on this phone, says nothing elsewhere.
+    pub id: String,
+    /// When, milliseconds of Unix time.
+    pub at_ms: i64,
+    /// How far the payment has come.
+    pub state: EntryState,
+    /// What was paid.
+    pub money: Money,
+    /// Where.
+    pub merchant: Option<String>,
+    /// The account: bank and last four digits of the card.
+    pub account: String,
+    /// The counter of the payment.
+    pub atc: u16,
+}
+
+impl Wallet {
+    /// The statement, newest first; taps are in it the moment they are in the journal.
+    ///
+    /// # Errors
+    /// When the databases cannot be read.
+    pub async fn statement(self: &Arc<Self>) -> Result<Vec<StatementLine>, WalletError> {
+        self.blocking(|wallet, opened| {
+            project(opened)?;
+            let policy = wallet.policy_in(opened)?;
+            let patience_ms = i64::from(policy.pending_expires_hours) * 3_600_000;
+            let now_ms = wallet.now_ms();
+            let cards: Vec<_> = opened.vault.read(|tx| tx.tokens())?.into_iter().map(|stored| stored.token).collect();
+            let entries = opened.statement.newest(LIMIT)?;
+            let shown = entries.into_iter().filter(|(_, entry)| entry.is_shown());
+            Ok(shown
+                .map(|(id, entry)| StatementLine {
+                    state: entry.state_at(now_ms, patience_ms),
+                    account: account(&cards, &entry),
+                    id,
+                    at_ms: entry.at_ms,
+                    money: entry.money,
+                    merchant: entry.merchant,
+                    atc: entry.payment.atc,
+                })
+                .collect())
+        })
+        .await
+    }
+}
+
+/// Takes the journal into the statement, from where it was left.
+pub(super) fn project(opened: &Opened) -> Result<(), StoreError> {
+    let position = opened.statement.write(|tx| tx.position(JOURNAL))?;
+    let news = opened.vault.read(|tx| tx.journal_after(position))?;
+    if news.is_empty() {
+        return Ok(());
+    }
+    opened.statement.write(|tx| {
+        for (seq, at_ms, event) in &news {
+            let (crate::statement::JournalEvent::Cryptogram { payment, .. }
+            | crate::statement::JournalEvent::Finished { payment }) = event;
+            if let Some(entry) = Entry::with_event(tx.entry(payment)?, *at_ms, event) {
+                tx.put_entry(&entry)?;
+            }
+            tx.set_position(JOURNAL, *seq)?;
+        }
+        Ok(())
+    })
+}
+
+fn account(cards: &[PaymentToken], entry: &Entry) -> String {
+    let card = cards.iter().find(|card| card.reference == entry.payment.token);
+    card.map_or_else(|| "unknown card".into(), |card| format!("{} {}", card.bank, card.masked_card))
+}

@@ -1,0 +1,185 @@
+//! The tap: one call per APDU, on the phone's main thread. No SQL, no network, no key store, no fsync.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand_core::OsRng;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::Wallet;
+use super::settle::News;
+use crate::backend::protocol::Policy;
+use crate::emv::apdu::StatusWord;
+use crate::emv::card::{ArmedToken, Card, Reply};
+use crate::token::{KeyIndex, TokenRef};
+
+/// The answer to an APDU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// These bytes, at once.
+    Now(Vec<u8>),
+    /// The bytes come through the [`Responder`], or a status word that says why not, within the configured time.
+    Later,
+}
+
+/// Takes answers that were not ready at once: `sendResponseApdu` on Android, `respond` on iOS.
+pub trait Responder: Send + Sync {
+    /// Sends the answer to the reader.
+    fn respond(&self, answer: Vec<u8>);
+}
+
+/// The state of the tap. The lock is held for computation only, never across a call out.
+pub(super) struct Tap {
+    state: Mutex<State>,
+    responder: Mutex<Option<Arc<dyn Responder>>>,
+    news: UnboundedSender<News>,
+}
+
+#[derive(Default)]
+struct State {
+    card: Option<Card>,
+    policy: Policy,
+    /// The command that waits for arming, and which one it is.
+    waiting: Option<(u64, Vec<u8>)>,
+    waited: u64,
+}
+
+impl Tap {
+    pub(super) fn new(news: UnboundedSender<News>) -> Self {
+        Self {
+            state: Mutex::default(),
+            responder: Mutex::default(),
+            news,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Panics are caught while the lock is held, so it is never poisoned; if it were, the card is still consistent.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the card, empty at first, so that readers are answered.
+    pub(super) fn prepare(&self, policy: Policy) {
+        let mut state = self.lock();
+        state.policy = policy;
+        if state.card.is_none() {
+            state.card = Some(Card::new(Vec::new(), policy.cryptograms_per_field));
+        }
+    }
+
+    /// Puts armed tokens into the card.
+    pub(super) fn arm(&self, tokens: Vec<ArmedToken>) {
+        let mut state = self.lock();
+        let limit = state.policy.cryptograms_per_field;
+        let card = state.card.get_or_insert_with(|| Card::new(Vec::new(), limit));
+        for token in tokens {
+            card.arm(token);
+        }
+    }
+
+    /// Takes the card away; answers what of each token was reserved and not used.
+    pub(super) fn disarm(&self) -> Vec<(TokenRef, KeyIndex, u32)> {
+        let card = self.lock().card.take();
+        let tokens = card.iter().flat_map(Card::tokens);
+        tokens
+            .map(|held| (held.token.clone(), held.key_index.clone(), held.atcs.left()))
+            .collect()
+    }
+
+    /// Looks at a token in the card.
+    pub(super) fn held<T>(&self, token: &TokenRef, look: impl FnOnce(&ArmedToken) -> T) -> Option<T> {
+        let state = self.lock();
+        let held = state.card.as_ref()?.tokens().iter().find(|held| held.token == *token);
+        held.map(look)
+    }
+
+    /// Payments that are reserved in memory.
+    pub(super) fn reserved(&self) -> u32 {
+        let state = self.lock();
+        let tokens = state.card.iter().flat_map(Card::tokens);
+        tokens.map(|held| held.atcs.left()).fold(0, u32::saturating_add)
+    }
+
+    /// The card's reply; nothing when there is no card yet or the token is not armed.
+    fn process(&self, state: &mut State, apdu: &[u8]) -> Option<Vec<u8>> {
+        let card = state.card.as_mut()?;
+        let (reply, fact) = card.process(apdu, &mut OsRng);
+        if let Some(fact) = fact {
+            // The receiver outlives the wallet; if it were gone, there would be no journal to write to.
+            let _ = self.news.send(News::Fact(fact));
+        }
+        match reply {
+            Reply::Now(bytes) => Some(bytes),
+            Reply::NotArmed(_) => None,
+        }
+    }
+}
+
+impl Wallet {
+    /// Sets who sends answers that come [`Answer::Later`].
+    pub fn set_responder(&self, responder: Arc<dyn Responder>) {
+        *self.tap.responder.lock().unwrap_or_else(PoisonError::into_inner) = Some(responder);
+    }
+
+    /// Answers one command APDU.
+    ///
+    /// It never fails: any bytes get a status word, and a bug that panics answers 6F00. When the wallet is still being
+    /// opened or armed and a responder is set, the answer comes later.
+    pub fn process_apdu(self: &Arc<Self>, apdu: Vec<u8>) -> Answer {
+        let answered = catch_unwind(AssertUnwindSafe(|| self.answer(apdu)));
+        answered.unwrap_or_else(|_| Answer::Now(StatusWord::INTERNAL.answer()))
+    }
+
+    fn answer(self: &Arc<Self>, apdu: Vec<u8>) -> Answer {
+        let mut state = self.tap.lock();
+        if let Some(bytes) = self.tap.process(&mut state, &apdu) {
+            return Answer::Now(bytes);
+        }
+        let responder = self.tap.responder.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if !responder {
+            return Answer::Now(StatusWord::CONDITIONS_NOT_SATISFIED.answer());
+        }
+        state.waited += 1;
+        let ticket = state.waited;
+        let patience = Duration::from_millis(state.policy.tap_response_ms);
+        state.waiting = Some((ticket, apdu));
+        drop(state);
+        let wallet = Arc::clone(self);
+        self.runtime.spawn(async move {
+            // Starting arms; where both are done, each returns at once. A failure answers like a delay does.
+            let _ = tokio::time::timeout(patience, wallet.start()).await;
+            wallet.answer_waiting(ticket);
+        });
+        Answer::Later
+    }
+
+    /// Answers the command that waits, unless it is another one by now or the phone has left the field.
+    fn answer_waiting(&self, ticket: u64) {
+        let bytes = {
+            let mut state = self.tap.lock();
+            let Some((_, apdu)) = state.waiting.take_if(|(waiting, _)| *waiting == ticket) else {
+                return;
+            };
+            let processed = catch_unwind(AssertUnwindSafe(|| self.tap.process(&mut state, &apdu)));
+            match processed {
+                Ok(bytes) => bytes.unwrap_or_else(|| StatusWord::CONDITIONS_NOT_SATISFIED.answer()),
+                Err(_) => StatusWord::INTERNAL.answer(),
+            }
+        };
+        let responder = self.tap.responder.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(responder) = responder {
+            responder.respond(bytes);
+        }
+    }
+
+    /// The phone has left the reader's field (`onDeactivated` on Android).
+    pub fn deactivated(&self) {
+        let mut state = self.tap.lock();
+        state.waiting = None;
+        if let Some(card) = state.card.as_mut() {
+            card.leave_field();
+        }
+        let _ = self.tap.news.send(News::LeftField);
+    }
+}
