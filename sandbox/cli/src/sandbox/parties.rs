@@ -24,6 +24,8 @@ use super::Party;
 const ACQUIRER: &str = "acquirer";
 const PROVIDER: &str = "provider";
 const NETWORK: &str = "network";
+/// Applications that terminals select: debit first, credit, quasi-credit.
+const AIDS: [&str; 3] = [profile::AID_DEBIT, "A000000333010102", "A000000333010103"];
 const BANKS: [BankIdentity; 2] = [BankIdentity::A, BankIdentity::B];
 
 /// All parties, running.
@@ -235,7 +237,7 @@ fn acquirer_config(
         key: party_key(data, ACQUIRER)?,
         acquirer_id: ACQUIRER.to_owned(),
         merchant: Merchant::default(),
-        aids: vec![profile::AID_DEBIT.to_owned()],
+        aids: AIDS.map(str::to_owned).to_vec(),
         ca_keys,
         events: events.clone(),
     })
