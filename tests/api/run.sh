@@ -23,9 +23,10 @@ while [ -z "$(field provider)" ]; do
 done
 TAPCORE_PROVIDER=$(field provider)
 TAPCORE_CA=$(field ca)
+TAPCORE_EVENTS=$data/events
 SCHEMATHESIS_HOOKS=signing_hook
 PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
-export TAPCORE_PROVIDER TAPCORE_CA SCHEMATHESIS_HOOKS PYTHONPATH
+export TAPCORE_PROVIDER TAPCORE_CA TAPCORE_EVENTS SCHEMATHESIS_HOOKS PYTHONPATH
 
 cd "$data"
 # Left out: positive_data_acceptance, because a generator cannot make proofs and sealed boxes that hold.

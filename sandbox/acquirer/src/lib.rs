@@ -14,7 +14,7 @@ mod authorise;
 mod store;
 mod terminals;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -161,4 +161,17 @@ impl Acquirer {
     pub async fn close(&self) {
         self.inner.store.db().close().await;
     }
+}
+
+/// The database file in the acquirer's folder.
+pub fn database(folder: &Path) -> PathBuf {
+    folder.join("acquirer.db")
+}
+
+/// The books of the acquirer whose folder this is, whether or not it is running.
+pub async fn read_ledger(folder: &Path) -> anyhow::Result<Ledger> {
+    let store = Store::open(&database(folder), None).await?;
+    let ledger = store.ledger().await?;
+    store.db().close().await;
+    Ok(ledger)
 }

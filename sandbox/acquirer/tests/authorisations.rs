@@ -22,7 +22,7 @@ type Asked = Arc<Mutex<Vec<(String, Value)>>>;
 type Reply = Arc<Mutex<Result<Value, Problem>>>;
 
 struct Bench {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     acquirer: Acquirer,
     running: Running,
     network: Option<Running>,
@@ -64,7 +64,7 @@ async fn bench() -> Bench {
     let router = network(Arc::clone(&asked), Arc::clone(&reply), verifier);
     let network = serve(router, listener, &authority.party("network").unwrap()).unwrap();
     let acquirer = Acquirer::open(AcquirerConfig {
-        database: folder.path().join("acquirer.db"),
+        database: sandbox_acquirer::database(folder.path()),
         database_url: database_url().await,
         network_url: network.url.clone(),
         ca_pem: authority.ca_pem().to_vec(),
@@ -91,7 +91,7 @@ async fn bench() -> Bench {
     .unwrap();
     let ca = authority.ca_pem().to_vec();
     Bench {
-        _folder: folder,
+        folder,
         acquirer,
         running,
         network: Some(network),
@@ -356,4 +356,19 @@ async fn database_url() -> Option<String> {
     sqlx::raw_sql(create).execute(&pool).await.unwrap();
     pool.close().await;
     Some(format!("{server}/{name}"))
+}
+
+#[tokio::test]
+async fn the_books_can_be_read_beside_a_running_acquirer() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    terminal.pay(&payment(1)).await.unwrap();
+    if std::env::var("TAPCORE_TEST_POSTGRES").is_ok() {
+        // The file is then elsewhere, and so is whoever may read it.
+        return;
+    }
+    let beside = sandbox_acquirer::read_ledger(bench.folder.path())
+        .await
+        .unwrap();
+    assert_eq!(beside, bench.acquirer.ledger().await.unwrap());
 }

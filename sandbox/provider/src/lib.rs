@@ -17,7 +17,7 @@ mod network;
 mod sessions;
 mod store;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -167,4 +167,17 @@ impl Provider {
     pub async fn close(&self) {
         self.inner.store.db().close().await;
     }
+}
+
+/// The database file in the provider's folder.
+pub fn database(folder: &Path) -> PathBuf {
+    folder.join("provider.db")
+}
+
+/// The books of the provider whose folder this is, whether or not it is running.
+pub async fn read_ledger(folder: &Path) -> anyhow::Result<Ledger> {
+    let store = Store::open(&database(folder), None).await?;
+    let ledger = store.ledger().await?;
+    store.db().close().await;
+    Ok(ledger)
 }

@@ -243,7 +243,7 @@ impl Store {
 
     pub(crate) async fn ledger(&self) -> Result<Ledger> {
         let rows = sqlx::query(
-            "SELECT id, token_ref, atc, amount_minor, currency, merchant, result, reason, at FROM notifications ORDER BY at, id",
+            "SELECT id, token_ref, atc, amount_minor, currency, merchant, result, reason, at FROM notifications ORDER BY at, token_ref, atc, id",
         )
         .fetch_all(self.db.pool())
         .await?;
