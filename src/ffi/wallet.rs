@@ -122,7 +122,7 @@ impl Wallet {
     }
 
     /// Ends the wallet's work and frees its folder.
-    pub async fn close(&self) -> Result<(), WalletError> {
+    pub async fn shut_down(&self) -> Result<(), WalletError> {
         let wallet = Arc::clone(&self.inner);
         run(async move { wallet.close().await }).await
     }
