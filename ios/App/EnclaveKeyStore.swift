@@ -22,6 +22,7 @@ final class EnclaveKeyStore: PlatformKeyStore {
 
     func wrap(alias: String, key: Data) throws -> Data {
         guard let publicKey = SecKeyCopyPublicKey(try find(alias)) else { throw KeyStoreError.Unavailable }
+        defer { Self.wipe(key) }
         var error: Unmanaged<CFError>?
         guard let wrapped = SecKeyCreateEncryptedData(publicKey, Self.wrapping, key as CFData, &error) else {
             throw Self.kind(error)
@@ -39,10 +40,6 @@ final class EnclaveKeyStore: PlatformKeyStore {
 
     func createSigningKey(alias: String) throws -> Data {
         try Self.point(try create(alias))
-    }
-
-    func publicKey(alias: String) throws -> Data {
-        try Self.point(try find(alias))
     }
 
     func sign(alias: String, message: Data) throws -> Data {
@@ -126,6 +123,15 @@ final class EnclaveKeyStore: PlatformKeyStore {
 
     private static func tag(_ alias: String) -> Data {
         Data((prefix + alias).utf8)
+    }
+
+    /// Overwrites a buffer that was made for us on the way from the core; nobody else reads it. A change
+    /// through `Data` itself would only make a copy and wipe that.
+    private static func wipe(_ key: Data) {
+        key.withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress else { return }
+            _ = memset_s(UnsafeMutableRawPointer(mutating: start), bytes.count, 0, bytes.count)
+        }
     }
 
     /// SEC1, uncompressed: 65 bytes.

@@ -35,12 +35,8 @@ final class SoftwareKeyStore: PlatformKeyStore, @unchecked Sendable {
 
     func createSigningKey(alias: String) throws -> Data {
         guard let key = SigningKey() else { throw KeyStoreError.Unavailable }
+        guard let point = key.publicKey else { throw KeyStoreError.Unavailable }
         lock.withLock { signingKeys[alias] = key }
-        return try publicKey(alias: alias)
-    }
-
-    func publicKey(alias: String) throws -> Data {
-        guard let point = try signingKey(alias).publicKey else { throw KeyStoreError.Unavailable }
         return point
     }
 

@@ -8,8 +8,8 @@ public func sentence(_ error: Error) -> String {
     }
     switch error {
     case .NotEnrolled(let detail), .Locked(let detail), .Cancelled(let detail), .Blocked(let detail),
-        .InUse(let detail), .Network(let detail), .Rejected(_, let detail), .Corrupt(let detail),
-        .Storage(let detail), .Invalid(let detail), .Outdated(let detail), .Internal(let detail):
+        .InUse(let detail), .Network(let detail), .NotTrusted(let detail), .Rejected(_, let detail),
+        .Corrupt(let detail), .Storage(let detail), .Invalid(let detail), .Outdated(let detail), .Internal(let detail):
         return detail
     }
 }

@@ -15,7 +15,7 @@ final class FakeWallet: WalletProtocol, @unchecked Sendable {
     static let challenge = CardChallenge(
         id: "chl_1", maskedCard: "…0015", bank: "bank-a", expiresAtMs: 0, triesLeft: 3)
     static let card = PaymentCard(
-        tokenRef: "tok_1", maskedToken: "…4242", maskedCard: "…0015", bank: "bank-a", accountType: "bank_card",
+        tokenRef: "tok_1", maskedToken: "…4242", maskedCard: "…0015", bank: "bank-a", accountType: .bankCard,
         expiry: "2029-12-31")
 
     private func refuse() throws {
@@ -29,6 +29,10 @@ final class FakeWallet: WalletProtocol, @unchecked Sendable {
     func start() async throws -> WalletStatus {
         try refuse()
         return state
+    }
+
+    func open() async throws {
+        try refuse()
     }
 
     func status() async throws -> WalletStatus { state }

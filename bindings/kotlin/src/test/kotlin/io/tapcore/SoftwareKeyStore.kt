@@ -30,7 +30,9 @@ class SoftwareKeyStore : PlatformKeyStore {
 
     override fun wrap(alias: String, key: ByteArray): ByteArray {
         val nonce = ByteArray(NONCE).also(SecureRandom()::nextBytes)
-        return nonce + cipher(Cipher.ENCRYPT_MODE, alias, nonce).doFinal(key)
+        val wrapped = cipher(Cipher.ENCRYPT_MODE, alias, nonce).doFinal(key)
+        key.fill(0)
+        return nonce + wrapped
     }
 
     override fun unwrap(alias: String, wrapped: ByteArray): ByteArray {
@@ -49,7 +51,7 @@ class SoftwareKeyStore : PlatformKeyStore {
         return publicKey(alias)
     }
 
-    override fun publicKey(alias: String): ByteArray {
+    private fun publicKey(alias: String): ByteArray {
         val point = (pair(alias).public as ECPublicKey).w
         return byteArrayOf(4) + point.affineX.fixed() + point.affineY.fixed()
     }

@@ -17,6 +17,7 @@ fun sentence(error: WalletException): String = when (error) {
     is WalletException.Blocked -> error.detail
     is WalletException.InUse -> error.detail
     is WalletException.Network -> error.detail
+    is WalletException.NotTrusted -> error.detail
     is WalletException.Rejected -> error.detail
     is WalletException.Corrupt -> error.detail
     is WalletException.Storage -> error.detail

@@ -78,9 +78,14 @@ class KeystoreKeyStore(context: Context) : PlatformKeyStore {
 
     override fun wrap(alias: String, key: ByteArray): ByteArray = guarded {
         val cipher = Cipher.getInstance(TRANSFORMATION)
-        cipher.init(Cipher.ENCRYPT_MODE, wrappingKey(alias))
-        // The Keystore chooses the nonce and lets nobody else do it.
-        cipher.iv + cipher.doFinal(key)
+        try {
+            cipher.init(Cipher.ENCRYPT_MODE, wrappingKey(alias))
+            // The Keystore chooses the nonce and lets nobody else do it.
+            cipher.iv + cipher.doFinal(key)
+        } finally {
+            // This copy was made for us on the way from the core.
+            key.fill(0)
+        }
     }
 
     override fun unwrap(alias: String, wrapped: ByteArray): ByteArray = guarded {
@@ -105,7 +110,7 @@ class KeystoreKeyStore(context: Context) : PlatformKeyStore {
         return publicKey(alias)
     }
 
-    override fun publicKey(alias: String): ByteArray = guarded {
+    private fun publicKey(alias: String): ByteArray = guarded {
         val certificate: Certificate = keys.getCertificate(PREFIX + alias) ?: throw KeyStoreException.NotFound()
         val point = (certificate.publicKey as ECPublicKey).w
         byteArrayOf(UNCOMPRESSED) + point.affineX.fixed() + point.affineY.fixed()
