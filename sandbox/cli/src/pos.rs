@@ -1,5 +1,6 @@
 //! `tapcore pos`: the sandbox's point of sale on the command line.
 
+use std::io::{Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -84,17 +85,20 @@ pub(crate) async fn run(args: PosArgs) -> anyhow::Result<ExitCode> {
     };
 
     let pos = Pos::open(&folder, &tap.acquirer, &ca).await?;
-    let listener = tap
-        .trace
-        .then(|| -> Listener { Box::new(|text| eprint!("{text}")) });
+    let listener = tap.trace.then(|| -> Listener {
+        // A trace that nobody reads is no reason to break off a payment.
+        Box::new(|text| drop(write!(stderr(), "{text}")))
+    });
     let report = pos
-        .tap(&order, listener, |progress| eprintln!("{progress}"))
+        .tap(&order, listener, |progress| {
+            drop(writeln!(stderr(), "{progress}"))
+        })
         .await?;
 
     if tap.json {
-        println!("{}", serde_json::to_string(&report)?);
+        writeln!(stdout(), "{}", serde_json::to_string(&report)?)?;
     } else {
-        print!("{}", for_a_person(&report, Style::stdout()));
+        write!(stdout(), "{}", for_a_person(&report, Style::stdout()))?;
     }
     Ok(match report.result.as_str() {
         "approved" => ExitCode::SUCCESS,

@@ -10,6 +10,7 @@ mod relay;
 mod story;
 mod tell;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -68,7 +69,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let evidence = told.evidence(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
     let complaints = told.complaints(&evidence);
     if args.json {
-        println!("{}", serde_json::to_string(&evidence)?);
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(&evidence)?)?;
     }
     if complaints.is_empty() {
         let done = tell.style().green(

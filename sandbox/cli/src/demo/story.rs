@@ -290,9 +290,14 @@ impl<'a> Stage<'a> {
         let synced = self
             .synced(|statement| tap.atc.and_then(|atc| statement.state(atc)) == Some("matched"));
         let statement = self.tell.during("Syncing the phone", synced).await?;
+        let matched = tap.atc.and_then(|atc| statement.state(atc)) == Some("matched");
         self.tell.say(
             "Statement",
-            "the phone's entry and the bank's record have found each other",
+            if matched {
+                "the phone's entry and the bank's record have found each other"
+            } else {
+                "the bank's record has not come to the phone in time"
+            },
         );
         self.tell.statement(&statement);
         Ok(tap)
@@ -322,7 +327,7 @@ impl<'a> Stage<'a> {
         self.tell.say(
             "Replay",
             &format!(
-                "the shop presents the same cryptogram again: {}",
+                "the shop presents the same cryptogram again, the network answers: {}",
                 style.red(&again.unwrap_or_else(|| "no answer".into()))
             ),
         );
@@ -333,7 +338,7 @@ impl<'a> Stage<'a> {
         let refused = style.red(&verdict(&third.result, third.reason.as_deref()));
         self.tell.say(
             "Tampering",
-            &format!("the card is told {told}, the network {sent}: {refused}"),
+            &format!("the card is told {told}, the network {sent}; the network answers: {refused}"),
         );
         self.tell
             .during("Ending the phone's card", card.0.stop())
@@ -363,7 +368,7 @@ impl<'a> Stage<'a> {
                 && state(statement, offline.third).as_deref() != Some("pending")
         });
         let statement = self.tell.during("Syncing the phone", synced).await?;
-        self.tell.say("Statement", "each payment once");
+        self.tell.say("Statement", "what the phone knows now");
         self.tell.statement(&statement);
         Ok(statement)
     }

@@ -1,8 +1,8 @@
 //! Data objects whose single bits mean something, as tables: byte, mask, meaning.
 //!
 //! A meaning is listed when all bits of its mask are set; a set bit that no table explains is shown as reserved.
-//! Qualifiers differ by scheme (TTQ byte 1, bit 7 is qPBOC's neighbour for UnionPay and nothing for Visa), so the
-//! caller says whether the selected application is UnionPay's.
+//! Terminal qualifiers are laid out by scheme (the same bits say other things to another kernel), so the caller says
+//! whether the selected application is UnionPay's.
 
 /// One meaning: byte number from 1, mask, words.
 type Bit = (usize, u8, &'static str);

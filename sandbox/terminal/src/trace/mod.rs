@@ -200,7 +200,7 @@ mod tests {
             answer.contains("5F2D Language Preference: 7A68 \"zh\""),
             "{answer}"
         );
-        assert!(answer.contains("wants 9F66, 4 bytes"), "{answer}");
+        assert!(answer.contains("wants 9F66, length 4"), "{answer}");
         let options = decoder.command(&hex::decode("80A800000683046680000000").unwrap());
         assert!(
             options.contains("9F66 Terminal Transaction Qualifiers (TTQ): 66800000"),

@@ -107,7 +107,7 @@ pub(super) fn details(tag: u32, value: &[u8]) -> Vec<String> {
                 .iter()
                 .map(|entry| {
                     format!(
-                        "wants {:02X}, {} bytes: {}",
+                        "wants {:02X}, length {}: {}",
                         entry.tag.0,
                         entry.length,
                         names::tag(entry.tag, None)
