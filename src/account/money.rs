@@ -45,7 +45,9 @@ impl Currency {
         if digits.iter().any(|digit| *digit > 9) || digits.first() != Some(&0) {
             return None;
         }
-        let number = digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(*digit));
+        let number = digits
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + u16::from(*digit));
         let letters = KNOWN.iter().find(|(numeric, _)| *numeric == number);
         let [_, a, b, c] = digits.map(|digit| b'0' + digit);
         Some(Self(letters.map_or([a, b, c], |(_, letters)| *letters)))
@@ -118,7 +120,10 @@ mod tests {
         let money = Money::from_emv(&amount, &[0x01, 0x56]).unwrap();
         assert_eq!((money.minor, money.currency), (1250, Currency::CNY));
         let largest = Money::from_emv(&[0x99; 6], &[0x09, 0x78]).unwrap();
-        assert_eq!((largest.minor, largest.currency.code()), (999_999_999_999, "EUR"));
+        assert_eq!(
+            (largest.minor, largest.currency.code()),
+            (999_999_999_999, "EUR")
+        );
     }
 
     #[test]
@@ -131,6 +136,9 @@ mod tests {
 
     #[test]
     fn an_unlisted_currency_keeps_its_number() {
-        assert_eq!(Currency::from_numeric_bcd([0x09, 0x99]).unwrap().code(), "999");
+        assert_eq!(
+            Currency::from_numeric_bcd([0x09, 0x99]).unwrap().code(),
+            "999"
+        );
     }
 }

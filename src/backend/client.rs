@@ -41,8 +41,11 @@ pub struct Identity {
     /// The device's identifier.
     pub device_id: String,
     /// Signs with the device key. Runs on a thread that may block.
-    pub sign: Arc<dyn Fn(&[u8]) -> Result<Vec<u8>, VaultError> + Send + Sync>,
+    pub sign: Arc<DeviceSigner>,
 }
+
+/// Signs with the device key: ECDSA P-256 with SHA-256, r ‖ s.
+pub type DeviceSigner = dyn Fn(&[u8]) -> Result<Vec<u8>, VaultError> + Send + Sync;
 
 /// The provider's client.
 pub struct Backend {
@@ -72,8 +75,12 @@ impl Backend {
         identity: Option<Identity>,
         now_ms: impl Fn() -> i64 + Send + Sync + 'static,
     ) -> Result<Self, BackendError> {
-        let address = BackendError::Configuration("the provider's address must look like https://host:port");
-        let Some(base) = Url::parse(trust.provider_url).ok().filter(|url| url.scheme() == "https") else {
+        let address =
+            BackendError::Configuration("the provider's address must look like https://host:port");
+        let Some(base) = Url::parse(trust.provider_url)
+            .ok()
+            .filter(|url| url.scheme() == "https")
+        else {
             return Err(address);
         };
         let Some(host) = base.host_str() else {
@@ -83,7 +90,11 @@ impl Backend {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
-        let pins: Option<Vec<[u8; 32]>> = trust.pins.iter().map(|pin| hex::FromHex::from_hex(pin).ok()).collect();
+        let pins: Option<Vec<[u8; 32]>> = trust
+            .pins
+            .iter()
+            .map(|pin| hex::FromHex::from_hex(pin).ok())
+            .collect();
         let pins = pins.ok_or(BackendError::Malformed)?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(pins::client_config(trust.ca_pem, &pins)?)
@@ -129,7 +140,8 @@ impl Backend {
         body: &B,
         idempotency_key: &str,
     ) -> Result<R, BackendError> {
-        self.signed(&Request::post(path, body, idempotency_key)?).await
+        self.signed(&Request::post(path, body, idempotency_key)?)
+            .await
     }
 
     /// Sends a signed query; `path` may carry a query string.
@@ -170,7 +182,8 @@ impl Backend {
         for _ in 1..TRIES {
             match attempt().await {
                 Err(error) if error.is_passing() => {
-                    let jitter = wait.mul_f64(f64::from(OsRng.next_u32()) / f64::from(u32::MAX) / 2.0);
+                    let jitter =
+                        wait.mul_f64(f64::from(OsRng.next_u32()) / f64::from(u32::MAX) / 2.0);
                     tokio::time::sleep(wait + jitter).await;
                     wait *= 2;
                 }
@@ -184,7 +197,10 @@ impl Backend {
         let mut held = self.session.lock().await;
         let now = self.provider_ms();
         // A minute before its end it is as good as over: a request under way must not outlive it.
-        if let Some(session) = held.as_ref().filter(|session| session.ends_ms > now + 60_000) {
+        if let Some(session) = held
+            .as_ref()
+            .filter(|session| session.ends_ms > now + 60_000)
+        {
             return Ok(Arc::clone(session));
         }
         let session = Arc::new(self.open_session().await?);
@@ -194,7 +210,10 @@ impl Backend {
 
     async fn drop_session(&self, stale: &Arc<Session>) {
         let mut held = self.session.lock().await;
-        if held.as_ref().is_some_and(|session| Arc::ptr_eq(session, stale)) {
+        if held
+            .as_ref()
+            .is_some_and(|session| Arc::ptr_eq(session, stale))
+        {
             *held = None;
         }
     }
@@ -207,7 +226,11 @@ impl Backend {
             let expires_at = rfc3339(self.provider_ms().saturating_add(SESSION_MS));
             let message = bind(
                 "tapcore-session-v1",
-                &[identity.device_id.as_bytes(), key.public(), expires_at.as_bytes()],
+                &[
+                    identity.device_id.as_bytes(),
+                    key.public(),
+                    expires_at.as_bytes(),
+                ],
             );
             let sign = Arc::clone(&identity.sign);
             let proof = tokio::task::spawn_blocking(move || sign(&message))
@@ -223,9 +246,12 @@ impl Backend {
             let sent_ms = (self.now_ms)();
             match self.send::<SessionAnswer>(&request, None).await {
                 Ok(answer) => {
-                    let server_ms = parse_rfc3339_ms(&answer.server_time).ok_or(BackendError::Malformed)?;
-                    self.offset_ms.store(server_ms.saturating_sub(sent_ms), Ordering::Relaxed);
-                    let ends_ms = parse_rfc3339_ms(&answer.expires_at).ok_or(BackendError::Malformed)?;
+                    let server_ms =
+                        parse_rfc3339_ms(&answer.server_time).ok_or(BackendError::Malformed)?;
+                    self.offset_ms
+                        .store(server_ms.saturating_sub(sent_ms), Ordering::Relaxed);
+                    let ends_ms =
+                        parse_rfc3339_ms(&answer.expires_at).ok_or(BackendError::Malformed)?;
                     return Ok(Session {
                         id: answer.session_id,
                         key,
@@ -233,7 +259,8 @@ impl Backend {
                     });
                 }
                 // The refusal told the provider's clock, and the phone's was wrong: once more by the right one.
-                Err(BackendError::Refused(_)) if offset_ms != self.offset_ms.load(Ordering::Relaxed) => {}
+                Err(BackendError::Refused(_))
+                    if offset_ms != self.offset_ms.load(Ordering::Relaxed) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -249,7 +276,10 @@ impl Backend {
         request: &Request<'_>,
         session: Option<&Session>,
     ) -> Result<R, BackendError> {
-        let url = self.base.join(request.path).map_err(|_| BackendError::Malformed)?;
+        let url = self
+            .base
+            .join(request.path)
+            .map_err(|_| BackendError::Malformed)?;
         let digest = content_digest(&request.body);
         let mut builder = self
             .http
@@ -298,17 +328,21 @@ impl Backend {
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| BackendError::Malformed);
         }
-        Err(BackendError::Refused(serde_json::from_slice(&body).unwrap_or(Refusal {
-            status: status.as_u16(),
-            code: "http_error".into(),
-            detail: String::new(),
-            tries_left: None,
-        })))
+        Err(BackendError::Refused(
+            serde_json::from_slice(&body).unwrap_or(Refusal {
+                status: status.as_u16(),
+                code: "http_error".into(),
+                detail: String::new(),
+                tries_left: None,
+            }),
+        ))
     }
 
     /// Takes the provider's clock from its answer's `Date`, good to a second, until a session tells it better.
     fn note_time(&self, headers: &header::HeaderMap) {
-        let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        let date = headers
+            .get(header::DATE)
+            .and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
         let Some(server_ms) = date.and_then(unix_ms) else {
             return;
@@ -328,7 +362,11 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn post(path: &'a str, body: &impl Serialize, idempotency_key: &str) -> Result<Self, BackendError> {
+    fn post(
+        path: &'a str,
+        body: &impl Serialize,
+        idempotency_key: &str,
+    ) -> Result<Self, BackendError> {
         Ok(Self {
             method: Method::POST,
             path,

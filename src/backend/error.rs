@@ -57,7 +57,12 @@ impl BackendError {
 
     /// Whether the session is what the provider refuses.
     pub(super) fn wants_new_session(&self) -> bool {
-        let codes = ["session_unknown", "session_expired", "nonce_replayed", "signature_stale"];
+        let codes = [
+            "session_unknown",
+            "session_expired",
+            "nonce_replayed",
+            "signature_stale",
+        ];
         matches!(self, Self::Refused(refusal) if codes.contains(&refusal.code.as_str()))
     }
 }
@@ -67,7 +72,9 @@ impl From<reqwest::Error> for BackendError {
         let mut cause = error.source();
         while let Some(inner) = cause {
             // hyper wraps TLS errors in I/O errors, whose `source` skips the wrapped error itself.
-            let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            let wrapped = inner
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::get_ref);
             let tls = inner.downcast_ref::<rustls::Error>();
             if tls.is_some() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>()) {
                 return Self::NotTrusted;

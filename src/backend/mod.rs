@@ -11,5 +11,5 @@ pub mod protocol;
 mod signature;
 
 pub(crate) use client::fresh_key;
-pub use client::{Backend, Identity, Trust, parse_rfc3339_ms, rfc3339};
+pub use client::{Backend, DeviceSigner, Identity, Trust, parse_rfc3339_ms, rfc3339};
 pub use error::{BackendError, Refusal};

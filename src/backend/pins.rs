@@ -26,14 +26,16 @@ pub(super) fn client_config(ca_pem: &str, pins: &[[u8; 32]]) -> Result<ClientCon
         }
     }
     let provider = Arc::new(provider::default_provider());
-    let Ok(usual) = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build() else {
+    let Ok(usual) =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()
+    else {
         return Err(unusable);
     };
     let verifier = Arc::new(PinningVerifier {
         usual,
         pins: pins.to_vec(),
     });
-    Ok(with_verifier(provider, verifier)?)
+    with_verifier(provider, verifier)
 }
 
 fn with_verifier(
@@ -80,7 +82,9 @@ impl ServerCertVerifier for PinningVerifier {
         let hash = digest::digest(&digest::SHA256, &leaf.subject_public_key_info());
         match self.pins.iter().any(|pin| pin == hash.as_ref()) {
             true => Ok(verified),
-            false => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
+            false => Err(Error::InvalidCertificate(
+                CertificateError::ApplicationVerificationFailure,
+            )),
         }
     }
 
@@ -90,7 +94,8 @@ impl ServerCertVerifier for PinningVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls12_signature(message, certificate, signature)
+        self.usual
+            .verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -99,7 +104,8 @@ impl ServerCertVerifier for PinningVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls13_signature(message, certificate, signature)
+        self.usual
+            .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -34,7 +34,10 @@ pub(super) fn content_digest(body: &[u8]) -> String {
 }
 
 /// The signature base, and the value of `Signature-Input` that describes it.
-pub(super) fn signature_base(covered: &Covered<'_>, parameters: &Parameters<'_>) -> (String, String) {
+pub(super) fn signature_base(
+    covered: &Covered<'_>,
+    parameters: &Parameters<'_>,
+) -> (String, String) {
     let components = [
         ("@method", Some(covered.method)),
         ("@authority", Some(covered.authority)),
@@ -51,7 +54,11 @@ pub(super) fn signature_base(covered: &Covered<'_>, parameters: &Parameters<'_>)
             names.push(format!("\"{name}\""));
         }
     }
-    let Parameters { created, nonce, key_id } = parameters;
+    let Parameters {
+        created,
+        nonce,
+        key_id,
+    } = parameters;
     let described = format!(
         "({});created={created};nonce=\"{nonce}\";keyid=\"{key_id}\";alg=\"ecdsa-p256-sha256\"",
         names.join(" "),

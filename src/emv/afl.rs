@@ -56,13 +56,23 @@ mod tests {
     #[test]
     fn a_locator_of_two_files() {
         let ranges = parse(&[0x08, 1, 1, 1, 0x10, 1, 3, 0]).unwrap();
-        assert_eq!(records(&ranges).collect::<Vec<_>>(), [(1, 1), (2, 1), (2, 2), (2, 3)]);
+        assert_eq!(
+            records(&ranges).collect::<Vec<_>>(),
+            [(1, 1), (2, 1), (2, 2), (2, 3)]
+        );
         assert_eq!(last_record(&ranges), Some((2, 3)));
     }
 
     #[test]
     fn malformed_locators_are_refused() {
-        for value in [&[0x08, 1, 1][..], &[0x09, 1, 1, 0], &[0x00, 1, 1, 0], &[0x08, 0, 1, 0], &[0x08, 2, 1, 0], &[0x08, 1, 1, 2]] {
+        for value in [
+            &[0x08, 1, 1][..],
+            &[0x09, 1, 1, 0],
+            &[0x00, 1, 1, 0],
+            &[0x08, 0, 1, 0],
+            &[0x08, 2, 1, 0],
+            &[0x08, 1, 1, 2],
+        ] {
             assert_eq!(parse(value), None);
         }
     }

@@ -93,15 +93,15 @@ mod tests {
 
     #[test]
     fn all_four_cases_with_and_without_le() {
-        assert_eq!(data("00B2010C").unwrap(), []);
-        assert_eq!(data("00B2010C00").unwrap(), []);
+        assert_eq!(data("00B2010C").unwrap(), b"");
+        assert_eq!(data("00B2010C00").unwrap(), b"");
         assert_eq!(data("00A4040002A000").unwrap(), [0xA0, 0x00]);
         assert_eq!(data("00A4040002A00000").unwrap(), [0xA0, 0x00]);
     }
 
     #[test]
     fn extended_lengths() {
-        assert_eq!(data("00B2010C000000").unwrap(), []);
+        assert_eq!(data("00B2010C000000").unwrap(), b"");
         assert_eq!(data("00A40400000002A0000000").unwrap(), [0xA0, 0x00]);
     }
 

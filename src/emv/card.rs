@@ -9,10 +9,11 @@ use std::sync::Arc;
 use rand_core::CryptoRngCore;
 
 use super::apdu::{Command, StatusWord};
-use super::cryptogram::application_cryptogram;
+use super::atc::AtcBlock;
+use super::computed::{Computed, Told, encode_record};
 use super::oda::CardKey;
-use super::profile::{Application, CardProfile, DataObject, Path, Record, tags};
-use super::tlv::{self, Tag};
+use super::profile::{Application, CardProfile, tags};
+use super::tlv;
 use crate::account::Money;
 use crate::secret::Secret;
 use crate::token::{KeyIndex, TokenRef};
@@ -34,43 +35,6 @@ pub struct ArmedToken {
     pub key_index: KeyIndex,
     /// The reserved ATCs.
     pub atcs: AtcBlock,
-}
-
-/// Application transaction counters that are reserved, each used once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AtcBlock {
-    next: u32,
-    end: u32,
-}
-
-impl AtcBlock {
-    /// The ATCs from `next` up to and without `end`; 65535 is the last there is.
-    pub fn new(next: u32, end: u32) -> Self {
-        let end = end.min(0x1_0000);
-        Self {
-            next: next.min(end),
-            end,
-        }
-    }
-
-    /// How many are left.
-    pub fn left(&self) -> u32 {
-        self.end - self.next
-    }
-
-    /// One past the last.
-    pub fn end(&self) -> u32 {
-        self.end
-    }
-
-    fn take(&mut self) -> Option<u16> {
-        if self.next >= self.end {
-            return None;
-        }
-        let atc = u16::try_from(self.next).ok()?;
-        self.next += 1;
-        Some(atc)
-    }
 }
 
 /// The card's answer to one command.
@@ -161,7 +125,11 @@ impl Card {
 
     /// Arms a token, or arms it anew; a stay in the field that is going on continues.
     pub fn arm(&mut self, token: ArmedToken) {
-        match self.tokens.iter_mut().find(|held| held.token == token.token) {
+        match self
+            .tokens
+            .iter_mut()
+            .find(|held| held.token == token.token)
+        {
             Some(held) => *held = token,
             None => self.tokens.push(token),
         }
@@ -173,11 +141,7 @@ impl Card {
     }
 
     /// Answers one command. `rng` feeds the card's unpredictable number and blinds signatures.
-    pub fn process(
-        &mut self,
-        apdu: &[u8],
-        rng: &mut impl CryptoRngCore,
-    ) -> (Reply, Option<Fact>) {
+    pub fn process(&mut self, apdu: &[u8], rng: &mut impl CryptoRngCore) -> (Reply, Option<Fact>) {
         let outcome = Command::parse(apdu).and_then(|command| match (command.cla, command.ins) {
             (0x00, 0xA4) => self.select(&command).map(Outcome::data),
             (0x80, 0xA8) => self.get_processing_options(&command, rng),
@@ -211,7 +175,12 @@ impl Card {
             .and_then(|name| self.find(name, next_occurrence))
             .ok_or(StatusWord::NOT_FOUND)?;
         let fci = self.control_information(selection)?;
-        if self.field.payment.as_ref().is_some_and(|payment| payment.token != selection.token) {
+        if self
+            .field
+            .payment
+            .as_ref()
+            .is_some_and(|payment| payment.token != selection.token)
+        {
             self.field.payment = None;
         }
         self.field.selected = Some(selection);
@@ -268,11 +237,19 @@ impl Card {
             .get(selection.application)
             .ok_or(StatusWord::NOT_FOUND)?;
         let mut proprietary = Vec::new();
-        tlv::write(&mut proprietary, tags::LABEL, application.label().as_bytes());
+        tlv::write(
+            &mut proprietary,
+            tags::LABEL,
+            application.label().as_bytes(),
+        );
         tlv::write(&mut proprietary, tags::PRIORITY, &[application.priority()]);
         tlv::write(&mut proprietary, tags::PDOL, profile.pdol().encoded());
         for object in profile.fci() {
-            tlv::write(&mut proprietary, object.tag, object.value.as_deref().unwrap_or_default());
+            tlv::write(
+                &mut proprietary,
+                object.tag,
+                object.value.as_deref().unwrap_or_default(),
+            );
         }
         Ok(file_control_information(application.aid(), &proprietary))
     }
@@ -289,7 +266,10 @@ impl Card {
         if (command.p1, command.p2) != (0, 0) {
             return Err(StatusWord::WRONG_P1_P2);
         }
-        let selection = self.field.selected.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let selection = self
+            .field
+            .selected
+            .ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         let profile = Arc::clone(&self.token(selection.token)?.profile);
         let pdol_data = template_83(command.data).ok_or(StatusWord::WRONG_DATA)?;
         if pdol_data.len() != profile.pdol().length() {
@@ -305,8 +285,13 @@ impl Card {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
         }
         let told = Told::read(&profile, pdol_data).ok_or(StatusWord::WRONG_DATA)?;
-        let (path_index, path) = profile.path_for(pdol_data).ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
-        let token = self.tokens.get_mut(selection.token).ok_or(StatusWord::NOT_FOUND)?;
+        let (path_index, path) = profile
+            .path_for(pdol_data)
+            .ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let token = self
+            .tokens
+            .get_mut(selection.token)
+            .ok_or(StatusWord::NOT_FOUND)?;
         let Some(atc) = token.atcs.take() else {
             return Ok(Outcome::NotArmed(token.token.clone()));
         };
@@ -334,7 +319,10 @@ impl Card {
     }
 
     fn read_record(&mut self, command: &Command<'_>) -> Result<Outcome, StatusWord> {
-        let selection = self.field.selected.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let selection = self
+            .field
+            .selected
+            .ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         if command.p2 & 0x07 != 0x04 {
             return Err(StatusWord::WRONG_P1_P2);
         }
@@ -342,18 +330,23 @@ impl Card {
         let token = self.token(selection.token)?;
         let profile = Arc::clone(&token.profile);
         let token_ref = token.token.clone();
-        let record = profile.record(at.0, at.1).ok_or(StatusWord::RECORD_NOT_FOUND)?;
+        let record = profile
+            .record(at.0, at.1)
+            .ok_or(StatusWord::RECORD_NOT_FOUND)?;
         let payment = self
             .field
             .payment
             .as_mut()
             .filter(|payment| payment.token == selection.token);
-        let data = encode_record(record, payment.as_deref())?;
+        let computed = payment
+            .as_ref()
+            .map(|payment| payment.card_authentication.as_slice());
+        let data = encode_record(record, computed)?;
         let fact = payment.and_then(|payment| {
             let last = profile.path(payment.path)?.last_record()?;
             let finishes = last == at && !payment.finished;
             payment.finished |= finishes;
-            finishes.then(|| Fact::Finished {
+            finishes.then_some(Fact::Finished {
                 token: token_ref,
                 atc: payment.atc,
             })
@@ -371,119 +364,6 @@ impl Outcome {
     fn data(data: Vec<u8>) -> Self {
         Self::Answer(data, None)
     }
-}
-
-/// What the reader told of the payment.
-struct Told {
-    money: Money,
-    unpredictable: [u8; 4],
-    merchant: Option<String>,
-}
-
-impl Told {
-    fn read(profile: &CardProfile, pdol_data: &[u8]) -> Option<Self> {
-        let value = |tag| profile.pdol().value(tag, pdol_data);
-        let merchant = value(tags::MERCHANT).map(|name| {
-            let shown = String::from_utf8_lossy(name);
-            shown.trim_matches([' ', '\0']).to_owned()
-        });
-        Some(Self {
-            money: Money::from_emv(value(tags::AMOUNT)?, value(tags::CURRENCY)?)?,
-            unpredictable: value(tags::UNPREDICTABLE)?.try_into().ok()?,
-            merchant: merchant.filter(|name| !name.is_empty()),
-        })
-    }
-}
-
-/// The values that the card computes for one GPO.
-struct Computed {
-    atc: [u8; 2],
-    iad: Vec<u8>,
-    cryptogram: [u8; 8],
-    card_authentication: Vec<u8>,
-    signature: Option<Vec<u8>>,
-}
-
-impl Computed {
-    fn new(
-        token: &ArmedToken,
-        path: &Path,
-        pdol_data: &[u8],
-        atc: u16,
-        rng: &mut impl CryptoRngCore,
-    ) -> Result<Self, StatusWord> {
-        let profile = &token.profile;
-        let mut computed = Self {
-            atc: atc.to_be_bytes(),
-            iad: profile.iad(token.key_index.bcd()),
-            cryptogram: [0; 8],
-            card_authentication: Vec::new(),
-            signature: None,
-        };
-        let pdol_value = |tag| profile.pdol().value(tag, pdol_data);
-        let mut input = Vec::with_capacity(pdol_data.len() + 40);
-        for tag in &profile.cryptogram().inputs {
-            let value = pdol_value(*tag)
-                .or_else(|| path.value(*tag))
-                .or_else(|| computed.value(*tag))
-                .ok_or(StatusWord::INTERNAL)?;
-            input.extend_from_slice(value);
-        }
-        computed.cryptogram =
-            application_cryptogram(&token.key, &input, profile.cryptogram().padding);
-        if let Some(rule) = profile.oda() {
-            let mut number = [0; 4];
-            rng.fill_bytes(&mut number);
-            let ctq = path.value(rule.ctq_tag).unwrap_or(&[0, 0]);
-            computed.card_authentication = [&[0x01][..], &number, ctq, &[0x00]].concat();
-        }
-        let signs = path
-            .answer
-            .iter()
-            .any(|object| object.tag == tags::SIGNATURE && object.value.is_none());
-        if signs {
-            let key = token.card_key.as_ref().ok_or(StatusWord::INTERNAL)?;
-            let [number, amount, currency] = [tags::UNPREDICTABLE, tags::AMOUNT, tags::CURRENCY]
-                .map(|tag| pdol_value(tag).unwrap_or_default());
-            let told = [number, amount, currency, &computed.card_authentication];
-            let signature = key.fdda_01(rng, atc, &told).map_err(|_| StatusWord::INTERNAL)?;
-            computed.signature = Some(signature);
-        }
-        Ok(computed)
-    }
-
-    fn value(&self, tag: Tag) -> Option<&[u8]> {
-        match tag {
-            tags::ATC => Some(&self.atc),
-            tags::IAD => Some(&self.iad),
-            tags::CRYPTOGRAM => Some(&self.cryptogram),
-            tags::CARD_AUTHENTICATION => Some(&self.card_authentication),
-            tags::SIGNATURE => self.signature.as_deref(),
-            _ => None,
-        }
-    }
-
-    fn encode(&self, objects: &[DataObject]) -> Result<Vec<u8>, StatusWord> {
-        let mut out = Vec::with_capacity(super::profile::ANSWER_LIMIT);
-        for object in objects {
-            let provisioned = object.value.as_deref();
-            let value = provisioned.or_else(|| self.value(object.tag));
-            tlv::write(&mut out, object.tag, value.ok_or(StatusWord::INTERNAL)?);
-        }
-        Ok(out)
-    }
-}
-
-/// A record in its template; one with a computed value exists only after a GPO.
-fn encode_record(record: &Record, payment: Option<&Payment>) -> Result<Vec<u8>, StatusWord> {
-    let mut content = Vec::new();
-    for object in &record.objects {
-        let computed = payment.map(|payment| payment.card_authentication.as_slice());
-        let value = object.value.as_deref().or(computed);
-        let value = value.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
-        tlv::write(&mut content, object.tag, value);
-    }
-    Ok(tlv::wrap(tags::RECORD, &content))
 }
 
 fn file_control_information(name: &[u8], proprietary: &[u8]) -> Vec<u8> {

@@ -151,10 +151,14 @@ mod tests {
             let master = card_master_key(&issuer, "1234567890123456", "00", option).unwrap();
             assert_eq!(shown(&master), "2A92983429409197E59194151398C22C");
         }
-        let master = card_master_key(&issuer, "1234567890123456", "00", MasterKeyOption::A).unwrap();
+        let master =
+            card_master_key(&issuer, "1234567890123456", "00", MasterKeyOption::A).unwrap();
         let session = with_odd_parity(session_key(&master, 0x0FFF));
         assert_eq!(shown(&session), "02B04654322589DF5B6BF4C8135BD326");
-        let input = hex::decode("0000000099990000000000000840800004800008409912310152BF458518000FFF06011203A0B800").unwrap();
+        let input = hex::decode(
+            "0000000099990000000000000840800004800008409912310152BF458518000FFF06011203A0B800",
+        )
+        .unwrap();
         let cryptogram = application_cryptogram(&session, &input, Padding::Method2);
         assert_eq!(hex::encode_upper(cryptogram), "769577B5ABE9FE62");
     }
@@ -163,10 +167,14 @@ mod tests {
     #[test]
     fn v2_session_key_from_any_diversifier() {
         let issuer = key("0123456789ABCDEFFEDCBA9876543210");
-        let master = card_master_key(&issuer, "9901234567890123", "45", MasterKeyOption::A).unwrap();
+        let master =
+            card_master_key(&issuer, "9901234567890123", "45", MasterKeyOption::A).unwrap();
         assert_eq!(shown(&master), "F84315C7B95BD3B0C74694922C3808B0");
         let session = session_key_from(&master, [0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0x34, 0x56]);
-        assert_eq!(shown(&with_odd_parity(session)), shown(&with_odd_parity(key("3E736BF8D37664348A04E3ABE00DEFC1"))));
+        assert_eq!(
+            shown(&with_odd_parity(session)),
+            shown(&with_odd_parity(key("3E736BF8D37664348A04E3ABE00DEFC1")))
+        );
         let session = session_key_from(&master, [0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0x34, 0x56]);
         let input = hex::decode("0123456789ABCDEF".repeat(2)).unwrap();
         let cryptogram = application_cryptogram(&session, &input, Padding::Method2);
@@ -177,9 +185,13 @@ mod tests {
     #[test]
     fn v3_master_key_used_directly() {
         let issuer = key("0123456789ABCDEFFEDCBA9876543210");
-        let master = card_master_key(&issuer, "1234567890123456", "00", MasterKeyOption::A).unwrap();
+        let master =
+            card_master_key(&issuer, "1234567890123456", "00", MasterKeyOption::A).unwrap();
         assert_eq!(shown(&master), "154F349D8585CB7F6B0798E9839B10C1");
-        let input = hex::decode("0000000040000000000000000124800004800001241911050152BF45851800001C03A06010").unwrap();
+        let input = hex::decode(
+            "0000000040000000000000000124800004800001241911050152BF45851800001C03A06010",
+        )
+        .unwrap();
         let cryptogram = application_cryptogram(&master, &input, Padding::Method1);
         assert_eq!(hex::encode_upper(cryptogram), "29CCA15AE665FA2E");
     }

@@ -92,7 +92,10 @@ mod tests {
         let dol = Dol::parse(&hex::decode("9F66049F02069F3704").unwrap()).unwrap();
         let data = hex::decode("6680000000000000125011223344").unwrap();
         assert_eq!(dol.length(), data.len());
-        assert_eq!(dol.value(Tag::new(0x9F37), &data).unwrap(), [0x11, 0x22, 0x33, 0x44]);
+        assert_eq!(
+            dol.value(Tag::new(0x9F37), &data).unwrap(),
+            [0x11, 0x22, 0x33, 0x44]
+        );
         assert_eq!(dol.value(Tag::new(0x9F1A), &data), None);
         assert_eq!(dol.value(Tag::new(0x9F37), &data[..12]), None);
     }

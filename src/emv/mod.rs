@@ -7,7 +7,9 @@
 
 pub mod afl;
 pub mod apdu;
+pub mod atc;
 pub mod card;
+mod computed;
 pub mod cryptogram;
 pub mod derivation;
 pub mod dol;

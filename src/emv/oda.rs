@@ -4,7 +4,6 @@
 //! `02 ‖ ATC`; the hash runs from `05` through the padding and then over the reader's unpredictable number, amount,
 //! currency and the card authentication data (tag 9F69).
 
-
 use rand_core::CryptoRngCore;
 use ring::digest;
 use rsa::hazmat::rsa_decrypt_and_check;
@@ -72,12 +71,12 @@ impl CardKey {
         }
         block.extend_from_slice(hash.finish().as_ref());
         block.push(0xBC);
-        let signed = rsa_decrypt_and_check(self.0.as_ref(), Some(rng), &BigUint::from_bytes_be(&block))
-            .map_err(|_| CardKeyDamaged)?
-            .to_bytes_be();
+        let signed =
+            rsa_decrypt_and_check(self.0.as_ref(), Some(rng), &BigUint::from_bytes_be(&block))
+                .map_err(|_| CardKeyDamaged)?
+                .to_bytes_be();
         let mut signature = vec![0; size.saturating_sub(signed.len())];
         signature.extend(signed);
         Ok(signature)
     }
 }
-

@@ -360,13 +360,19 @@ impl CardProfile {
                 )?;
             }
             let content = size_of(&record.objects, |_| 8);
-            require(content <= ANSWER_LIMIT - 4, "a record is too long for one answer")?;
+            require(
+                content <= ANSWER_LIMIT - 4,
+                "a record is too long for one answer",
+            )?;
         }
         Ok(())
     }
 
     fn check_cryptogram(&self) -> Result<(), ProfileError> {
-        require(!self.cryptogram.inputs.is_empty(), "its cryptogram covers nothing")?;
+        require(
+            !self.cryptogram.inputs.is_empty(),
+            "its cryptogram covers nothing",
+        )?;
         for tag in &self.cryptogram.inputs {
             let known = self.pdol.length_of(*tag).is_some()
                 || [tags::AIP, tags::ATC, tags::IAD].contains(tag);
@@ -378,9 +384,14 @@ impl CardProfile {
             "its PDOL must ask for amount, currency and unpredictable number",
         )?;
         let iad = self.iad([0; 4]).len();
-        require((1..=32).contains(&iad), "its issuer application data must have 1 to 32 bytes")?;
         require(
-            self.iad.iter().any(|part| matches!(part, IadPart::KeyIndex)),
+            (1..=32).contains(&iad),
+            "its issuer application data must have 1 to 32 bytes",
+        )?;
+        require(
+            self.iad
+                .iter()
+                .any(|part| matches!(part, IadPart::KeyIndex)),
             "its issuer application data must carry the key index",
         )
     }
@@ -394,19 +405,34 @@ impl CardProfile {
             )?;
         }
         for object in &path.answer {
-            let computed = [tags::IAD, tags::CRYPTOGRAM, tags::ATC, tags::SIGNATURE, tags::CARD_AUTHENTICATION];
+            let computed = [
+                tags::IAD,
+                tags::CRYPTOGRAM,
+                tags::ATC,
+                tags::SIGNATURE,
+                tags::CARD_AUTHENTICATION,
+            ];
             require(
                 object.value.is_some() || computed.contains(&object.tag),
                 "an answer wants a value that the card does not compute",
             )?;
         }
         for tag in [tags::CRYPTOGRAM, tags::ATC, tags::IAD] {
-            require(path.computes(tag), "an answer lacks cryptogram, ATC or issuer application data")?;
+            require(
+                path.computes(tag),
+                "an answer lacks cryptogram, ATC or issuer application data",
+            )?;
         }
-        require(path.value(tags::AIP).is_some_and(|aip| aip.len() == 2), "an answer lacks the AIP")?;
+        require(
+            path.value(tags::AIP).is_some_and(|aip| aip.len() == 2),
+            "an answer lacks the AIP",
+        )?;
         if path.computes(tags::SIGNATURE) {
             let ctq = self.oda.as_ref().and_then(|oda| path.value(oda.ctq_tag));
-            require(ctq.is_some_and(|ctq| ctq.len() == 2), "a signing path lacks the CTQ")?;
+            require(
+                ctq.is_some_and(|ctq| ctq.len() == 2),
+                "a signing path lacks the CTQ",
+            )?;
         }
         // A signature's length is known with its key; `Applet::new` checks the whole answer again.
         let iad = self.iad([0; 4]).len();

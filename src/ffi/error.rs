@@ -119,7 +119,9 @@ impl From<Inner> for WalletError {
         let detail = error.to_string();
         match error {
             Inner::NotEnrolled => Self::NotEnrolled { detail },
-            Inner::NotStarted | Inner::EnrolledAlready | Inner::Insecure => Self::Blocked { detail },
+            Inner::NotStarted | Inner::EnrolledAlready | Inner::Insecure => {
+                Self::Blocked { detail }
+            }
             Inner::Input(_) | Inner::NoChallenge => Self::Invalid { detail },
             Inner::Provisioning(_) => Self::Rejected {
                 reason: "provisioning_invalid".into(),

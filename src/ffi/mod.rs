@@ -13,7 +13,8 @@ mod wallet;
 pub use error::WalletError;
 pub use key_store::{KeyStoreError, PlatformKeyStore, SecurityLevel};
 pub use records::{
-    AccountType, Answer, CardChallenge, ClockReading, EntryState, PaymentCard, PlatformClock, StatementEntry,
-    SyncReport, TapOutcome, TapResponder, WalletConfig, WalletEvent, WalletObserver, WalletStatus,
+    AccountType, Answer, CardChallenge, ClockReading, EntryState, PaymentCard, PlatformClock,
+    StatementEntry, SyncReport, TapOutcome, TapResponder, WalletConfig, WalletEvent,
+    WalletObserver, WalletStatus,
 };
 pub use wallet::Wallet;

@@ -202,8 +202,16 @@ pub(super) struct ForeignClock(pub(super) Arc<dyn PlatformClock>);
 
 impl wallet::Clock for ForeignClock {
     fn now(&self) -> wallet::ClockReading {
-        let ClockReading { wall_ms, boot_id, since_boot_ms } = self.0.now();
-        wallet::ClockReading { wall_ms, boot_id, since_boot_ms }
+        let ClockReading {
+            wall_ms,
+            boot_id,
+            since_boot_ms,
+        } = self.0.now();
+        wallet::ClockReading {
+            wall_ms,
+            boot_id,
+            since_boot_ms,
+        }
     }
 }
 
@@ -222,7 +230,12 @@ pub(super) struct ForeignObserver(pub(super) Arc<dyn WalletObserver>);
 impl wallet::Observer for ForeignObserver {
     fn on_event(&self, event: wallet::WalletEvent) {
         self.0.on_event(match event {
-            wallet::WalletEvent::Tap { atc, outcome, money, merchant } => WalletEvent::Tap {
+            wallet::WalletEvent::Tap {
+                atc,
+                outcome,
+                money,
+                merchant,
+            } => WalletEvent::Tap {
                 atc: atc.into(),
                 outcome: match outcome {
                     wallet::TapOutcome::Complete => TapOutcome::Complete,
@@ -251,8 +264,20 @@ impl From<wallet::Status> for WalletStatus {
 
 impl From<wallet::CardChallenge> for CardChallenge {
     fn from(challenge: wallet::CardChallenge) -> Self {
-        let wallet::CardChallenge { id, masked_card, bank, expires_at_ms, tries_left } = challenge;
-        Self { id, masked_card, bank, expires_at_ms, tries_left }
+        let wallet::CardChallenge {
+            id,
+            masked_card,
+            bank,
+            expires_at_ms,
+            tries_left,
+        } = challenge;
+        Self {
+            id,
+            masked_card,
+            bank,
+            expires_at_ms,
+            tries_left,
+        }
     }
 }
 

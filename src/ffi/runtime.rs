@@ -25,9 +25,12 @@ static RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| {
 /// # Errors
 /// When the system gives no threads.
 pub(super) fn handle() -> Result<Handle, WalletError> {
-    RUNTIME.as_ref().map(|runtime| runtime.handle().clone()).ok_or_else(|| WalletError::Internal {
-        detail: "The phone has no threads left for the wallet: restart the app.".into(),
-    })
+    RUNTIME
+        .as_ref()
+        .map(|runtime| runtime.handle().clone())
+        .ok_or_else(|| WalletError::Internal {
+            detail: "The phone has no threads left for the wallet: restart the app.".into(),
+        })
 }
 
 /// Runs a future on the core's workers and waits for it; dropping the wait stops the work.
@@ -40,7 +43,8 @@ pub(super) async fn run<T: Send + 'static>(
         Ok(result) => Ok(result?),
         // The panic's text may hold anything, so it stays here.
         Err(_) => Err(WalletError::Internal {
-            detail: "The wallet hit a fault of its own: try again, and report it if it stays.".into(),
+            detail: "The wallet hit a fault of its own: try again, and report it if it stays."
+                .into(),
         }),
     }
 }

@@ -6,8 +6,8 @@ use super::key_store::Foreign;
 use super::records::{ForeignClock, ForeignObserver, ForeignResponder};
 use super::runtime::{handle, run};
 use super::{
-    Answer, CardChallenge, PaymentCard, PlatformClock, PlatformKeyStore, StatementEntry, SyncReport, TapResponder,
-    WalletConfig, WalletError, WalletObserver, WalletStatus,
+    Answer, CardChallenge, PaymentCard, PlatformClock, PlatformKeyStore, StatementEntry,
+    SyncReport, TapResponder, WalletConfig, WalletError, WalletObserver, WalletStatus,
 };
 use crate::wallet;
 
@@ -59,7 +59,11 @@ impl Wallet {
     }
 
     /// Asks a card's bank to send a code by SMS. `expiry` is `MM/YY`.
-    pub async fn begin_add_card(&self, number: String, expiry: String) -> Result<CardChallenge, WalletError> {
+    pub async fn begin_add_card(
+        &self,
+        number: String,
+        expiry: String,
+    ) -> Result<CardChallenge, WalletError> {
         let wallet = Arc::clone(&self.inner);
         let number = zeroize::Zeroizing::new(number);
         run(async move { Ok(wallet.begin_add_card(&number, &expiry).await?.into()) }).await
@@ -72,7 +76,11 @@ impl Wallet {
     }
 
     /// Sends the code and takes the card in; it can pay when this returns.
-    pub async fn finish_add_card(&self, challenge_id: String, code: String) -> Result<PaymentCard, WalletError> {
+    pub async fn finish_add_card(
+        &self,
+        challenge_id: String,
+        code: String,
+    ) -> Result<PaymentCard, WalletError> {
         let wallet = Arc::clone(&self.inner);
         run(async move { Ok(wallet.finish_add_card(&challenge_id, &code).await?.into()) }).await
     }
@@ -96,7 +104,8 @@ impl Wallet {
 
     /// Sets who sends the answers that come later.
     pub fn set_responder(&self, responder: Arc<dyn TapResponder>) {
-        self.inner.set_responder(Arc::new(ForeignResponder(responder)));
+        self.inner
+            .set_responder(Arc::new(ForeignResponder(responder)));
     }
 
     /// Sets who is told of taps and news.
@@ -118,7 +127,15 @@ impl Wallet {
     /// The statement, newest first.
     pub async fn statement(&self) -> Result<Vec<StatementEntry>, WalletError> {
         let wallet = Arc::clone(&self.inner);
-        run(async move { Ok(wallet.statement().await?.into_iter().map(Into::into).collect()) }).await
+        run(async move {
+            Ok(wallet
+                .statement()
+                .await?
+                .into_iter()
+                .map(Into::into)
+                .collect())
+        })
+        .await
     }
 
     /// Ends the wallet's work and frees its folder.

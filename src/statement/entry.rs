@@ -52,7 +52,15 @@ impl Entry {
                 at_ms,
                 ..entry
             }),
-            (None, JournalEvent::Cryptogram { payment, money, merchant, .. }) => Some(Self {
+            (
+                None,
+                JournalEvent::Cryptogram {
+                    payment,
+                    money,
+                    merchant,
+                    ..
+                },
+            ) => Some(Self {
                 payment: payment.clone(),
                 at_ms,
                 state: EntryState::Incomplete,
@@ -171,7 +179,12 @@ mod tests {
     fn incomplete_pending_matched() {
         let entry = Entry::with_event(None, 100, &cryptogram()).unwrap();
         assert_eq!(entry.state, EntryState::Incomplete);
-        let entry = Entry::with_event(Some(entry), 200, &JournalEvent::Finished { payment: payment() }).unwrap();
+        let entry = Entry::with_event(
+            Some(entry),
+            200,
+            &JournalEvent::Finished { payment: payment() },
+        )
+        .unwrap();
         assert_eq!(entry.state, EntryState::Pending);
         let entry = Entry::with_record(Some(entry), &approved());
         assert_eq!((entry.state, entry.at_ms), (EntryState::Matched, 100));
@@ -181,7 +194,11 @@ mod tests {
     #[test]
     fn the_order_of_news_does_not_matter() {
         let first = Entry::with_record(Entry::with_event(None, 100, &cryptogram()), &approved());
-        let then = Entry::with_event(Some(Entry::with_record(None, &approved())), 100, &cryptogram());
+        let then = Entry::with_event(
+            Some(Entry::with_record(None, &approved())),
+            100,
+            &cryptogram(),
+        );
         assert_eq!(Some(first), then);
         let finished = JournalEvent::Finished { payment: payment() };
         assert_eq!(Entry::with_event(None, 100, &finished), None);
@@ -196,7 +213,10 @@ mod tests {
     #[test]
     fn an_approval_after_a_false_decline_counts() {
         let entry = Entry::with_record(Entry::with_event(None, 100, &cryptogram()), &declined());
-        assert_eq!((entry.state, entry.money), (EntryState::Declined, money(1250)));
+        assert_eq!(
+            (entry.state, entry.money),
+            (EntryState::Declined, money(1250))
+        );
         let entry = Entry::with_record(Some(entry), &approved());
         assert_eq!((entry.state, entry.reason), (EntryState::Matched, None));
     }

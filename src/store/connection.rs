@@ -40,7 +40,8 @@ pub(super) fn open(path: &Path, kind: &Kind) -> Result<Connection, StoreError> {
         kind.secure_delete,
     ))?;
     if unclean {
-        let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        let verdict: String =
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
             return Err(StoreError::Damaged);
         }

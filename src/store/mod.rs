@@ -11,6 +11,8 @@ mod error;
 mod lock;
 mod sealer;
 mod statement_db;
+#[cfg(test)]
+mod tests;
 mod vault_db;
 mod vault_tx;
 

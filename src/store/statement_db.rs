@@ -42,7 +42,9 @@ impl StatementDb {
                     let mut name = path.as_os_str().to_owned();
                     name.push(suffix);
                     match std::fs::remove_file(&name) {
-                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                            return Err(error.into());
+                        }
                         _ => {}
                     }
                 }
@@ -61,7 +63,10 @@ impl StatementDb {
         &self,
         work: impl FnOnce(&StatementTx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&StatementTx {
             transaction: &transaction,
@@ -76,10 +81,15 @@ impl StatementDb {
     /// # Errors
     /// When they cannot be read or opened.
     pub fn newest(&self, limit: u32) -> Result<Vec<(String, Entry)>, StoreError> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut statement =
-            connection.prepare("SELECT id, sealed FROM entry ORDER BY at_ms DESC, rowid DESC LIMIT ?1")?;
-        let rows = statement.query_map([limit], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut statement = connection
+            .prepare("SELECT id, sealed FROM entry ORDER BY at_ms DESC, rowid DESC LIMIT ?1")?;
+        let rows = statement.query_map([limit], |row| {
+            Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })?;
         rows.map(|row| {
             let (id, sealed) = row?;
             let plain = self.sealer.open(&place(&id), &sealed)?;
@@ -102,7 +112,10 @@ impl StatementTx<'_> {
     /// When it cannot be read.
     pub fn position(&self, name: &'static str) -> Result<i64, StoreError> {
         let sql = "SELECT value FROM position WHERE name = ?1";
-        let value = self.transaction.query_row(sql, [name], |row| row.get(0)).optional()?;
+        let value = self
+            .transaction
+            .query_row(sql, [name], |row| row.get(0))
+            .optional()?;
         Ok(value.unwrap_or(0))
     }
 
@@ -126,7 +139,9 @@ impl StatementTx<'_> {
         let id = self.id(payment);
         let sealed: Option<Vec<u8>> = self
             .transaction
-            .query_row("SELECT sealed FROM entry WHERE id = ?1", [id], |row| row.get(0))
+            .query_row("SELECT sealed FROM entry WHERE id = ?1", [id], |row| {
+                row.get(0)
+            })
             .optional()?;
         let Some(sealed) = sealed else {
             return Ok(None);
@@ -151,7 +166,13 @@ impl StatementTx<'_> {
     }
 
     fn id(&self, payment: &Payment) -> [u8; 16] {
-        let key = crate::bind::bind("payment", &[payment.token.as_str().as_bytes(), &payment.atc.to_be_bytes()]);
+        let key = crate::bind::bind(
+            "payment",
+            &[
+                payment.token.as_str().as_bytes(),
+                &payment.atc.to_be_bytes(),
+            ],
+        );
         self.sealer.lookup("entry", &key)
     }
 }

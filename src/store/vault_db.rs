@@ -36,12 +36,16 @@ impl VaultFile {
     pub fn installation(&self) -> Result<Option<InstallationRecord>, StoreError> {
         let row = self
             .connection
-            .query_row("SELECT installation, storage FROM installation", [], |row| {
-                Ok(InstallationRecord {
-                    installation: row.get(0)?,
-                    storage: row.get(1)?,
-                })
-            })
+            .query_row(
+                "SELECT installation, storage FROM installation",
+                [],
+                |row| {
+                    Ok(InstallationRecord {
+                        installation: row.get(0)?,
+                        storage: row.get(1)?,
+                    })
+                },
+            )
             .optional()?;
         Ok(row)
     }
@@ -84,7 +88,10 @@ impl VaultDb {
         work: impl FnOnce(&VaultTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         // A panic inside `work` has rolled its transaction back, so the connection is as good as before.
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(StoreError::from)?;
@@ -101,13 +108,23 @@ impl VaultDb {
         &self,
         work: impl FnOnce(&VaultTx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.transaction()?;
         work(&VaultTx::new(&transaction, self.sealer.as_ref()))
     }
 
-    /// The sealer, for look-ups outside a transaction.
-    pub fn sealer(&self) -> &Arc<dyn Sealer> {
-        &self.sealer
+    /// Lets the file grow by little more than it has.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self) {
+        let connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        connection
+            .query_row("PRAGMA max_page_count = 40", [], |row| row.get::<_, i64>(0))
+            .unwrap();
     }
 }

@@ -65,7 +65,12 @@ impl<'a> VaultTx<'a> {
         self.transaction.execute(
             "INSERT INTO arming (id, generation, alias, wrapped, sealed) VALUES (1, ?1, ?2, ?3, ?4)
              ON CONFLICT (id) DO UPDATE SET generation = ?1, alias = ?2, wrapped = ?3, sealed = ?4",
-            (record.generation, &record.alias, &record.wrapped, &record.sealed),
+            (
+                record.generation,
+                &record.alias,
+                &record.wrapped,
+                &record.sealed,
+            ),
         )?;
         Ok(())
     }
@@ -77,16 +82,24 @@ impl<'a> VaultTx<'a> {
     pub fn record<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, StoreError> {
         let sealed: Option<Vec<u8>> = self
             .transaction
-            .query_row("SELECT sealed FROM record WHERE name = ?1", [name], |row| row.get(0))
+            .query_row("SELECT sealed FROM record WHERE name = ?1", [name], |row| {
+                row.get(0)
+            })
             .optional()?;
-        sealed.map(|sealed| self.open("record", name.as_bytes(), &sealed)).transpose()
+        sealed
+            .map(|sealed| self.open("record", name.as_bytes(), &sealed))
+            .transpose()
     }
 
     /// Sets a fact, or takes it away.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn set_record<T: Serialize>(&self, name: &'static str, value: Option<&T>) -> Result<(), StoreError> {
+    pub fn set_record<T: Serialize>(
+        &self,
+        name: &'static str,
+        value: Option<&T>,
+    ) -> Result<(), StoreError> {
         match value {
             Some(value) => self.transaction.execute(
                 "INSERT INTO record (name, sealed) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET sealed = ?2",
@@ -105,7 +118,9 @@ impl<'a> VaultTx<'a> {
         let mut statement = self
             .transaction
             .prepare("SELECT reference, sealed FROM token ORDER BY position")?;
-        let rows = statement.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })?;
         rows.map(|row| {
             let (reference, sealed) = row?;
             self.open("token", &reference, &sealed)
@@ -143,7 +158,12 @@ impl<'a> VaultTx<'a> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn add_secret(&self, token: &TokenRef, name: &str, sealed: &[u8]) -> Result<(), StoreError> {
+    pub fn add_secret(
+        &self,
+        token: &TokenRef,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<(), StoreError> {
         self.transaction.execute(
             "INSERT INTO token_secret (token, name, sealed) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
             (self.reference(token), name, sealed),
@@ -157,7 +177,8 @@ impl<'a> VaultTx<'a> {
     /// When it cannot be written.
     pub fn delete_secret(&self, token: &TokenRef, name: &str) -> Result<(), StoreError> {
         let sql = "DELETE FROM token_secret WHERE token = ?1 AND name = ?2";
-        self.transaction.execute(sql, (self.reference(token), name))?;
+        self.transaction
+            .execute(sql, (self.reference(token), name))?;
         Ok(())
     }
 
@@ -168,7 +189,10 @@ impl<'a> VaultTx<'a> {
     pub fn append(&self, at_ms: i64, event: &JournalEvent) -> Result<i64, StoreError> {
         // AUTOINCREMENT never gives a position twice, so the row key may be read ahead of the insert.
         let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'journal'";
-        let last: Option<i64> = self.transaction.query_row(sql, [], |row| row.get(0)).optional()?;
+        let last: Option<i64> = self
+            .transaction
+            .query_row(sql, [], |row| row.get(0))
+            .optional()?;
         let seq = last.unwrap_or(0) + 1;
         self.transaction.execute(
             "INSERT INTO journal (seq, at_ms, sealed) VALUES (?1, ?2, ?3)",
@@ -181,16 +205,27 @@ impl<'a> VaultTx<'a> {
     ///
     /// # Errors
     /// When it cannot be read or opened.
-    pub fn journal_after(&self, position: i64) -> Result<Vec<(i64, i64, JournalEvent)>, StoreError> {
+    pub fn journal_after(
+        &self,
+        position: i64,
+    ) -> Result<Vec<(i64, i64, JournalEvent)>, StoreError> {
         let mut statement = self
             .transaction
             .prepare("SELECT seq, at_ms, sealed FROM journal WHERE seq > ?1 ORDER BY seq")?;
         let rows = statement.query_map([position], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?))
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get(1)?,
+                row.get::<_, Vec<u8>>(2)?,
+            ))
         })?;
         rows.map(|row| {
             let (seq, at_ms, sealed) = row?;
-            Ok((seq, at_ms, self.open("journal", &seq.to_be_bytes(), &sealed)?))
+            Ok((
+                seq,
+                at_ms,
+                self.open("journal", &seq.to_be_bytes(), &sealed)?,
+            ))
         })
         .collect()
     }
@@ -199,13 +234,18 @@ impl<'a> VaultTx<'a> {
     ///
     /// # Errors
     /// When it cannot be read or opened.
-    pub fn outbox<T: DeserializeOwned>(&self, subject: &str) -> Result<Option<OutboxItem<T>>, StoreError> {
+    pub fn outbox<T: DeserializeOwned>(
+        &self,
+        subject: &str,
+    ) -> Result<Option<OutboxItem<T>>, StoreError> {
         let row = self.sealer.lookup("outbox", subject.as_bytes());
         let found: Option<(String, Vec<u8>)> = self
             .transaction
-            .query_row("SELECT idempotency_key, sealed FROM outbox WHERE subject = ?1", [row], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row(
+                "SELECT idempotency_key, sealed FROM outbox WHERE subject = ?1",
+                [row],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .optional()?;
         found
             .map(|(idempotency_key, sealed)| {
@@ -221,11 +261,19 @@ impl<'a> VaultTx<'a> {
     ///
     /// # Errors
     /// When it cannot be written, or one about `subject` waits already.
-    pub fn put_outbox<T: Serialize>(&self, subject: &str, item: &OutboxItem<T>) -> Result<(), StoreError> {
+    pub fn put_outbox<T: Serialize>(
+        &self,
+        subject: &str,
+        item: &OutboxItem<T>,
+    ) -> Result<(), StoreError> {
         let row = self.sealer.lookup("outbox", subject.as_bytes());
         self.transaction.execute(
             "INSERT INTO outbox (subject, idempotency_key, sealed) VALUES (?1, ?2, ?3)",
-            (row, &item.idempotency_key, self.seal("outbox", &row, &item.content)?),
+            (
+                row,
+                &item.idempotency_key,
+                self.seal("outbox", &row, &item.content)?,
+            ),
         )?;
         Ok(())
     }
@@ -236,7 +284,8 @@ impl<'a> VaultTx<'a> {
     /// When it cannot be written.
     pub fn delete_outbox(&self, subject: &str) -> Result<(), StoreError> {
         let row = self.sealer.lookup("outbox", subject.as_bytes());
-        self.transaction.execute("DELETE FROM outbox WHERE subject = ?1", [row])?;
+        self.transaction
+            .execute("DELETE FROM outbox WHERE subject = ?1", [row])?;
         Ok(())
     }
 
@@ -244,12 +293,22 @@ impl<'a> VaultTx<'a> {
         self.sealer.lookup("token", token.as_str().as_bytes())
     }
 
-    fn seal<T: Serialize>(&self, table: &'static str, row: &[u8], value: &T) -> Result<Vec<u8>, StoreError> {
+    fn seal<T: Serialize>(
+        &self,
+        table: &'static str,
+        row: &[u8],
+        value: &T,
+    ) -> Result<Vec<u8>, StoreError> {
         let plain = Zeroizing::new(serde_json::to_vec(value)?);
         Ok(self.sealer.seal(&place(table, row), &plain)?)
     }
 
-    fn open<T: DeserializeOwned>(&self, table: &'static str, row: &[u8], sealed: &[u8]) -> Result<T, StoreError> {
+    fn open<T: DeserializeOwned>(
+        &self,
+        table: &'static str,
+        row: &[u8],
+        sealed: &[u8],
+    ) -> Result<T, StoreError> {
         let plain = self.sealer.open(&place(table, row), sealed)?;
         Ok(serde_json::from_slice(&plain)?)
     }

@@ -94,23 +94,40 @@ impl Arming {
     ///
     /// # Errors
     /// When the random number generator fails.
-    pub fn seal_secret(&self, token: &TokenRef, name: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
-        self.payment_key()?.seal(&secret_place(&secret_row(token, name)), plain)
+    pub fn seal_secret(
+        &self,
+        token: &TokenRef,
+        name: &str,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, VaultError> {
+        self.payment_key()?
+            .seal(&secret_place(&secret_row(token, name)), plain)
     }
 
     /// Opens a secret that can pay.
     ///
     /// # Errors
     /// When it was not sealed here under this name.
-    pub fn open_secret(&self, token: &TokenRef, name: &str, sealed: &[u8]) -> Result<SecretBytes, VaultError> {
-        self.payment_key()?.open(&secret_place(&secret_row(token, name)), sealed)
+    pub fn open_secret(
+        &self,
+        token: &TokenRef,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<SecretBytes, VaultError> {
+        self.payment_key()?
+            .open(&secret_place(&secret_row(token, name)), sealed)
     }
 
     /// A token's secret as a key for HMAC-SHA-256.
     ///
     /// # Errors
     /// As [`open_secret`](Self::open_secret).
-    pub fn mac_key(&self, token: &TokenRef, name: &str, sealed: &[u8]) -> Result<hmac::Key, VaultError> {
+    pub fn mac_key(
+        &self,
+        token: &TokenRef,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<hmac::Key, VaultError> {
         let secret = self.open_secret(token, name, sealed)?;
         Ok(hmac::Key::new(hmac::HMAC_SHA256, &secret))
     }
@@ -162,7 +179,10 @@ fn place(generation: &[u8]) -> Place<'_> {
 }
 
 fn secret_row(token: &TokenRef, name: &str) -> Vec<u8> {
-    crate::bind::bind("token_secret", &[token.as_str().as_bytes(), name.as_bytes()])
+    crate::bind::bind(
+        "token_secret",
+        &[token.as_str().as_bytes(), name.as_bytes()],
+    )
 }
 
 fn secret_place(row: &[u8]) -> Place<'_> {

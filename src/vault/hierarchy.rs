@@ -150,6 +150,9 @@ const PREFIX: &str = "tapcore.";
 
 /// `tapcore.<installation>.<purpose>`; arming keys append their generation.
 pub(super) fn alias(installation: &[u8; 16], purpose: &str) -> String {
-    let short = installation.first_chunk::<8>().map(hex::encode).unwrap_or_default();
+    let short = installation
+        .first_chunk::<8>()
+        .map(hex::encode)
+        .unwrap_or_default();
     format!("{PREFIX}{short}.{purpose}")
 }

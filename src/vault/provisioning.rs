@@ -28,8 +28,14 @@ impl SealedBox {
     ///
     /// # Errors
     /// [`VaultError::Foreign`] when `recipient` is no point of the curve.
-    pub fn seal(recipient: &[u8], info: &[u8], aad: &[u8], plaintext: &[u8]) -> Result<Self, VaultError> {
-        let recipient = <Suite as Kem>::PublicKey::from_bytes(recipient).map_err(|_| VaultError::Foreign)?;
+    pub fn seal(
+        recipient: &[u8],
+        info: &[u8],
+        aad: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Self, VaultError> {
+        let recipient =
+            <Suite as Kem>::PublicKey::from_bytes(recipient).map_err(|_| VaultError::Foreign)?;
         let (enc, ciphertext) = single_shot_seal::<AesGcm256, HkdfSha256, Suite, _>(
             &OpModeS::Base,
             &recipient,
@@ -67,7 +73,9 @@ impl ProvisioningKey {
     /// # Errors
     /// [`VaultError::Foreign`] when the bytes are no private key.
     pub fn restore(bytes: &[u8]) -> Result<Self, VaultError> {
-        let key = Secret::copy_of(bytes).map(Self).ok_or(VaultError::Foreign)?;
+        let key = Secret::copy_of(bytes)
+            .map(Self)
+            .ok_or(VaultError::Foreign)?;
         key.private().map(|_| key)
     }
 
@@ -88,7 +96,12 @@ impl ProvisioningKey {
     ///
     /// # Errors
     /// [`VaultError::Unsealable`] when it was not, or for another purpose.
-    pub fn open(&self, sealed: &SealedBox, info: &[u8], aad: &[u8]) -> Result<SecretBytes, VaultError> {
+    pub fn open(
+        &self,
+        sealed: &SealedBox,
+        info: &[u8],
+        aad: &[u8],
+    ) -> Result<SecretBytes, VaultError> {
         let decode = |text: &str| hex::decode(text).map_err(|_| VaultError::Foreign);
         let enc = <Suite as Kem>::EncappedKey::from_bytes(&decode(&sealed.enc)?)
             .map_err(|_| VaultError::Foreign)?;

@@ -76,7 +76,9 @@ impl SealingKey {
         if *head != [VERSION, AES_256_GCM_ALGORITHM] {
             return Err(VaultError::UnknownFormat);
         }
-        let (nonce, body) = body.split_first_chunk::<NONCE>().ok_or(VaultError::Unsealable)?;
+        let (nonce, body) = body
+            .split_first_chunk::<NONCE>()
+            .ok_or(VaultError::Unsealable)?;
         let mut buffer = Zeroizing::new(body.to_vec());
         let length = self
             .key
@@ -139,7 +141,9 @@ impl StorageSealer {
 
 impl Sealer for StorageSealer {
     fn seal(&self, place: &Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
-        self.key(place).seal(place, plaintext).map_err(SealError::from)
+        self.key(place)
+            .seal(place, plaintext)
+            .map_err(SealError::from)
     }
 
     fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<SecretBytes, SealError> {
@@ -168,7 +172,9 @@ impl From<VaultError> for SealError {
 
 /// Fills `bytes` from the operating system's generator.
 pub(super) fn random(bytes: &mut [u8]) -> Result<(), VaultError> {
-    SystemRandom::new().fill(bytes).map_err(|_| VaultError::Random)
+    SystemRandom::new()
+        .fill(bytes)
+        .map_err(|_| VaultError::Random)
 }
 
 fn derive(root: &Secret<32>, label: &str) -> Result<Secret<32>, VaultError> {
@@ -200,14 +206,29 @@ mod tests {
         assert_eq!(*sealer(1, 1).open(&PLACE, &sealed).unwrap(), b"12.50");
         let elsewhere = [
             Place { row: b"2", ..PLACE },
-            Place { column: "other", ..PLACE },
-            Place { table: "entry", ..PLACE },
+            Place {
+                column: "other",
+                ..PLACE
+            },
+            Place {
+                table: "entry",
+                ..PLACE
+            },
         ];
         for place in elsewhere {
-            assert_eq!(sealer(1, 1).open(&place, &sealed), Err(SealError::Unsealable));
+            assert_eq!(
+                sealer(1, 1).open(&place, &sealed),
+                Err(SealError::Unsealable)
+            );
         }
-        assert_eq!(sealer(1, 2).open(&PLACE, &sealed), Err(SealError::Unsealable));
-        assert_eq!(sealer(2, 1).open(&PLACE, &sealed), Err(SealError::Unsealable));
+        assert_eq!(
+            sealer(1, 2).open(&PLACE, &sealed),
+            Err(SealError::Unsealable)
+        );
+        assert_eq!(
+            sealer(2, 1).open(&PLACE, &sealed),
+            Err(SealError::Unsealable)
+        );
     }
 
     #[test]
@@ -216,8 +237,16 @@ mod tests {
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            let expected = if bit < 16 { SealError::UnknownFormat } else { SealError::Unsealable };
-            assert_eq!(sealer(1, 1).open(&PLACE, &changed), Err(expected), "bit {bit}");
+            let expected = if bit < 16 {
+                SealError::UnknownFormat
+            } else {
+                SealError::Unsealable
+            };
+            assert_eq!(
+                sealer(1, 1).open(&PLACE, &changed),
+                Err(expected),
+                "bit {bit}"
+            );
         }
         for length in 0..sealed.len() {
             assert!(sealer(1, 1).open(&PLACE, &sealed[..length]).is_err());

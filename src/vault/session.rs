@@ -20,12 +20,9 @@ impl SessionKey {
         let random = SystemRandom::new();
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
             .map_err(|_| VaultError::Random)?;
-        let pair = EcdsaKeyPair::from_pkcs8(
-            &ECDSA_P256_SHA256_FIXED_SIGNING,
-            document.as_ref(),
-            &random,
-        )
-        .map_err(|_| VaultError::Random)?;
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random)
+                .map_err(|_| VaultError::Random)?;
         Ok(Self { pair, random })
     }
 
@@ -39,7 +36,10 @@ impl SessionKey {
     /// # Errors
     /// When the random number generator fails.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let signature = self.pair.sign(&self.random, message).map_err(|_| VaultError::Random)?;
+        let signature = self
+            .pair
+            .sign(&self.random, message)
+            .map_err(|_| VaultError::Random)?;
         Ok(signature.as_ref().to_vec())
     }
 }

@@ -48,26 +48,39 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::Input`] for a number or expiry that cannot be one; [`BackendError::Refused`] when the network
     /// or the bank does not know the card.
-    pub async fn begin_add_card(self: &Arc<Self>, number: &str, expiry: &str) -> Result<CardChallenge, WalletError> {
+    pub async fn begin_add_card(
+        self: &Arc<Self>,
+        number: &str,
+        expiry: &str,
+    ) -> Result<CardChallenge, WalletError> {
         let number: String = number.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
         check_number(&number)?;
         check_expiry(expiry)?;
         let (backend, enrolment) = self.backend().await?;
-        let network = hex::decode(&enrolment.answer.network.hpke_key).map_err(|_| BackendError::Malformed)?;
+        let network =
+            hex::decode(&enrolment.answer.network.hpke_key).map_err(|_| BackendError::Malformed)?;
         let aad = bind("card-entry", &[enrolment.answer.device_id.as_bytes()]);
-        let plain = zeroize::Zeroizing::new(serde_json::json!({ "number": number, "expiry": expiry }).to_string());
-        let sealed_card = SealedBox::seal(&network, b"tapcore card entry v1", &aad, plain.as_bytes())?;
-        let answer: CardAnswer = backend.post("/v1/cards", &CardRequest { sealed_card }, &fresh_key()).await?;
+        let plain = zeroize::Zeroizing::new(
+            serde_json::json!({ "number": number, "expiry": expiry }).to_string(),
+        );
+        let sealed_card =
+            SealedBox::seal(&network, b"tapcore card entry v1", &aad, plain.as_bytes())?;
+        let answer: CardAnswer = backend
+            .post("/v1/cards", &CardRequest { sealed_card }, &fresh_key())
+            .await?;
         let challenge = CardChallenge {
             id: answer.challenge_id,
             masked_card: answer.masked,
             bank: answer.bank,
-            expires_at_ms: parse_rfc3339_ms(&answer.sms_expires_at).ok_or(BackendError::Malformed)?,
+            expires_at_ms: parse_rfc3339_ms(&answer.sms_expires_at)
+                .ok_or(BackendError::Malformed)?,
             tries_left: answer.tries_left,
         };
         let kept = challenge.clone();
         self.blocking(move |_, opened| {
-            opened.vault.write(|tx| tx.set_record(RECORD, Some(&kept)))?;
+            opened
+                .vault
+                .write(|tx| tx.set_record(RECORD, Some(&kept)))?;
             Ok(challenge)
         })
         .await
@@ -78,7 +91,8 @@ impl Wallet {
     /// # Errors
     /// When it cannot be read.
     pub async fn open_challenge(self: &Arc<Self>) -> Result<Option<CardChallenge>, WalletError> {
-        self.blocking(|_, opened| Ok(opened.vault.read(|tx| tx.record(RECORD))?)).await
+        self.blocking(|_, opened| Ok(opened.vault.read(|tx| tx.record(RECORD))?))
+            .await
     }
 
     /// Sends the code; the answer is a token with its first keys, stored and armed.
@@ -87,8 +101,15 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::NoChallenge`]; [`BackendError::Refused`] with `sms_code_wrong` and the tries that are left.
-    pub async fn finish_add_card(self: &Arc<Self>, challenge_id: &str, code: &str) -> Result<PaymentToken, WalletError> {
-        let open = self.open_challenge().await?.filter(|challenge| challenge.id == challenge_id);
+    pub async fn finish_add_card(
+        self: &Arc<Self>,
+        challenge_id: &str,
+        code: &str,
+    ) -> Result<PaymentToken, WalletError> {
+        let open = self
+            .open_challenge()
+            .await?
+            .filter(|challenge| challenge.id == challenge_id);
         let challenge = open.ok_or(WalletError::NoChallenge)?;
         let code = code.trim().to_owned();
         if code.is_empty() || code.len() > 12 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -112,9 +133,16 @@ impl Wallet {
         let _keys = self.keys.lock().await;
         let token = self
             .blocking(move |_, opened| {
-                let key = hex::decode(&item.content.private_half).map_err(|_| BackendError::Malformed)?;
+                let key =
+                    hex::decode(&item.content.private_half).map_err(|_| BackendError::Malformed)?;
                 let key = ProvisioningKey::restore(&zeroize::Zeroizing::new(key))?;
-                let provisioning = open_provisioning(&enrolment, &key, &answer.sealed, &challenge.id, &answer.token_ref)?;
+                let provisioning = open_provisioning(
+                    &enrolment,
+                    &key,
+                    &answer.sealed,
+                    &challenge.id,
+                    &answer.token_ref,
+                )?;
                 store_token(opened, &provisioning, &subject)
             })
             .await?;
@@ -123,13 +151,20 @@ impl Wallet {
     }
 
     /// Takes the refused code out of the outbox and counts the try; the challenge goes when it is over.
-    async fn code_refused(self: &Arc<Self>, challenge: CardChallenge, subject: String, error: BackendError) -> WalletError {
+    async fn code_refused(
+        self: &Arc<Self>,
+        challenge: CardChallenge,
+        subject: String,
+        error: BackendError,
+    ) -> WalletError {
         let BackendError::Refused(refusal) = &error else {
             // Nobody answered: the same code may still have arrived, so the request stays in the outbox.
             return error.into();
         };
         let remaining = match refusal.code.as_str() {
-            "sms_code_wrong" => refusal.tries_left.unwrap_or(challenge.tries_left.saturating_sub(1)),
+            "sms_code_wrong" => refusal
+                .tries_left
+                .unwrap_or(challenge.tries_left.saturating_sub(1)),
             "challenge_expired" | "challenge_unknown" | "tries_exhausted" => 0,
             _ => challenge.tries_left,
         };
@@ -180,7 +215,9 @@ fn verification(
         let key = ProvisioningKey::generate()?;
         let public = key.public()?;
         let parts = [device.as_bytes(), challenge.as_bytes(), &public];
-        let proof = opened.hierarchy.sign(&bind("tapcore-provisioning-v1", &parts))?;
+        let proof = opened
+            .hierarchy
+            .sign(&bind("tapcore-provisioning-v1", &parts))?;
         let item = OutboxItem {
             idempotency_key: fresh_key(),
             content: Verification {
@@ -198,10 +235,16 @@ fn verification(
 }
 
 /// Everything of a new token in one commit, under a new generation of the arming.
-fn store_token(opened: &Opened, provisioning: &Provisioning, subject: &str) -> Result<PaymentToken, WalletError> {
+fn store_token(
+    opened: &Opened,
+    provisioning: &Provisioning,
+    subject: &str,
+) -> Result<PaymentToken, WalletError> {
     let profile = CardProfile::parse(provisioning.profile.get())?;
     if profile.signs() && provisioning.oda_key.is_none() {
-        return Err(WalletError::Provisioning("the card signs but its key is missing"));
+        return Err(WalletError::Provisioning(
+            "the card signs but its key is missing",
+        ));
     }
     let reference = provisioning.token_ref.clone();
     let token = PaymentToken {
@@ -214,16 +257,30 @@ fn store_token(opened: &Opened, provisioning: &Provisioning, subject: &str) -> R
     };
     let current = opened.vault.read(|tx| tx.arming())?;
     let mut arming = opened.hierarchy.arming(current.as_ref())?;
-    let mut secrets = vec![(super::arm::SECRET_LOG.to_owned(), arming.seal_secret(&reference, super::arm::SECRET_LOG, &provisioning.log_key.bytes()?)?)];
+    let mut secrets = vec![(
+        super::arm::SECRET_LOG.to_owned(),
+        arming.seal_secret(
+            &reference,
+            super::arm::SECRET_LOG,
+            &provisioning.log_key.bytes()?,
+        )?,
+    )];
     if let Some(key) = &provisioning.oda_key {
-        let plain = zeroize::Zeroizing::new(serde_json::to_vec(key).map_err(|_| BackendError::Malformed)?);
-        secrets.push((SECRET_ODA.to_owned(), arming.seal_secret(&reference, SECRET_ODA, &plain)?));
+        let plain =
+            zeroize::Zeroizing::new(serde_json::to_vec(key).map_err(|_| BackendError::Malformed)?);
+        secrets.push((
+            SECRET_ODA.to_owned(),
+            arming.seal_secret(&reference, SECRET_ODA, &plain)?,
+        ));
     }
     let mut keys = KeyStock::default();
     for key in &provisioning.keys {
         let state = key.state()?;
         let name = super::arm::secret_name(&state.index);
-        secrets.push((name.clone(), arming.seal_secret(&reference, &name, &key.key.bytes()?)?));
+        secrets.push((
+            name.clone(),
+            arming.seal_secret(&reference, &name, &key.key.bytes()?)?,
+        ));
         keys.add([state]);
     }
     let state = TokenState {
@@ -270,13 +327,18 @@ fn check_number(number: &str) -> Result<(), WalletError> {
         .sum();
     match sum % 10 {
         0 => Ok(()),
-        _ => Err(WalletError::Input("the card number has a wrong digit: check it")),
+        _ => Err(WalletError::Input(
+            "the card number has a wrong digit: check it",
+        )),
     }
 }
 
 fn check_expiry(expiry: &str) -> Result<(), WalletError> {
     let parsed = expiry.split_once('/').and_then(|(month, year)| {
-        let two = |text: &str| (text.len() == 2).then(|| text.parse::<u8>().ok())?;
+        let two = |text: &str| {
+            let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+            digits.then(|| text.parse::<u8>().ok())?
+        };
         Some((two(month)?, two(year)?))
     });
     match parsed {

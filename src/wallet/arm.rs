@@ -1,11 +1,13 @@
 //! Arming: keys into memory, ATCs durably reserved, before a reader can ask.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::open::Opened;
 use super::payload::OdaKey;
 use super::{Wallet, WalletError};
-use crate::emv::card::{ArmedToken, AtcBlock};
+use crate::emv::atc::AtcBlock;
+use crate::emv::card::ArmedToken;
 use crate::emv::oda::CardKey;
 use crate::emv::profile::CardProfile;
 use crate::secret::Secret;
@@ -41,7 +43,8 @@ struct Grant {
 }
 
 impl Wallet {
-    /// Arms every card that is low: reserves ATCs, opens the key that pays next. Does nothing where all are armed.
+    /// Arms every card that is low: reserves ATCs, opens the key that pays next. Does nothing where all are armed, or
+    /// before [`start`](Self::start).
     ///
     /// A card without keys stays unarmed; it is no error, replenishment cures it.
     ///
@@ -53,11 +56,17 @@ impl Wallet {
     }
 
     pub(super) async fn arm_holding_keys(self: &Arc<Self>) -> Result<(), WalletError> {
+        if !self.started.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         self.blocking(|wallet, opened| {
             let policy = wallet.policy_in(opened)?;
             wallet.tap.prepare(policy);
             let tokens = opened.vault.read(|tx| tx.tokens())?;
-            let low: Vec<_> = tokens.into_iter().filter(|stored| wallet.is_low(&stored.token.reference)).collect();
+            let low: Vec<_> = tokens
+                .into_iter()
+                .filter(|stored| wallet.is_low(&stored.token.reference))
+                .collect();
             if low.is_empty() {
                 return Ok(());
             }
@@ -75,7 +84,10 @@ impl Wallet {
             opened.vault.write(|tx| tx.set_arming(&record))?;
             opened.hierarchy.retire_older(&record)?;
             // The block is durable and the older arming key is gone: from here on its ATCs may leave.
-            let armed = grants.into_iter().map(Grant::into_token).collect::<Result<Vec<_>, _>>()?;
+            let armed = grants
+                .into_iter()
+                .map(Grant::into_token)
+                .collect::<Result<Vec<_>, _>>()?;
             wallet.tap.arm(armed);
             Ok(())
         })
@@ -83,7 +95,9 @@ impl Wallet {
     }
 
     fn is_low(&self, token: &TokenRef) -> bool {
-        self.tap.held(token, |held| held.atcs.left()).is_none_or(|left| left < LOW)
+        self.tap
+            .held(token, |held| held.atcs.left())
+            .is_none_or(|left| left < LOW)
     }
 
     fn grant(
@@ -103,7 +117,11 @@ impl Wallet {
             return Ok(None);
         };
         let atcs_left = 0x1_0000_u32.saturating_sub(state.next_atc);
-        let Some((key_index, uses)) = state.keys.reserve(block.min(atcs_left), now_ms).filter(|(_, uses)| *uses > 0) else {
+        let Some((key_index, uses)) = state
+            .keys
+            .reserve(block.min(atcs_left), now_ms)
+            .filter(|(_, uses)| *uses > 0)
+        else {
             return Ok(None);
         };
         let first = state.next_atc;
@@ -111,11 +129,16 @@ impl Wallet {
         let end = state.next_atc;
         // A block that follows the one held, under the same key, extends it; else what is left of the old one is burnt.
         let start = match held {
-            Some(held) if held.key_index == key_index && held.atcs.end() == first => first - held.atcs.left(),
+            Some(held) if held.key_index == key_index && held.atcs.end() == first => {
+                first - held.atcs.left()
+            }
             _ => first,
         };
         let name = secret_name(&key_index);
-        let sealed = opened.vault.read(|tx| tx.secret(&reference, &name))?.ok_or(VaultError::Unsealable)?;
+        let sealed = opened
+            .vault
+            .read(|tx| tx.secret(&reference, &name))?
+            .ok_or(VaultError::Unsealable)?;
         let plain = arming.open_secret(&reference, &name, &sealed)?;
         let key = Secret::copy_of(&plain).ok_or(VaultError::Unsealable)?;
         let card_key = match opened.vault.read(|tx| tx.secret(&reference, SECRET_ODA))? {
@@ -141,7 +164,11 @@ impl Wallet {
         };
         let arming = opened.hierarchy.arming(Some(&record))?;
         let now_ms = self.now_ms();
-        let uses = arming.state().tokens.values().map(|state| state.keys.uses_left(now_ms));
+        let uses = arming
+            .state()
+            .tokens
+            .values()
+            .map(|state| state.keys.uses_left(now_ms));
         Ok(uses.fold(0, u32::saturating_add))
     }
 
@@ -174,7 +201,11 @@ impl Grant {
         let damaged = || WalletError::Vault(VaultError::Foreign);
         let card_key = match self.card_key {
             Some(parts) => {
-                let decode = |text: &str| hex::decode(text).map(zeroize::Zeroizing::new).map_err(|_| damaged());
+                let decode = |text: &str| {
+                    hex::decode(text)
+                        .map(zeroize::Zeroizing::new)
+                        .map_err(|_| damaged())
+                };
                 let (prime1, prime2) = (decode(&parts.prime1)?, decode(&parts.prime2)?);
                 let key = CardKey::from_parts(
                     &decode(&parts.modulus)?,

@@ -27,7 +27,11 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::EnrolledAlready`]; [`BackendError`] when the provider cannot be reached or is not trusted; then
     /// nothing has changed and enrolling can be tried again.
-    pub async fn enrol(self: &Arc<Self>, provider_url: &str, ca_pem: &str) -> Result<(), WalletError> {
+    pub async fn enrol(
+        self: &Arc<Self>,
+        provider_url: &str,
+        ca_pem: &str,
+    ) -> Result<(), WalletError> {
         self.open_with(true).await?;
         if self.enrolment().await.is_ok() {
             return Err(WalletError::EnrolledAlready);
@@ -43,7 +47,8 @@ impl Wallet {
         let challenge: EnrolmentChallenge = backend
             .post_unsigned("/v1/enrolment-challenges", &nothing, &fresh_key())
             .await?;
-        let challenge_bytes = hex::decode(&challenge.challenge).map_err(|_| BackendError::Malformed)?;
+        let challenge_bytes =
+            hex::decode(&challenge.challenge).map_err(|_| BackendError::Malformed)?;
         let app_version = self.config.app_version.clone();
         let request = self
             .blocking(move |_, opened| {
@@ -62,7 +67,9 @@ impl Wallet {
                 })
             })
             .await?;
-        let answer: EnrolmentAnswer = backend.post_unsigned("/v1/enrolments", &request, &fresh_key()).await?;
+        let answer: EnrolmentAnswer = backend
+            .post_unsigned("/v1/enrolments", &request, &fresh_key())
+            .await?;
         let enrolment = Enrolment {
             provider_url: provider_url.to_owned(),
             ca_pem: ca_pem.to_owned(),
@@ -71,7 +78,9 @@ impl Wallet {
         // The pins must be usable before they are relied on.
         self.client(&enrolment)?;
         self.blocking(move |_, opened| {
-            opened.vault.write(|tx| tx.set_record(RECORD, Some(&enrolment)))?;
+            opened
+                .vault
+                .write(|tx| tx.set_record(RECORD, Some(&enrolment)))?;
             Ok(())
         })
         .await
@@ -79,7 +88,8 @@ impl Wallet {
 
     /// What the wallet knows of its provider.
     pub(super) async fn enrolment(self: &Arc<Self>) -> Result<Enrolment, WalletError> {
-        self.blocking(|wallet, opened| wallet.enrolment_in(opened)).await
+        self.blocking(|wallet, opened| wallet.enrolment_in(opened))
+            .await
     }
 
     pub(super) fn enrolment_in(&self, opened: &Opened) -> Result<Enrolment, WalletError> {
@@ -97,7 +107,9 @@ impl Wallet {
     }
 
     /// The provider's client, kept with its session while the wallet is open.
-    pub(super) async fn backend(self: &Arc<Self>) -> Result<(Arc<Backend>, Enrolment), WalletError> {
+    pub(super) async fn backend(
+        self: &Arc<Self>,
+    ) -> Result<(Arc<Backend>, Enrolment), WalletError> {
         let enrolment = self.enrolment().await?;
         let mut held = self.backend.lock().await;
         let backend = match held.as_ref() {
@@ -123,6 +135,8 @@ impl Wallet {
             sign: Arc::new(move |message| opened.hierarchy.sign(message)),
         };
         let clock = Arc::clone(&self.clock);
-        Ok(Backend::new(&trust, Some(identity), move || clock.now().wall_ms)?)
+        Ok(Backend::new(&trust, Some(identity), move || {
+            clock.now().wall_ms
+        })?)
     }
 }

@@ -19,6 +19,7 @@ mod sync;
 mod tap;
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
@@ -68,6 +69,8 @@ pub struct Wallet {
     clock: Arc<dyn Clock>,
     runtime: Handle,
     opened: Mutex<Option<Arc<Opened>>>,
+    /// Whether readers may come: set by `start`, so that work without taps reserves no payments.
+    started: AtomicBool,
     backend: tokio::sync::Mutex<Option<Arc<Backend>>>,
     /// Held by whoever changes keys or counters: arming, a new card, replenishment.
     keys: tokio::sync::Mutex<()>,
@@ -88,7 +91,8 @@ impl Wallet {
         clock: Arc<dyn Clock>,
         runtime: Handle,
     ) -> Result<Arc<Self>, WalletError> {
-        if config.production && key_store.security_level() == crate::vault::SecurityLevel::Software {
+        if config.production && key_store.security_level() == crate::vault::SecurityLevel::Software
+        {
             return Err(WalletError::Insecure);
         }
         let (news, received) = mpsc::unbounded_channel();
@@ -98,13 +102,16 @@ impl Wallet {
             clock,
             runtime,
             opened: Mutex::new(None),
+            started: AtomicBool::new(false),
             backend: tokio::sync::Mutex::new(None),
             keys: tokio::sync::Mutex::new(()),
             syncing: tokio::sync::Mutex::new(()),
             tap: Tap::new(news),
             observer: Mutex::new(None),
         });
-        wallet.runtime.spawn(settle::settle(Arc::downgrade(&wallet), received));
+        wallet
+            .runtime
+            .spawn(settle::settle(Arc::downgrade(&wallet), received));
         Ok(wallet)
     }
 
@@ -136,7 +143,11 @@ impl Wallet {
     }
 
     fn tell(&self, event: WalletEvent) {
-        let observer = self.observer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let observer = self
+            .observer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some(observer) = observer {
             observer.on_event(event);
         }

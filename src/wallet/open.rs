@@ -1,5 +1,6 @@
 //! Opening the wallet: folder, databases, keys; and starting over where they are lost.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::{Status, Wallet, WalletError};
@@ -26,6 +27,7 @@ impl Wallet {
     /// over.
     pub async fn start(self: &Arc<Self>) -> Result<Status, WalletError> {
         self.open().await?;
+        self.started.store(true, Ordering::Relaxed);
         self.arm().await?;
         self.status().await
     }
@@ -101,12 +103,17 @@ impl Wallet {
     /// # Errors
     /// When giving back failed; the reserved ATCs are then burnt, and the wallet is closed all the same.
     pub async fn close(self: &Arc<Self>) -> Result<(), WalletError> {
+        self.started.store(false, Ordering::Relaxed);
         let given_back = match self.opened() {
             Ok(_) => self.disarm().await,
             Err(_) => Ok(()),
         };
         *self.backend.lock().await = None;
-        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let opened = self
+            .opened
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         // SQLite checkpoints and closes on the last drop, which blocks.
         let task = self.runtime.spawn_blocking(move || drop(opened));
         task.await.map_err(|_| WalletError::Interrupted)?;

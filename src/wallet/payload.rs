@@ -93,7 +93,8 @@ pub(super) struct SecretHex(String);
 
 impl SecretHex {
     pub(super) fn bytes(&self) -> Result<zeroize::Zeroizing<Vec<u8>>, WalletError> {
-        let bytes = hex::decode(&self.0).map_err(|_| WalletError::Provisioning("a key is malformed"))?;
+        let bytes =
+            hex::decode(&self.0).map_err(|_| WalletError::Provisioning("a key is malformed"))?;
         Ok(bytes.into())
     }
 }
@@ -107,14 +108,20 @@ pub(super) fn open_provisioning(
     token_ref: &TokenRef,
 ) -> Result<Provisioning, WalletError> {
     let device = &enrolment.answer.device_id;
-    let parts = [device.as_bytes(), challenge_id.as_bytes(), token_ref.as_str().as_bytes()];
+    let parts = [
+        device.as_bytes(),
+        challenge_id.as_bytes(),
+        token_ref.as_str().as_bytes(),
+    ];
     let provisioning: Provisioning = open(enrolment, key, sealed, &bind("provisioning", &parts))?;
     let ours = provisioning.kind == Kind::Provisioning
         && provisioning.version == 1
         && provisioning.device_id == *device
         && provisioning.token_ref == *token_ref;
     ours.then_some(provisioning)
-        .ok_or(WalletError::Provisioning("it was made for another device or request"))
+        .ok_or(WalletError::Provisioning(
+            "it was made for another device or request",
+        ))
 }
 
 /// Opens new keys that were sealed for this device, this token and this log.
@@ -127,13 +134,16 @@ pub(super) fn open_replenishment(
 ) -> Result<Replenishment, WalletError> {
     let device = &enrolment.answer.device_id;
     let parts = [device.as_bytes(), token_ref.as_str().as_bytes(), log_mac];
-    let replenishment: Replenishment = open(enrolment, key, sealed, &bind("replenishment", &parts))?;
+    let replenishment: Replenishment =
+        open(enrolment, key, sealed, &bind("replenishment", &parts))?;
     let ours = replenishment.kind == Kind::Replenishment
         && replenishment.version == 1
         && replenishment.device_id == *device
         && replenishment.token_ref == *token_ref;
     ours.then_some(replenishment)
-        .ok_or(WalletError::Provisioning("it was made for another device or request"))
+        .ok_or(WalletError::Provisioning(
+            "it was made for another device or request",
+        ))
 }
 
 fn open<T: for<'de> Deserialize<'de>>(

@@ -45,7 +45,12 @@ impl Wallet {
                 Ok(answer) => answer,
                 Err(BackendError::Refused(refusal)) => {
                     // A refused request is over; the next one is made from the journal as it is then.
-                    self.blocking(move |_, opened| Ok(opened.vault.write(|tx| tx.delete_outbox(&subject(&token)))?)).await?;
+                    self.blocking(move |_, opened| {
+                        Ok(opened
+                            .vault
+                            .write(|tx| tx.delete_outbox(&subject(&token)))?)
+                    })
+                    .await?;
                     return Err(BackendError::Refused(refusal).into());
                 }
                 Err(error) => return Err(error.into()),
@@ -53,13 +58,17 @@ impl Wallet {
             let enrolment = enrolment.clone();
             received += self
                 .blocking(move |wallet, opened| {
-                    let key = hex::decode(&item.content.private_half).map_err(|_| BackendError::Malformed)?;
+                    let key = hex::decode(&item.content.private_half)
+                        .map_err(|_| BackendError::Malformed)?;
                     let key = ProvisioningKey::restore(&zeroize::Zeroizing::new(key))?;
-                    let mac = hex::decode(&item.content.request.log_mac).map_err(|_| BackendError::Malformed)?;
+                    let mac = hex::decode(&item.content.request.log_mac)
+                        .map_err(|_| BackendError::Malformed)?;
                     let new = open_replenishment(&enrolment, &key, &answer.sealed, &token, &mac)?;
                     let in_use = wallet.tap.held(&token, |held| held.key_index.clone());
                     let now = wallet.now_ms();
-                    store_keys(opened, &token, &new.keys, item.content.through, |stock| stock.prune(now, in_use.as_ref()))
+                    store_keys(opened, &token, &new.keys, item.content.through, |stock| {
+                        stock.prune(now, in_use.as_ref())
+                    })
                 })
                 .await?;
         }
@@ -85,7 +94,9 @@ impl Wallet {
         let mut asked = Vec::new();
         for stored in tokens {
             let token = stored.token.reference;
-            let waiting = opened.vault.read(|tx| tx.outbox::<Asked>(&subject(&token)))?;
+            let waiting = opened
+                .vault
+                .read(|tx| tx.outbox::<Asked>(&subject(&token)))?;
             if let Some(item) = waiting {
                 asked.push((token, item));
                 continue;
@@ -96,7 +107,9 @@ impl Wallet {
             let reserved = self.tap.held(&token, |held| held.atcs.left()).unwrap_or(0);
             if state.keys.uses_left(now_ms).saturating_add(reserved) < below {
                 let item = request(opened, &arming, &token, state.logged_through, device)?;
-                opened.vault.write(|tx| tx.put_outbox(&subject(&token), &item))?;
+                opened
+                    .vault
+                    .write(|tx| tx.put_outbox(&subject(&token), &item))?;
                 asked.push((token, item));
             }
         }
@@ -115,14 +128,23 @@ fn request(
     logged_through: i64,
     device: &str,
 ) -> Result<OutboxItem<Asked>, WalletError> {
-    let (journal, sealed) = opened
-        .vault
-        .read(|tx| Ok((tx.journal_after(logged_through)?, tx.secret(token, SECRET_LOG)?)))?;
+    let (journal, sealed) = opened.vault.read(|tx| {
+        Ok((
+            tx.journal_after(logged_through)?,
+            tx.secret(token, SECRET_LOG)?,
+        ))
+    })?;
     let through = journal.last().map_or(logged_through, |(seq, ..)| *seq);
     let log: Vec<LogEntry> = journal
         .into_iter()
         .filter_map(|(_, at_ms, event)| match event {
-            JournalEvent::Cryptogram { payment, key_index, un, money, .. } if payment.token == *token => Some(LogEntry {
+            JournalEvent::Cryptogram {
+                payment,
+                key_index,
+                un,
+                money,
+                ..
+            } if payment.token == *token => Some(LogEntry {
                 atc: payment.atc,
                 key_index,
                 at: rfc3339(at_ms),
@@ -138,7 +160,9 @@ fn request(
     let key = ProvisioningKey::generate()?;
     let public = key.public()?;
     let parts = [device.as_bytes(), token.as_str().as_bytes(), &public, &mac];
-    let proof = opened.hierarchy.sign(&bind("tapcore-replenish-v1", &parts))?;
+    let proof = opened
+        .hierarchy
+        .sign(&bind("tapcore-replenish-v1", &parts))?;
     Ok(OutboxItem {
         idempotency_key: fresh_key(),
         content: Asked {
@@ -169,11 +193,16 @@ fn store_keys(
     for key in keys {
         let state = key.state()?;
         let name = secret_name(&state.index);
-        secrets.push((name.clone(), arming.seal_secret(token, &name, &key.key.bytes()?)?));
+        secrets.push((
+            name.clone(),
+            arming.seal_secret(token, &name, &key.key.bytes()?)?,
+        ));
         states.push(state);
     }
     let Some(state) = arming.state_mut().tokens.get_mut(token) else {
-        return Err(WalletError::Provisioning("the token is not on this phone any more"));
+        return Err(WalletError::Provisioning(
+            "the token is not on this phone any more",
+        ));
     };
     state.keys.add(states);
     let spent = prune(&mut state.keys);

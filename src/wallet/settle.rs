@@ -68,14 +68,21 @@ pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver
                 let event = begun(&cryptogram);
                 wallet.journal(event).await;
                 // A second cryptogram in one stay: the first one will not be finished any more.
-                open.replace(cryptogram).map(|earlier| (earlier, TapOutcome::Incomplete))
+                open.replace(cryptogram)
+                    .map(|earlier| (earlier, TapOutcome::Incomplete))
             }
             News::Fact(Fact::Finished { token, atc }) => {
-                wallet.journal(JournalEvent::Finished { payment: Payment { token, atc } }).await;
+                wallet
+                    .journal(JournalEvent::Finished {
+                        payment: Payment { token, atc },
+                    })
+                    .await;
                 open.take_if(|cryptogram| cryptogram.atc == atc)
                     .map(|cryptogram| (cryptogram, TapOutcome::Complete))
             }
-            News::LeftField => open.take().map(|cryptogram| (cryptogram, TapOutcome::Incomplete)),
+            News::LeftField => open
+                .take()
+                .map(|cryptogram| (cryptogram, TapOutcome::Incomplete)),
         };
         if let Some((cryptogram, outcome)) = ended {
             wallet.tell(WalletEvent::Tap {

@@ -44,7 +44,12 @@ impl Wallet {
             let policy = wallet.policy_in(opened)?;
             let patience_ms = i64::from(policy.pending_expires_hours) * 3_600_000;
             let now_ms = wallet.now_ms();
-            let cards: Vec<_> = opened.vault.read(|tx| tx.tokens())?.into_iter().map(|stored| stored.token).collect();
+            let cards: Vec<_> = opened
+                .vault
+                .read(|tx| tx.tokens())?
+                .into_iter()
+                .map(|stored| stored.token)
+                .collect();
             let entries = opened.statement.newest(LIMIT)?;
             let shown = entries.into_iter().filter(|(_, entry)| entry.is_shown());
             Ok(shown
@@ -84,6 +89,11 @@ pub(super) fn project(opened: &Opened) -> Result<(), StoreError> {
 }
 
 fn account(cards: &[PaymentToken], entry: &Entry) -> String {
-    let card = cards.iter().find(|card| card.reference == entry.payment.token);
-    card.map_or_else(|| "unknown card".into(), |card| format!("{} {}", card.bank, card.masked_card))
+    let card = cards
+        .iter()
+        .find(|card| card.reference == entry.payment.token);
+    card.map_or_else(
+        || "unknown card".into(),
+        |card| format!("{} {}", card.bank, card.masked_card),
+    )
 }

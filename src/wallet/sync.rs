@@ -39,7 +39,9 @@ impl Wallet {
                 })
                 .await?;
             loop {
-                let page: EntriesAnswer = backend.get(&format!("/v1/entries?after={after}&limit=200")).await?;
+                let page: EntriesAnswer = backend
+                    .get(&format!("/v1/entries?after={after}&limit=200"))
+                    .await?;
                 let more = page.more && page.next > after;
                 after = page.next;
                 report.new_entries += self.take_in(page).await?;
@@ -101,7 +103,9 @@ fn record(entry: IssuerEntry) -> Option<IssuerRecord> {
             IssuerResult::Approved => Verdict::Approved {
                 authorisation: entry.authorisation,
             },
-            IssuerResult::Declined => Verdict::Declined { reason: entry.reason },
+            IssuerResult::Declined => Verdict::Declined {
+                reason: entry.reason,
+            },
         },
     })
 }

@@ -72,7 +72,9 @@ impl Tap {
     pub(super) fn arm(&self, tokens: Vec<ArmedToken>) {
         let mut state = self.lock();
         let limit = state.policy.cryptograms_per_field;
-        let card = state.card.get_or_insert_with(|| Card::new(Vec::new(), limit));
+        let card = state
+            .card
+            .get_or_insert_with(|| Card::new(Vec::new(), limit));
         for token in tokens {
             card.arm(token);
         }
@@ -88,9 +90,18 @@ impl Tap {
     }
 
     /// Looks at a token in the card.
-    pub(super) fn held<T>(&self, token: &TokenRef, look: impl FnOnce(&ArmedToken) -> T) -> Option<T> {
+    pub(super) fn held<T>(
+        &self,
+        token: &TokenRef,
+        look: impl FnOnce(&ArmedToken) -> T,
+    ) -> Option<T> {
         let state = self.lock();
-        let held = state.card.as_ref()?.tokens().iter().find(|held| held.token == *token);
+        let held = state
+            .card
+            .as_ref()?
+            .tokens()
+            .iter()
+            .find(|held| held.token == *token);
         held.map(look)
     }
 
@@ -98,7 +109,9 @@ impl Tap {
     pub(super) fn reserved(&self) -> u32 {
         let state = self.lock();
         let tokens = state.card.iter().flat_map(Card::tokens);
-        tokens.map(|held| held.atcs.left()).fold(0, u32::saturating_add)
+        tokens
+            .map(|held| held.atcs.left())
+            .fold(0, u32::saturating_add)
     }
 
     /// The card's reply; nothing when there is no card yet or the token is not armed.
@@ -119,7 +132,11 @@ impl Tap {
 impl Wallet {
     /// Sets who sends answers that come [`Answer::Later`].
     pub fn set_responder(&self, responder: Arc<dyn Responder>) {
-        *self.tap.responder.lock().unwrap_or_else(PoisonError::into_inner) = Some(responder);
+        *self
+            .tap
+            .responder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(responder);
     }
 
     /// Answers one command APDU.
@@ -136,7 +153,12 @@ impl Wallet {
         if let Some(bytes) = self.tap.process(&mut state, &apdu) {
             return Answer::Now(bytes);
         }
-        let responder = self.tap.responder.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let responder = self
+            .tap
+            .responder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some();
         if !responder {
             return Answer::Now(StatusWord::CONDITIONS_NOT_SATISFIED.answer());
         }
@@ -167,7 +189,12 @@ impl Wallet {
                 Err(_) => StatusWord::INTERNAL.answer(),
             }
         };
-        let responder = self.tap.responder.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let responder = self
+            .tap
+            .responder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some(responder) = responder {
             responder.respond(bytes);
         }

@@ -36,13 +36,21 @@ pub(crate) fn run(args: &VectorsArgs) -> anyhow::Result<ExitCode> {
     let file: File = serde_json::from_str(&text)
         .with_context(|| format!("{} is not a file of vectors", args.file.display()))?;
     if file.vectors.is_empty() {
-        bail!("{} holds no vectors: nothing was checked", args.file.display());
+        bail!(
+            "{} holds no vectors: nothing was checked",
+            args.file.display()
+        );
     }
     let mut agreed: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (at, vector) in file.vectors.iter().enumerate() {
-        let kind = vector.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let kind = vector
+            .get("kind")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let differences = match kind {
-            "emv_ac" => check_emv_ac(vector).with_context(|| format!("vector {at} is malformed"))?,
+            "emv_ac" => {
+                check_emv_ac(vector).with_context(|| format!("vector {at} is malformed"))?
+            }
             _ => bail!("vector {at} is of a kind that is not known here: {kind:?}"),
         };
         let count = agreed.entry(kind).or_default();
@@ -92,7 +100,12 @@ fn check_emv_ac(vector: &Value) -> anyhow::Result<Vec<String>> {
     let mut compare = |what: &str, who: &str, ours: &[u8], expected: &str| -> anyhow::Result<()> {
         // One oracle sets odd parity on keys, the other does not: parity bits do not count in keys.
         let key = what.ends_with("key");
-        let masked = |bytes: &[u8]| bytes.iter().map(|byte| if key { byte & 0xFE } else { *byte }).collect::<Vec<_>>();
+        let masked = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .map(|byte| if key { byte & 0xFE } else { *byte })
+                .collect::<Vec<_>>()
+        };
         if masked(ours) != masked(&hex::decode(expected)?) {
             differences.push(format!("{what} ({who})"));
         }
@@ -108,13 +121,28 @@ fn check_emv_ac(vector: &Value) -> anyhow::Result<Vec<String>> {
     let master = card_master_key(&secret(&case.imk)?, &case.pan, &case.psn, option)?;
     let session = session_key(&master, atc);
     let luk = limited_use_key(&master, &case.luk_yhhhhcc)?;
-    compare("card master key", "core", master.expose(), &case.icc_master_key)?;
+    compare(
+        "card master key",
+        "core",
+        master.expose(),
+        &case.icc_master_key,
+    )?;
     compare("session key", "core", session.expose(), &case.session_key)?;
     compare("limited-use key", "core", luk.expose(), &case.luk)?;
     let by_session = application_cryptogram(&session, &input, padding);
     let by_luk = application_cryptogram(&luk, &input, padding);
-    compare("cryptogram by session key ", "core", &by_session, &case.ac_by_session_key)?;
-    compare("cryptogram by limited-use key ", "core", &by_luk, &case.ac_by_luk)?;
+    compare(
+        "cryptogram by session key ",
+        "core",
+        &by_session,
+        &case.ac_by_session_key,
+    )?;
+    compare(
+        "cryptogram by limited-use key ",
+        "core",
+        &by_luk,
+        &case.ac_by_luk,
+    )?;
 
     let imk = key(&case.imk)?;
     let option = match option {
@@ -122,19 +150,39 @@ fn check_emv_ac(vector: &Value) -> anyhow::Result<Vec<String>> {
         MasterKeyOption::B => derive::MasterKeyOption::B,
     };
     let master = derive::master_key(&imk, &case.pan, &case.psn, option)?;
-    let session = derive_session_key_tdes(&key(&case.icc_master_key)?, &diversification_for_ac_session_key(atc));
+    let session = derive_session_key_tdes(
+        &key(&case.icc_master_key)?,
+        &diversification_for_ac_session_key(atc),
+    );
     let luk = derive::limited_use_key(&key(&case.icc_master_key)?, &case.luk_yhhhhcc)?;
-    compare("card master key", "second opinion", &master, &case.icc_master_key)?;
+    compare(
+        "card master key",
+        "second opinion",
+        &master,
+        &case.icc_master_key,
+    )?;
     compare("session key", "second opinion", &session, &case.session_key)?;
     compare("limited-use key", "second opinion", &luk, &case.luk)?;
     let by_session = second_cryptogram(&key(&case.session_key)?, &input);
     let by_luk = second_cryptogram(&key(&case.luk)?, &input);
-    compare("cryptogram by session key ", "second opinion", &by_session, &case.ac_by_session_key)?;
-    compare("cryptogram by limited-use key ", "second opinion", &by_luk, &case.ac_by_luk)?;
+    compare(
+        "cryptogram by session key ",
+        "second opinion",
+        &by_session,
+        &case.ac_by_session_key,
+    )?;
+    compare(
+        "cryptogram by limited-use key ",
+        "second opinion",
+        &by_luk,
+        &case.ac_by_luk,
+    )?;
     Ok(differences)
 }
 
 fn key(text: &str) -> anyhow::Result<[u8; 16]> {
     let bytes = hex::decode(text)?;
-    bytes.try_into().map_err(|_| anyhow!("a key must have 16 bytes"))
+    bytes
+        .try_into()
+        .map_err(|_| anyhow!("a key must have 16 bytes"))
 }

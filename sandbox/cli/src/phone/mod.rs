@@ -91,7 +91,12 @@ pub(crate) async fn run(args: PhoneArgs) -> anyhow::Result<ExitCode> {
     let done = match args.command {
         PhoneCommand::Enrol { provider, ca } => enrol(&wallet, provider, ca).await,
         PhoneCommand::Card {
-            command: CardCommand::Add { number, expiry, sms },
+            command:
+                CardCommand::Add {
+                    number,
+                    expiry,
+                    sms,
+                },
         } => add_card(&wallet, number, expiry, sms).await,
         PhoneCommand::Serve { tcp } => serve::serve(&wallet, &tcp).await,
         PhoneCommand::Sync { json } => sync(&wallet, json).await,
@@ -134,7 +139,11 @@ fn open(args: &PhoneArgs) -> anyhow::Result<Arc<Wallet>> {
         production: false,
     };
     let key_store = Arc::new(SoftwareKeyStore::open(platform)?);
-    Ok(Wallet::new(config, key_store, Arc::new(SystemClock::new()))?)
+    Ok(Wallet::new(
+        config,
+        key_store,
+        Arc::new(SystemClock::new()),
+    )?)
 }
 
 async fn enrol(wallet: &Wallet, provider: String, ca: PathBuf) -> anyhow::Result<()> {
@@ -146,7 +155,12 @@ async fn enrol(wallet: &Wallet, provider: String, ca: PathBuf) -> anyhow::Result
     Ok(())
 }
 
-async fn add_card(wallet: &Wallet, number: String, expiry: String, sms: Option<String>) -> anyhow::Result<()> {
+async fn add_card(
+    wallet: &Wallet,
+    number: String,
+    expiry: String,
+    sms: Option<String>,
+) -> anyhow::Result<()> {
     wallet.open().await?;
     let digits: Vec<char> = number.chars().filter(char::is_ascii_digit).collect();
     let last_four: String = digits.iter().skip(digits.len().saturating_sub(4)).collect();
@@ -173,17 +187,35 @@ async fn add_card(wallet: &Wallet, number: String, expiry: String, sms: Option<S
 }
 
 /// Reads codes from standard input. A person may try again; a pipe gets one line.
-async fn ask_until_right(wallet: &Wallet, challenge: CardChallenge) -> anyhow::Result<tapcore::ffi::PaymentCard> {
+async fn ask_until_right(
+    wallet: &Wallet,
+    challenge: CardChallenge,
+) -> anyhow::Result<tapcore::ffi::PaymentCard> {
     let person = std::io::stdin().is_terminal();
     loop {
-        eprintln!("{} has sent a code by SMS for card {}. Code:", challenge.bank, challenge.masked_card);
+        eprintln!(
+            "{} has sent a code by SMS for card {}. Code:",
+            challenge.bank, challenge.masked_card
+        );
         let mut line = String::new();
-        let read = std::io::stdin().lock().read_line(&mut line).context("standard input cannot be read")?;
+        let read = std::io::stdin()
+            .lock()
+            .read_line(&mut line)
+            .context("standard input cannot be read")?;
         if read == 0 || line.trim().is_empty() {
-            bail!("no code was given; the bank still waits for it: run the same command with --sms CODE");
+            bail!(
+                "no code was given; the bank still waits for it: run the same command with --sms CODE"
+            );
         }
-        match wallet.finish_add_card(challenge.id.clone(), line.trim().to_owned()).await {
-            Err(WalletError::Rejected { reason, detail }) if person && reason == "sms_code_wrong" => eprintln!("{detail}"),
+        match wallet
+            .finish_add_card(challenge.id.clone(), line.trim().to_owned())
+            .await
+        {
+            Err(WalletError::Rejected { reason, detail })
+                if person && reason == "sms_code_wrong" =>
+            {
+                eprintln!("{detail}")
+            }
             answer => return Ok(answer?),
         }
     }
@@ -193,8 +225,14 @@ async fn sync(wallet: &Wallet, json: bool) -> anyhow::Result<()> {
     wallet.open().await?;
     let report = wallet.sync().await?;
     match json {
-        true => println!("{}", json!({ "new": report.new_entries, "keys": report.keys_received })),
-        false => println!("{} new, {} keys received.", report.new_entries, report.keys_received),
+        true => println!(
+            "{}",
+            json!({ "new": report.new_entries, "keys": report.keys_received })
+        ),
+        false => println!(
+            "{} new, {} keys received.",
+            report.new_entries, report.keys_received
+        ),
     }
     Ok(())
 }
@@ -203,7 +241,10 @@ async fn statement(wallet: &Wallet, json: bool) -> anyhow::Result<()> {
     wallet.open().await?;
     let entries = wallet.statement().await?;
     if json {
-        let entries = entries.iter().map(entry_json).collect::<anyhow::Result<Vec<_>>>()?;
+        let entries = entries
+            .iter()
+            .map(entry_json)
+            .collect::<anyhow::Result<Vec<_>>>()?;
         println!("{}", json!({ "entries": entries }));
         return Ok(());
     }

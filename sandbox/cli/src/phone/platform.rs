@@ -32,7 +32,9 @@ impl SoftwareKeyStore {
     }
 
     fn path(&self, alias: &str) -> Result<PathBuf, KeyStoreError> {
-        let plain = alias.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        let plain = alias
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
         let sound = plain && !alias.is_empty() && !alias.starts_with('.');
         sound
             .then(|| self.folder.join(format!("{alias}.key")))
@@ -66,7 +68,8 @@ impl SoftwareKeyStore {
 
     fn wrapping_key(&self, alias: &str) -> Result<LessSafeKey, KeyStoreError> {
         let key = UnboundKey::new(&AES_256_GCM, &self.read(alias)?);
-        key.map(LessSafeKey::new).map_err(|_| KeyStoreError::Invalidated)
+        key.map(LessSafeKey::new)
+            .map_err(|_| KeyStoreError::Invalidated)
     }
 }
 
@@ -84,17 +87,25 @@ impl PlatformKeyStore for SoftwareKeyStore {
 
     fn create_wrapping_key(&self, alias: String) -> Result<(), KeyStoreError> {
         let mut key = [0; 32];
-        self.random.fill(&mut key).map_err(|_| KeyStoreError::Unavailable)?;
+        self.random
+            .fill(&mut key)
+            .map_err(|_| KeyStoreError::Unavailable)?;
         self.write(&alias, &key)
     }
 
     fn wrap(&self, alias: String, key: Vec<u8>) -> Result<Vec<u8>, KeyStoreError> {
         let wrapping = self.wrapping_key(&alias)?;
         let mut nonce = [0; NONCE_LEN];
-        self.random.fill(&mut nonce).map_err(|_| KeyStoreError::Unavailable)?;
+        self.random
+            .fill(&mut nonce)
+            .map_err(|_| KeyStoreError::Unavailable)?;
         let mut sealed = key;
         wrapping
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut sealed)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::empty(),
+                &mut sealed,
+            )
             .map_err(|_| KeyStoreError::Unavailable)?;
         Ok([&nonce[..], &sealed].concat())
     }
@@ -106,7 +117,11 @@ impl PlatformKeyStore for SoftwareKeyStore {
             .ok_or(KeyStoreError::Invalidated)?;
         let mut buffer = sealed.to_vec();
         let plain = wrapping
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::empty(), &mut buffer)
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::empty(),
+                &mut buffer,
+            )
             .map_err(|_| KeyStoreError::Invalidated)?;
         Ok(plain.to_vec())
     }
@@ -121,13 +136,17 @@ impl PlatformKeyStore for SoftwareKeyStore {
 
     fn sign(&self, alias: String, message: Vec<u8>) -> Result<Vec<u8>, KeyStoreError> {
         let pair = self.signing_key(&alias)?;
-        let signature = pair.sign(&self.random, &message).map_err(|_| KeyStoreError::Unavailable)?;
+        let signature = pair
+            .sign(&self.random, &message)
+            .map_err(|_| KeyStoreError::Unavailable)?;
         Ok(signature.as_ref().to_vec())
     }
 
     fn delete(&self, alias: String) -> Result<(), KeyStoreError> {
         match fs::remove_file(self.path(&alias)?) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(KeyStoreError::Unavailable),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(KeyStoreError::Unavailable)
+            }
             _ => self.sync_folder().map_err(|_| KeyStoreError::Unavailable),
         }
     }
@@ -135,14 +154,20 @@ impl PlatformKeyStore for SoftwareKeyStore {
     fn aliases(&self) -> Result<Vec<String>, KeyStoreError> {
         let listed = fs::read_dir(&self.folder).map_err(|_| KeyStoreError::Unavailable)?;
         let names = listed.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        Ok(names.filter_map(|name| name.strip_suffix(".key").map(str::to_owned)).collect())
+        Ok(names
+            .filter_map(|name| name.strip_suffix(".key").map(str::to_owned))
+            .collect())
     }
 }
 
 impl SoftwareKeyStore {
     fn signing_key(&self, alias: &str) -> Result<EcdsaKeyPair, KeyStoreError> {
-        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.read(alias)?, &self.random)
-            .map_err(|_| KeyStoreError::Invalidated)
+        EcdsaKeyPair::from_pkcs8(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            &self.read(alias)?,
+            &self.random,
+        )
+        .map_err(|_| KeyStoreError::Invalidated)
     }
 }
 
@@ -161,7 +186,9 @@ impl SystemClock {
 
 impl PlatformClock for SystemClock {
     fn now(&self) -> ClockReading {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         ClockReading {
             wall_ms: i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX),
             boot_id: format!("process {}", std::process::id()),

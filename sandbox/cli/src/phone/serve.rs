@@ -96,7 +96,13 @@ struct Printer;
 impl WalletObserver for Printer {
     fn on_event(&self, event: WalletEvent) {
         print(&match event {
-            WalletEvent::Tap { atc, outcome, amount_minor, currency, merchant } => json!({
+            WalletEvent::Tap {
+                atc,
+                outcome,
+                amount_minor,
+                currency,
+                merchant,
+            } => json!({
                 "event": "tap",
                 "atc": atc,
                 "outcome": match outcome {

@@ -1,0 +1,80 @@
+//! The walls of the house: who may name what in the core.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every source file under `src`, with its path relative to it.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => walk(&path, found),
+                false => found.push(path),
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &mut found);
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    assert!(
+        found.len() > 20,
+        "the sources are not where this test looks"
+    );
+    found
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            (path.strip_prefix(&root).unwrap().to_owned(), text)
+        })
+        .collect()
+}
+
+/// Fails with every line outside `allowed` that holds one of `words`.
+fn only_in(words: &[&str], allowed: &[&str]) {
+    let mut trespasses = Vec::new();
+    for (path, text) in sources() {
+        if allowed.iter().any(|place| path.starts_with(place)) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            if words.iter().any(|word| line.contains(word)) {
+                trespasses.push(format!("src/{}:{}: {line}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(trespasses.is_empty(), "{}", trespasses.join("\n"));
+}
+
+#[test]
+fn uniffi_is_named_in_the_ffi_folder_only() {
+    only_in(&["uniffi::"], &["ffi", "lib.rs"]);
+}
+
+#[test]
+fn sql_is_spoken_in_the_store_only() {
+    only_in(&["rusqlite::"], &["store"]);
+}
+
+#[test]
+fn http_and_tls_are_spoken_in_the_backend_only() {
+    only_in(&["reqwest::", "rustls::"], &["backend"]);
+}
+
+#[test]
+fn secrets_are_read_in_the_vault_and_the_cryptogram_functions_only() {
+    only_in(
+        &[".expose("],
+        &["vault", "emv/cryptogram.rs", "emv/derivation.rs"],
+    );
+}
+
+#[test]
+fn pure_modules_read_no_clock() {
+    let doors = ["backend", "ffi", "store", "vault", "wallet"];
+    only_in(
+        &["SystemTime::now", "Instant::now", "OsRng", "SystemRandom"],
+        &doors,
+    );
+}

@@ -1,0 +1,206 @@
+//! Arming as it stands on the phone: what is sealed, what opens, and what an older copy is worth.
+//!
+//! The key store of these tests survives while the database goes back, as on a phone whose app data was restored.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tapcore::store::{ArmingRecord, InstallationRecord};
+use tapcore::token::{KeyState, KeyStock, TokenRef};
+use tapcore::vault::{
+    Hierarchy, KeyStoreError, PlatformKeyStore, ProvisioningKey, SealedBox, SecurityLevel,
+    TokenState, VaultError, verify_signature,
+};
+
+/// Keys in memory. Wrapping is a table of what was wrapped, so nothing opens without its alias.
+#[derive(Default)]
+struct TestKeyStore {
+    keys: Mutex<HashMap<String, HashMap<Vec<u8>, Vec<u8>>>>,
+}
+
+impl PlatformKeyStore for TestKeyStore {
+    fn security_level(&self) -> SecurityLevel {
+        SecurityLevel::Software
+    }
+
+    fn create_wrapping_key(&self, alias: &str) -> Result<(), KeyStoreError> {
+        self.keys
+            .lock()
+            .unwrap()
+            .insert(alias.into(), HashMap::new());
+        Ok(())
+    }
+
+    fn wrap(&self, alias: &str, key: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+        let mut keys = self.keys.lock().unwrap();
+        let wrapped = keys.get_mut(alias).ok_or(KeyStoreError::NotFound)?;
+        let ticket = wrapped.len().to_be_bytes().to_vec();
+        wrapped.insert(ticket.clone(), key.to_vec());
+        Ok(ticket)
+    }
+
+    fn unwrap(&self, alias: &str, wrapped: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+        let keys = self.keys.lock().unwrap();
+        let key = keys.get(alias).ok_or(KeyStoreError::NotFound)?;
+        key.get(wrapped).cloned().ok_or(KeyStoreError::Invalidated)
+    }
+
+    fn create_signing_key(&self, alias: &str) -> Result<Vec<u8>, KeyStoreError> {
+        self.create_wrapping_key(alias)?;
+        Ok(vec![4; 65])
+    }
+
+    fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+        Err(KeyStoreError::Unavailable)
+    }
+
+    fn delete(&self, alias: &str) -> Result<(), KeyStoreError> {
+        self.keys.lock().unwrap().remove(alias);
+        Ok(())
+    }
+
+    fn aliases(&self) -> Result<Vec<String>, KeyStoreError> {
+        Ok(self.keys.lock().unwrap().keys().cloned().collect())
+    }
+}
+
+fn token() -> TokenRef {
+    TokenRef::new("tok_1")
+}
+
+fn installed() -> (Arc<TestKeyStore>, Hierarchy, InstallationRecord) {
+    let store = Arc::new(TestKeyStore::default());
+    let (hierarchy, record) = Hierarchy::create(store.clone()).unwrap();
+    (store, hierarchy, record)
+}
+
+/// Arms once with a token whose counters reach `next_atc`; answers the record and a sealed key.
+fn arm(
+    hierarchy: &Hierarchy,
+    current: Option<&ArmingRecord>,
+    next_atc: u32,
+) -> (ArmingRecord, Vec<u8>) {
+    let mut arming = hierarchy.arming(current).unwrap();
+    let mut keys = KeyStock::default();
+    keys.add([KeyState {
+        index: "6570201".to_owned().try_into().unwrap(),
+        uses_left: 10,
+        not_after_ms: 1_000,
+    }]);
+    let state = TokenState {
+        next_atc,
+        keys,
+        logged_through: 0,
+    };
+    arming.state_mut().tokens.insert(token(), state);
+    let sealed = arming
+        .seal_secret(&token(), "luk 6570201", b"0123456789ABCDEF")
+        .unwrap();
+    (arming.record().unwrap(), sealed)
+}
+
+#[test]
+fn the_payment_key_outlives_armings_and_counters_come_back() {
+    let (_, hierarchy, _) = installed();
+    let (first, sealed) = arm(&hierarchy, None, 5);
+    let (second, _) = arm(&hierarchy, Some(&first), 9);
+    assert_ne!(first.alias, second.alias);
+    hierarchy.retire_older(&second).unwrap();
+    let arming = hierarchy.arming(Some(&second)).unwrap();
+    assert_eq!(arming.state().tokens[&token()].next_atc, 9);
+    assert_eq!(
+        *arming
+            .open_secret(&token(), "luk 6570201", &sealed)
+            .unwrap(),
+        b"0123456789ABCDEF"
+    );
+    let elsewhere = arming.open_secret(&token(), "log", &sealed);
+    assert!(matches!(elsewhere, Err(VaultError::Unsealable)));
+}
+
+#[test]
+fn an_older_record_opens_nothing_once_the_newer_one_is_in_force() {
+    let (_, hierarchy, _) = installed();
+    let (first, _) = arm(&hierarchy, None, 5);
+    let (second, _) = arm(&hierarchy, Some(&first), 9);
+    hierarchy.retire_older(&second).unwrap();
+    assert!(matches!(
+        hierarchy.arming(Some(&first)),
+        Err(VaultError::KeysGone)
+    ));
+}
+
+#[test]
+fn a_crash_between_commit_and_deletion_leaves_exactly_one_that_opens() {
+    let (store, hierarchy, installation) = installed();
+    let (first, _) = arm(&hierarchy, None, 5);
+    let (second, _) = arm(&hierarchy, Some(&first), 9);
+    // Killed here: both aliases are there. Whichever record the disk holds is the one in force from now on.
+    for (kept, lost) in [(&first, &second), (&second, &first)] {
+        let keys: HashMap<_, _> = store.keys.lock().unwrap().clone();
+        let hierarchy = Hierarchy::open(store.clone(), &installation).unwrap();
+        assert!(hierarchy.arming(Some(kept)).is_ok());
+        hierarchy.retire_older(kept).unwrap();
+        assert!(matches!(
+            hierarchy.arming(Some(lost)),
+            Err(VaultError::KeysGone)
+        ));
+        *store.keys.lock().unwrap() = keys;
+    }
+}
+
+#[test]
+fn parts_of_two_records_do_not_mix() {
+    let (_, hierarchy, _) = installed();
+    let (first, _) = arm(&hierarchy, None, 5);
+    let (second, _) = arm(&hierarchy, Some(&first), 9);
+    let older_state = ArmingRecord {
+        sealed: first.sealed.clone(),
+        ..second.clone()
+    };
+    assert!(matches!(
+        hierarchy.arming(Some(&older_state)),
+        Err(VaultError::Unsealable)
+    ));
+    let older_generation = ArmingRecord {
+        generation: first.generation,
+        ..second
+    };
+    assert!(matches!(
+        hierarchy.arming(Some(&older_generation)),
+        Err(VaultError::Unsealable)
+    ));
+}
+
+#[test]
+fn data_without_this_phones_keys_asks_for_enrolment() {
+    let (_, _, record) = installed();
+    let elsewhere = Hierarchy::open(Arc::new(TestKeyStore::default()), &record);
+    assert!(matches!(elsewhere, Err(VaultError::KeysGone)));
+}
+
+#[test]
+fn what_is_sealed_to_a_one_time_key_opens_for_its_purpose_only() {
+    let key = ProvisioningKey::generate().unwrap();
+    let sealed = SealedBox::seal(&key.public().unwrap(), b"info", b"aad", b"keys").unwrap();
+    let restored = ProvisioningKey::restore(key.private_half()).unwrap();
+    assert_eq!(*restored.open(&sealed, b"info", b"aad").unwrap(), b"keys");
+    assert!(restored.open(&sealed, b"other", b"aad").is_err());
+    assert!(restored.open(&sealed, b"info", b"other").is_err());
+    let other = ProvisioningKey::generate().unwrap();
+    assert!(other.open(&sealed, b"info", b"aad").is_err());
+}
+
+/// RFC 6979, A.2.5: the signature of "sample" with SHA-256 by that appendix's P-256 key.
+#[test]
+fn signatures_of_the_network_are_checked() {
+    let public = "0460FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6\
+                  7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299";
+    let signature = "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716\
+                     F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8";
+    let public = hex::decode(public.replace(char::is_whitespace, "")).unwrap();
+    let signature = hex::decode(signature.replace(char::is_whitespace, "")).unwrap();
+    assert!(verify_signature(&public, b"sample", &signature).is_ok());
+    assert!(verify_signature(&public, b"Sample", &signature).is_err());
+    assert!(verify_signature(&public[1..], b"sample", &signature).is_err());
+}
