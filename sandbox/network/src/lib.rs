@@ -14,6 +14,7 @@ pub mod payload;
 pub mod profile;
 pub mod replenish;
 pub mod secrets;
+pub mod settle;
 
 mod api;
 mod bank;

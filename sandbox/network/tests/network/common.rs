@@ -15,10 +15,11 @@ use sandbox_kit::hpke::{self, Sealed};
 use sandbox_kit::keys::{PartyKey, verify};
 use sandbox_kit::problem::Problem;
 use sandbox_kit::server::{Authority, Running, serve};
-use sandbox_network::authorise::{AuthorisationQuery, Notification};
+use sandbox_network::authorise::AuthorisationQuery;
 use sandbox_network::entry::{EntryChallenge, EntryQuery, VerifyQuery};
 use sandbox_network::payload::{CARD_ENTRY_INFO, PROVISIONING_INFO, Provisioning, Signed};
 use sandbox_network::secrets::Secrets;
+use sandbox_network::settle::Notification;
 use sandbox_network::{Background, BankRoute, Network, NetworkConfig, derive};
 use tokio::sync::mpsc::UnboundedReceiver;
 
