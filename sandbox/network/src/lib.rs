@@ -1,7 +1,7 @@
 //! The payment network with its token service: it turns cards into tokens, gives phones their limited-use keys, checks
 //! every cryptogram and routes what is right to the bank behind the token.
 //!
-//! Pure parts: [`derive`], [`certificate`], [`number`], [`profile`], [`payload`]. Around them [`Network`] with its API:
+//! Pure parts: [`mod@derive`], [`certificate`], [`number`], [`profile`], [`payload`]. Around them [`Network`] with its API:
 //! the provider adds cards and replenishes keys, the acquirer asks for authorisations, banks are asked by BIN, and the
 //! provider is told of what was decided, however long it takes to reach it.
 

@@ -174,30 +174,12 @@ impl Parties {
 
 /// The books of a party from the sandbox's folder, whether or not it is running.
 pub(crate) async fn read_ledger(data: &Path, party: Party) -> anyhow::Result<Ledger> {
-    // A party opened for its books alone is introduced to nobody: it calls no one.
-    let nowhere = "https://127.0.0.1:0";
-    let events = Events::nobody();
     match party {
         Party::BankA => sandbox_bank::read_ledger(&data.join("bank-a"), BankIdentity::A).await,
         Party::BankB => sandbox_bank::read_ledger(&data.join("bank-b"), BankIdentity::B).await,
         Party::Network => sandbox_network::read_ledger(&data.join(NETWORK)).await,
-        Party::Provider => {
-            let authority = Authority::open(data)?;
-            let key = party_key(data, PROVIDER)?.public();
-            let config = provider_config(data, &authority, nowhere, (key, key), &events)?;
-            let provider = Provider::open(config).await?;
-            let ledger = provider.ledger().await;
-            provider.close().await;
-            ledger
-        }
-        Party::Acquirer => {
-            let authority = Authority::open(data)?;
-            let config = acquirer_config(data, &authority, nowhere, Vec::new(), &events)?;
-            let acquirer = Acquirer::open(config).await?;
-            let ledger = acquirer.ledger().await;
-            acquirer.close().await;
-            ledger
-        }
+        Party::Provider => sandbox_provider::read_ledger(&data.join(PROVIDER)).await,
+        Party::Acquirer => sandbox_acquirer::read_ledger(&data.join(ACQUIRER)).await,
     }
 }
 
