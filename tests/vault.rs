@@ -15,8 +15,11 @@ use tapcore::vault::{
 /// Keys in memory. Wrapping is a table of what was wrapped, so nothing opens without its alias.
 #[derive(Default)]
 struct TestKeyStore {
-    keys: Mutex<HashMap<String, HashMap<Vec<u8>, Vec<u8>>>>,
+    keys: Mutex<HashMap<String, Wrapped>>,
 }
+
+/// What was wrapped, by what came out.
+type Wrapped = HashMap<Vec<u8>, Vec<u8>>;
 
 impl PlatformKeyStore for TestKeyStore {
     fn security_level(&self) -> SecurityLevel {

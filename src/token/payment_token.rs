@@ -47,6 +47,11 @@ pub struct PaymentToken {
 }
 
 impl PaymentToken {
+    /// Whether its last day is over. `today` is `YYYY-MM-DD`, as the expiry is, so that letters compare like dates.
+    pub fn is_expired(&self, today: &str) -> bool {
+        self.expiry.as_str() < today
+    }
+
     /// A token number, masked: `62••••••••••1234`.
     pub fn mask(number: &str) -> String {
         let length = number.chars().count();
@@ -64,6 +69,20 @@ impl PaymentToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_pays_through_its_last_day() {
+        let token = PaymentToken {
+            reference: TokenRef::new("tok_1"),
+            masked_number: String::new(),
+            masked_card: String::new(),
+            bank: String::new(),
+            account_type: AccountType::BankCard,
+            expiry: "2029-12-31".into(),
+        };
+        assert!(!token.is_expired("2029-12-31"));
+        assert!(token.is_expired("2030-01-01"));
+    }
 
     #[test]
     fn a_token_number_is_masked() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::arm::SECRET_ODA;
 use super::open::Opened;
@@ -37,7 +38,7 @@ pub struct CardChallenge {
 #[derive(Serialize, Deserialize)]
 struct Verification {
     request: VerifyRequest,
-    private_half: String,
+    private_half: Zeroizing<String>,
 }
 
 impl Wallet {
@@ -53,16 +54,19 @@ impl Wallet {
         number: &str,
         expiry: &str,
     ) -> Result<CardChallenge, WalletError> {
-        let number: String = number.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        let digits = number.chars().filter(|c| !matches!(c, ' ' | '-'));
+        let number: Zeroizing<String> = Zeroizing::new(digits.collect());
         check_number(&number)?;
         check_expiry(expiry)?;
         let (backend, enrolment) = self.backend().await?;
         let network =
             hex::decode(&enrolment.answer.network.hpke_key).map_err(|_| BackendError::Malformed)?;
         let aad = bind("card-entry", &[enrolment.answer.device_id.as_bytes()]);
-        let plain = zeroize::Zeroizing::new(
-            serde_json::json!({ "number": number, "expiry": expiry }).to_string(),
-        );
+        // Both were checked to be digits and a slash; a JSON value would leave copies of the number behind.
+        let plain = Zeroizing::new(format!(
+            r#"{{"number":"{}","expiry":"{expiry}"}}"#,
+            &*number
+        ));
         let sealed_card =
             SealedBox::seal(&network, b"tapcore card entry v1", &aad, plain.as_bytes())?;
         let answer: CardAnswer = backend
@@ -133,9 +137,9 @@ impl Wallet {
         let _keys = self.keys.lock().await;
         let token = self
             .blocking(move |_, opened| {
-                let key =
-                    hex::decode(&item.content.private_half).map_err(|_| BackendError::Malformed)?;
-                let key = ProvisioningKey::restore(&zeroize::Zeroizing::new(key))?;
+                let key = hex::decode(&*item.content.private_half)
+                    .map_err(|_| BackendError::Malformed)?;
+                let key = ProvisioningKey::restore(&Zeroizing::new(key))?;
                 let provisioning = open_provisioning(
                     &enrolment,
                     &key,
@@ -226,7 +230,7 @@ fn verification(
                     provisioning_key: hex::encode_upper(&public),
                     proof: hex::encode_upper(proof),
                 },
-                private_half: hex::encode_upper(key.private_half()),
+                private_half: Zeroizing::new(hex::encode_upper(key.private_half())),
             },
         };
         tx.put_outbox(subject, &item)?;
@@ -266,8 +270,7 @@ fn store_token(
         )?,
     )];
     if let Some(key) = &provisioning.oda_key {
-        let plain =
-            zeroize::Zeroizing::new(serde_json::to_vec(key).map_err(|_| BackendError::Malformed)?);
+        let plain = Zeroizing::new(serde_json::to_vec(key).map_err(|_| BackendError::Malformed)?);
         secrets.push((
             SECRET_ODA.to_owned(),
             arming.seal_secret(&reference, SECRET_ODA, &plain)?,

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::open::Opened;
 use super::payload::OdaKey;
 use super::{Wallet, WalletError};
+use crate::backend::rfc3339;
 use crate::emv::atc::AtcBlock;
 use crate::emv::card::ArmedToken;
 use crate::emv::oda::CardKey;
@@ -25,6 +26,13 @@ const LOW: u32 = 2;
 /// Name of a limited-use key.
 pub(super) fn secret_name(index: &KeyIndex) -> String {
     format!("luk {}", index.as_str())
+}
+
+/// The date in UTC, `YYYY-MM-DD`.
+pub(super) fn today(now_ms: i64) -> String {
+    let mut instant = rfc3339(now_ms);
+    instant.truncate(10);
+    instant
 }
 
 /// What the card holds of a token already.
@@ -113,6 +121,9 @@ impl Wallet {
             atcs: held.atcs,
         });
         let now_ms = self.now_ms();
+        if stored.token.is_expired(&today(now_ms)) {
+            return Ok(None);
+        }
         let Some(state) = arming.state_mut().tokens.get_mut(&reference) else {
             return Ok(None);
         };
@@ -158,18 +169,25 @@ impl Wallet {
     }
 
     /// Payments that are left beyond those reserved in memory.
-    pub(super) fn stocked_uses(&self, opened: &Opened) -> Result<u32, WalletError> {
-        let Some(record) = opened.vault.read(|tx| tx.arming())? else {
+    pub(super) fn stocked_uses(
+        &self,
+        opened: &Opened,
+        tokens: &[StoredToken],
+    ) -> Result<u32, WalletError> {
+        let record = opened.vault.read(|tx| tx.arming())?;
+        let Some(record) = record.filter(|_| !tokens.is_empty()) else {
             return Ok(0);
         };
         let arming = opened.hierarchy.arming(Some(&record))?;
         let now_ms = self.now_ms();
-        let uses = arming
-            .state()
-            .tokens
-            .values()
-            .map(|state| state.keys.uses_left(now_ms));
-        Ok(uses.fold(0, u32::saturating_add))
+        let today = today(now_ms);
+        let living = tokens
+            .iter()
+            .filter(|stored| !stored.token.is_expired(&today));
+        let states = living.filter_map(|stored| arming.state().tokens.get(&stored.token.reference));
+        Ok(states
+            .map(|state| state.keys.uses_left(now_ms))
+            .fold(0, u32::saturating_add))
     }
 
     /// Takes the cards out of the field for good and gives back the payments that were reserved and not used.

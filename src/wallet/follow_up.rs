@@ -1,6 +1,7 @@
 //! After a tap: sync until the issuer has confirmed it, with growing patience.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Wallet;
@@ -10,8 +11,9 @@ use crate::statement::EntryState;
 const WAITS_MS: [u64; 8] = [300, 700, 2_000, 5_000, 15_000, 60_000, 300_000, 900_000];
 
 impl Wallet {
-    /// Starts following up in the background; a follow-up that runs already is enough.
+    /// Starts following up in the background, in place of a follow-up that runs already.
     pub(super) fn follow_up(self: &Arc<Self>) {
+        let turn = self.follow_ups.fetch_add(1, Ordering::Relaxed) + 1;
         let wallet = Arc::downgrade(self);
         self.runtime.spawn(async move {
             for wait in WAITS_MS {
@@ -19,7 +21,8 @@ impl Wallet {
                 let Some(wallet) = wallet.upgrade() else {
                     return;
                 };
-                if !wallet.is_waiting_for_issuer().await {
+                let newest = wallet.follow_ups.load(Ordering::Relaxed) == turn;
+                if !newest || !wallet.is_waiting_for_issuer().await {
                     return;
                 }
                 // Without a network this fails, and the next attempt comes.

@@ -18,8 +18,9 @@ mod statement;
 mod sync;
 mod tap;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
@@ -71,11 +72,17 @@ pub struct Wallet {
     opened: Mutex<Option<Arc<Opened>>>,
     /// Whether readers may come: set by `start`, so that work without taps reserves no payments.
     started: AtomicBool,
+    /// Whether the wallet was shut down, so that a tap does not open it again.
+    closed: AtomicBool,
     backend: tokio::sync::Mutex<Option<Arc<Backend>>>,
     /// Held by whoever changes keys or counters: arming, a new card, replenishment.
     keys: tokio::sync::Mutex<()>,
+    /// Held by whoever asks the network for keys.
+    replenishing: tokio::sync::Mutex<()>,
     /// Held by whoever takes in the issuer's entries.
     syncing: tokio::sync::Mutex<()>,
+    /// Counts follow-ups, so that the newest one alone goes on.
+    follow_ups: AtomicU64,
     tap: Tap,
     observer: Mutex<Option<Arc<dyn Observer>>>,
 }
@@ -103,9 +110,12 @@ impl Wallet {
             runtime,
             opened: Mutex::new(None),
             started: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             backend: tokio::sync::Mutex::new(None),
             keys: tokio::sync::Mutex::new(()),
+            replenishing: tokio::sync::Mutex::new(()),
             syncing: tokio::sync::Mutex::new(()),
+            follow_ups: AtomicU64::new(0),
             tap: Tap::new(news),
             observer: Mutex::new(None),
         });
@@ -129,10 +139,7 @@ impl Wallet {
             let enrolment: Option<Enrolment> = opened.vault.read(|tx| tx.record(enrol::RECORD))?;
             let tokens = opened.vault.read(|tx| tx.tokens())?;
             let reserved = wallet.tap.reserved();
-            let stocked = match tokens.is_empty() {
-                true => 0,
-                false => wallet.stocked_uses(opened)?,
-            };
+            let stocked = wallet.stocked_uses(opened, &tokens)?;
             Ok(Status {
                 device_id: enrolment.map(|enrolment| enrolment.answer.device_id),
                 cards: u32::try_from(tokens.len()).unwrap_or(u32::MAX),
@@ -149,7 +156,10 @@ impl Wallet {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         if let Some(observer) = observer {
-            observer.on_event(event);
+            // An observer that throws must not end the journal.
+            drop(catch_unwind(AssertUnwindSafe(|| {
+                observer.on_event(event);
+            })));
         }
     }
 

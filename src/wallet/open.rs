@@ -26,10 +26,16 @@ impl Wallet {
     /// elsewhere or put back from a copy; [`StoreError::Damaged`]. After the latter two, [`enrol`](Self::enrol) starts
     /// over.
     pub async fn start(self: &Arc<Self>) -> Result<Status, WalletError> {
+        self.closed.store(false, Ordering::Relaxed);
+        self.ready().await?;
+        self.status().await
+    }
+
+    /// Opened and armed.
+    pub(super) async fn ready(self: &Arc<Self>) -> Result<(), WalletError> {
         self.open().await?;
         self.started.store(true, Ordering::Relaxed);
-        self.arm().await?;
-        self.status().await
+        self.arm().await
     }
 
     /// Opens the wallet without arming, for work that does not tap.
@@ -103,9 +109,14 @@ impl Wallet {
     /// # Errors
     /// When giving back failed; the reserved ATCs are then burnt, and the wallet is closed all the same.
     pub async fn close(self: &Arc<Self>) -> Result<(), WalletError> {
+        self.closed.store(true, Ordering::Relaxed);
         self.started.store(false, Ordering::Relaxed);
         let given_back = match self.opened() {
-            Ok(_) => self.disarm().await,
+            Ok(_) => {
+                self.deactivated();
+                self.settled().await;
+                self.disarm().await
+            }
             Err(_) => Ok(()),
         };
         *self.backend.lock().await = None;

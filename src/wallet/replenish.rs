@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
-use super::arm::{SECRET_LOG, secret_name};
+use super::arm::{SECRET_LOG, secret_name, today};
 use super::open::Opened;
 use super::payload::open_replenishment;
 use super::{Wallet, WalletError};
@@ -20,27 +21,32 @@ use crate::vault::{Arming, ProvisioningKey, VaultError};
 #[derive(Serialize, Deserialize)]
 struct Asked {
     request: ReplenishRequest,
-    private_half: String,
+    private_half: Zeroizing<String>,
     /// The journal position that the log reaches.
     through: i64,
 }
 
 impl Wallet {
     /// Asks for new keys where they run low; answers how many came.
+    ///
+    /// The network is waited for without holding what arming needs, so a tap is never kept waiting by it.
     pub(super) async fn replenish(self: &Arc<Self>) -> Result<u32, WalletError> {
-        let _keys = self.keys.lock().await;
+        let _replenishing = self.replenishing.lock().await;
         let (backend, enrolment) = self.backend().await?;
         let below = enrolment.answer.policy.replenish_below;
         let device = enrolment.answer.device_id.clone();
-        let asked = self
-            .blocking(move |wallet, opened| wallet.ask(opened, below, &device))
-            .await?;
+        let asked = {
+            let _keys = self.keys.lock().await;
+            self.blocking(move |wallet, opened| wallet.ask(opened, below, &device))
+                .await?
+        };
         let mut received = 0;
         for (token, item) in asked {
             let path = format!("/v1/tokens/{}/replenish", token.as_str());
             let answer = backend
                 .post::<_, ReplenishAnswer>(&path, &item.content.request, &item.idempotency_key)
                 .await;
+            let _keys = self.keys.lock().await;
             let answer = match answer {
                 Ok(answer) => answer,
                 Err(BackendError::Refused(refusal)) => {
@@ -58,21 +64,20 @@ impl Wallet {
             let enrolment = enrolment.clone();
             received += self
                 .blocking(move |wallet, opened| {
-                    let key = hex::decode(&item.content.private_half)
-                        .map_err(|_| BackendError::Malformed)?;
-                    let key = ProvisioningKey::restore(&zeroize::Zeroizing::new(key))?;
+                    let key = Zeroizing::new(
+                        hex::decode(&*item.content.private_half)
+                            .map_err(|_| BackendError::Malformed)?,
+                    );
+                    let key = ProvisioningKey::restore(&key)?;
                     let mac = hex::decode(&item.content.request.log_mac)
                         .map_err(|_| BackendError::Malformed)?;
                     let new = open_replenishment(&enrolment, &key, &answer.sealed, &token, &mac)?;
                     let in_use = wallet.tap.held(&token, |held| held.key_index.clone());
-                    let now = wallet.now_ms();
-                    store_keys(opened, &token, &new.keys, item.content.through, |stock| {
-                        stock.prune(now, in_use.as_ref())
-                    })
+                    let now_ms = wallet.now_ms();
+                    let prune = |stock: &mut KeyStock| stock.prune(now_ms, in_use.as_ref());
+                    store_keys(opened, &token, &new.keys, item.content.through, prune)
                 })
                 .await?;
-        }
-        if received > 0 {
             self.arm_holding_keys().await?;
         }
         Ok(received)
@@ -92,7 +97,11 @@ impl Wallet {
         let arming = opened.hierarchy.arming(Some(&record))?;
         let now_ms = self.now_ms();
         let mut asked = Vec::new();
-        for stored in tokens {
+        let today = today(now_ms);
+        for stored in tokens
+            .into_iter()
+            .filter(|stored| !stored.token.is_expired(&today))
+        {
             let token = stored.token.reference;
             let waiting = opened
                 .vault
@@ -172,7 +181,7 @@ fn request(
                 provisioning_key: hex::encode_upper(public),
                 proof: hex::encode_upper(proof),
             },
-            private_half: hex::encode_upper(key.private_half()),
+            private_half: Zeroizing::new(hex::encode_upper(key.private_half())),
             through,
         },
     })

@@ -1,8 +1,11 @@
 //! Settling: what a tap did goes into the journal, off the tap's path; then the card is armed again.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 
 use super::{Wallet, WalletError};
 use crate::account::Money;
@@ -52,38 +55,56 @@ pub trait Observer: Send + Sync {
 
 /// What the tap hands over.
 pub(super) enum News {
+    /// Something for the journal.
     Fact(Fact),
+    /// The phone has left the field.
     LeftField,
+    /// Answer when everything before this is in the journal.
+    Barrier(oneshot::Sender<()>),
 }
+
+/// How long a journal that cannot be written (a full disk) is left alone.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Writes news to the journal until the wallet is gone.
 pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver<News>) {
     let mut open: Option<Cryptogram> = None;
-    while let Some(news) = received.recv().await {
+    // What could not be written yet, oldest first. It is bounded by the counters that a process has reserved.
+    let mut unwritten = VecDeque::new();
+    loop {
+        let news = match unwritten.is_empty() {
+            true => Ok(received.recv().await),
+            false => tokio::time::timeout(PATIENCE, received.recv()).await,
+        };
         let Some(wallet) = wallet.upgrade() else {
             return;
         };
         let ended = match news {
-            News::Fact(Fact::Cryptogram(cryptogram)) => {
-                let event = begun(&cryptogram);
-                wallet.journal(event).await;
+            Ok(Some(News::Fact(Fact::Cryptogram(cryptogram)))) => {
+                unwritten.push_back((wallet.now_ms(), begun(&cryptogram)));
                 // A second cryptogram in one stay: the first one will not be finished any more.
                 open.replace(cryptogram)
                     .map(|earlier| (earlier, TapOutcome::Incomplete))
             }
-            News::Fact(Fact::Finished { token, atc }) => {
-                wallet
-                    .journal(JournalEvent::Finished {
-                        payment: Payment { token, atc },
-                    })
-                    .await;
+            Ok(Some(News::Fact(Fact::Finished { token, atc }))) => {
+                let payment = Payment { token, atc };
+                unwritten.push_back((wallet.now_ms(), JournalEvent::Finished { payment }));
                 open.take_if(|cryptogram| cryptogram.atc == atc)
                     .map(|cryptogram| (cryptogram, TapOutcome::Complete))
             }
-            News::LeftField => open
+            Ok(Some(News::LeftField)) => open
                 .take()
                 .map(|cryptogram| (cryptogram, TapOutcome::Incomplete)),
+            Ok(Some(News::Barrier(reached))) => {
+                wallet.write_down(&mut unwritten).await;
+                // Whoever waited may have given up.
+                let _ = reached.send(());
+                continue;
+            }
+            Ok(None) => return,
+            Err(_) => None,
         };
+        wallet.write_down(&mut unwritten).await;
         if let Some((cryptogram, outcome)) = ended {
             wallet.tell(WalletEvent::Tap {
                 atc: cryptogram.atc,
@@ -110,16 +131,28 @@ fn begun(cryptogram: &Cryptogram) -> JournalEvent {
 }
 
 impl Wallet {
-    /// Appends to the journal. A failure loses nothing that cannot come back: the issuer's record brings the payment.
-    async fn journal(self: &Arc<Self>, event: JournalEvent) {
-        let written: Result<(), WalletError> = self
-            .blocking(move |wallet, opened| {
-                let at_ms = wallet.now_ms();
-                opened.vault.write(|tx| tx.append(at_ms, &event))?;
-                Ok(())
-            })
-            .await;
-        drop(written);
+    /// Appends to the journal what waits, in order; what cannot be written stays for the next attempt.
+    async fn write_down(self: &Arc<Self>, unwritten: &mut VecDeque<(i64, JournalEvent)>) {
+        while let Some((at_ms, event)) = unwritten.front().cloned() {
+            let written: Result<(), WalletError> = self
+                .blocking(move |_, opened| {
+                    opened.vault.write(|tx| tx.append(at_ms, &event))?;
+                    Ok(())
+                })
+                .await;
+            match written {
+                Ok(()) => drop(unwritten.pop_front()),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Waits until everything that has been tapped is in the journal.
+    pub(super) async fn settled(&self) {
+        let (reached, wait) = oneshot::channel();
+        self.tap.announce(News::Barrier(reached));
+        // An error means that nobody settles any more, and then nothing waits.
+        let _ = wait.await;
     }
 
     async fn after_tap(self: &Arc<Self>) {

@@ -1,6 +1,7 @@
 //! The tap: one call per APDU, on the phone's main thread. No SQL, no network, no key store, no fsync.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +58,12 @@ impl Tap {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Panics are caught while the lock is held, so it is never poisoned; if it were, the card is still consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands news over to be settled.
+    pub(super) fn announce(&self, news: News) {
+        // The receiver outlives the wallet; if it were gone, there would be no journal to write to.
+        let _ = self.news.send(news);
     }
 
     /// Makes the card, empty at first, so that readers are answered.
@@ -119,8 +126,7 @@ impl Tap {
         let card = state.card.as_mut()?;
         let (reply, fact) = card.process(apdu, &mut OsRng);
         if let Some(fact) = fact {
-            // The receiver outlives the wallet; if it were gone, there would be no journal to write to.
-            let _ = self.news.send(News::Fact(fact));
+            self.announce(News::Fact(fact));
         }
         match reply {
             Reply::Now(bytes) => Some(bytes),
@@ -159,7 +165,7 @@ impl Wallet {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .is_some();
-        if !responder {
+        if !responder || self.closed.load(Ordering::Relaxed) {
             return Answer::Now(StatusWord::CONDITIONS_NOT_SATISFIED.answer());
         }
         state.waited += 1;
@@ -170,7 +176,7 @@ impl Wallet {
         let wallet = Arc::clone(self);
         self.runtime.spawn(async move {
             // Starting arms; where both are done, each returns at once. A failure answers like a delay does.
-            let _ = tokio::time::timeout(patience, wallet.start()).await;
+            let _ = tokio::time::timeout(patience, wallet.ready()).await;
             wallet.answer_waiting(ticket);
         });
         Answer::Later
@@ -207,6 +213,6 @@ impl Wallet {
         if let Some(card) = state.card.as_mut() {
             card.leave_field();
         }
-        let _ = self.tap.news.send(News::LeftField);
+        self.tap.announce(News::LeftField);
     }
 }

@@ -30,7 +30,7 @@ pub fn write(
     line("Application", &hex::encode_upper(&card.aid));
     line("ATC", &card.atc.to_string());
     line("Cryptogram", &hex::encode_upper(&card.arqc));
-    line("Card authentic", card.authentication.word());
+    line("Card check", card.authentication.word());
     line(
         "Amount",
         &format!(
