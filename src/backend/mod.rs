@@ -1,7 +1,7 @@
 //! The backend: the only place that speaks HTTP.
 //!
-//! A client of `docs/backend-api.yaml`. TLS trusts one CA and, from enrolment on, one of two leaf keys ([`pins`]); each
-//! request carries an RFC 9421 signature ([`signature`]) by a session key that the device key has certified; what moves
+//! A client of `docs/backend-api.yaml`. TLS trusts one CA and, from enrolment on, one of two leaf keys (`pins`); each
+//! request carries an RFC 9421 signature (`signature`) by a session key that the device key has certified; what moves
 //! something carries an idempotency key and is tried again when the network fails.
 
 mod client;
