@@ -1,0 +1,555 @@
+//! What the tests share: the real program in temporary folders, and ways to watch it.
+//!
+//! Every process started here ends with its handle, however the test ends. Nothing waits for a length of time: a test
+//! waits for a line, for an end or for an answer, and fails when [`PATIENCE`] is over.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::field::Field;
+
+/// Far longer than anything here takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// An expiry that has not passed for a while.
+pub(crate) const EXPIRY: &str = "12/29";
+
+/// What a process prints, line by line, as it comes.
+struct Heard {
+    lines: Mutex<Lines>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Lines {
+    unread: Vec<String>,
+    ended: bool,
+}
+
+impl Heard {
+    fn from(stream: impl Read + Send + 'static) -> Arc<Self> {
+        let heard = Arc::new(Self {
+            lines: Mutex::default(),
+            news: Condvar::new(),
+        });
+        let into = Arc::clone(&heard);
+        thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                into.change(|lines| lines.unread.push(line));
+            }
+            into.change(|lines| lines.ended = true);
+        });
+        heard
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Lines)) {
+        change(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        self.news.notify_all();
+    }
+
+    /// Waits until `pick` finds what it wants.
+    fn wait<T>(&self, what: &str, mut pick: impl FnMut(&mut Lines) -> Option<T>) -> T {
+        let until = Instant::now() + PATIENCE;
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(found) = pick(&mut lines) {
+                return found;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero() && !lines.ended,
+                "{what} did not come; unread: {:#?}",
+                lines.unread
+            );
+            let waited = self.news.wait_timeout(lines, left);
+            lines = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn to_the_end(&self, what: &str) -> String {
+        self.wait(what, |lines| lines.ended.then(|| lines.unread.join("\n")))
+    }
+}
+
+/// A process of this program.
+pub(crate) struct Running {
+    child: Child,
+    out: Arc<Heard>,
+    err: Arc<Heard>,
+    line: String,
+}
+
+impl Running {
+    /// Starts it with these arguments.
+    pub(crate) fn start(arguments: &[impl AsRef<OsStr>]) -> Self {
+        let words = arguments.iter().map(|word| word.as_ref().to_string_lossy());
+        let line = words.collect::<Vec<_>>().join(" ");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tapcore"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            out: Heard::from(child.stdout.take().unwrap()),
+            err: Heard::from(child.stderr.take().unwrap()),
+            child,
+            line,
+        }
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the first line it prints that nobody has taken yet.
+    pub(crate) fn next(&self) -> Value {
+        let line = self.out.wait("a line", |lines| {
+            (!lines.unread.is_empty()).then(|| lines.unread.remove(0))
+        });
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// Waits for the event of this name and takes it; others stay for whoever waits for them.
+    pub(crate) fn event(&self, name: &str) -> Value {
+        self.event_with(name, |_| true)
+    }
+
+    /// The same for the event that `fits`.
+    pub(crate) fn event_with(&self, name: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        self.out.wait(&format!("event {name}"), |lines| {
+            let events = lines.unread.iter();
+            let parsed = events.map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let at = parsed
+                .clone()
+                .position(|event| event["event"] == name && fits(&event))?;
+            Some(serde_json::from_str(&lines.unread.remove(at)).unwrap())
+        })
+    }
+
+    /// Types a line.
+    pub(crate) fn type_in(&mut self, text: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Ends its input and waits for its end.
+    pub(crate) fn end(mut self) -> Ended {
+        drop(self.child.stdin.take());
+        let what = format!("the end of `{}`", self.line);
+        let (out, err) = (self.out.to_the_end(&what), self.err.to_the_end(&what));
+        let code = self.child.wait().unwrap().code();
+        Ended {
+            line: self.line.clone(),
+            code,
+            out,
+            err,
+        }
+    }
+
+    /// Asks it to end (SIGTERM), waits, and expects that it ended well.
+    pub(crate) fn stop(self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        self.end().exits(0);
+    }
+
+    /// Kills it (SIGKILL).
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Where it has ended already, there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a process left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    line: String,
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ended {
+    /// Expects this exit code.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "`{}` left {self:#?}", self.line);
+        self
+    }
+
+    /// The one JSON object on its standard output.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|why| panic!("{why}: {self:#?}"))
+    }
+
+    /// Expects this exit code and, on stderr, nothing but one sentence with these words; nothing on stdout.
+    #[track_caller]
+    pub(crate) fn says(self, code: i32, words: &[&str]) -> Self {
+        let ended = self.exits(code);
+        assert_eq!(ended.err.lines().count(), 1, "{ended:#?}");
+        assert_eq!(ended.out, "", "{ended:#?}");
+        let sentence = ended.err.to_lowercase();
+        for word in words {
+            assert!(sentence.contains(word), "no {word:?} in {ended:#?}");
+        }
+        ended
+    }
+}
+
+/// Runs the program to its end, without input.
+pub(crate) fn tapcore(arguments: &[impl AsRef<OsStr>]) -> Ended {
+    Running::start(arguments).end()
+}
+
+/// A sandbox in a folder of its own.
+pub(crate) struct Sandbox {
+    // Before the folder, so that the process is gone when the folder goes.
+    running: Running,
+    folder: Arc<TempDir>,
+    pub(crate) ready: Value,
+}
+
+/// The sandbox of all tests that do not need one of their own; gone when none of them runs.
+static SHARED: Mutex<Weak<Sandbox>> = Mutex::new(Weak::new());
+
+impl Sandbox {
+    pub(crate) fn start() -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().unwrap()))
+    }
+
+    fn start_in(folder: Arc<TempDir>) -> Self {
+        let path = folder.path().join("sandbox");
+        let running = Running::start(&["sandbox".as_ref(), "--data".as_ref(), path.as_os_str()]);
+        let ready = running.next();
+        Self {
+            running,
+            folder,
+            ready,
+        }
+    }
+
+    /// The sandbox that tests share; they keep apart by their phones and card numbers.
+    pub(crate) fn shared() -> Arc<Self> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let sandbox = Arc::new(Self::start());
+            *shared = Arc::downgrade(&sandbox);
+            sandbox
+        })
+    }
+
+    /// Ends it and starts it again on the same folder, with other ports.
+    pub(crate) fn restart(self) -> Self {
+        let folder = self.stop();
+        Self::start_in(folder)
+    }
+
+    /// Ends it; its folder stays until what is returned is dropped.
+    pub(crate) fn stop(self) -> Arc<TempDir> {
+        self.running.stop();
+        self.folder
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("sandbox")
+    }
+
+    pub(crate) fn provider(&self) -> &str {
+        self.ready["provider"].as_str().unwrap()
+    }
+
+    pub(crate) fn acquirer(&self) -> &str {
+        self.ready["acquirer"].as_str().unwrap()
+    }
+
+    pub(crate) fn ca(&self) -> &str {
+        self.ready["ca"].as_str().unwrap()
+    }
+
+    /// Waits for the SMS to the holder of this card; answers its code.
+    pub(crate) fn sms(&self, number: &str) -> String {
+        let masked = format!("…{}", &number[number.len() - 4..]);
+        let sms = self.running.event_with("sms", |sms| {
+            sms["to"]
+                .as_str()
+                .is_some_and(|to| to.ends_with(&format!("customer {masked}")))
+        });
+        sms["code"].as_str().unwrap().to_owned()
+    }
+
+    /// The books of a party.
+    pub(crate) fn ledger(&self, party: &str) -> Value {
+        ledger(&self.path(), party)
+    }
+}
+
+/// The books of a party of the sandbox in this folder.
+pub(crate) fn ledger(folder: &Path, party: &str) -> Value {
+    let folder = folder.to_str().unwrap();
+    let words = [
+        "sandbox", "ledger", "--data", folder, "--party", party, "--json",
+    ];
+    tapcore(&words).exits(0).json()
+}
+
+/// A test card of bank a that no other test has.
+pub(crate) fn fresh_number() -> String {
+    // From here on, the last four digits are not those of a number with a purpose.
+    static NEXT: AtomicU32 = AtomicU32::new(1100);
+    let body = format!("622848{:09}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let sum: u32 = (body.bytes().rev().enumerate())
+        .map(|(at, digit)| match (at % 2, u32::from(digit - b'0')) {
+            (0, digit) => digit * 2 / 10 + digit * 2 % 10,
+            (_, digit) => digit,
+        })
+        .sum();
+    format!("{body}{}", (10 - sum % 10) % 10)
+}
+
+/// A phone: a wallet's folder and, beside it, the folder that plays its hardware.
+pub(crate) struct Phone {
+    folder: TempDir,
+    pub(crate) number: String,
+}
+
+impl Phone {
+    /// One out of the box.
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            number: fresh_number(),
+        }
+    }
+
+    pub(crate) fn enrolled(sandbox: &Sandbox) -> Self {
+        let phone = Self::new();
+        phone.enrol(sandbox.provider(), sandbox.ca()).exits(0);
+        phone
+    }
+
+    pub(crate) fn with_card(sandbox: &Sandbox) -> Self {
+        let phone = Self::enrolled(sandbox);
+        phone.add_card(sandbox);
+        phone
+    }
+
+    /// A phone with a card that reaches the sandbox's provider at another address, such as a relay's.
+    pub(crate) fn with_card_through(sandbox: &Sandbox, provider: &str) -> Self {
+        let phone = Self::new();
+        phone.enrol(provider, sandbox.ca()).exits(0);
+        phone.add_card(sandbox);
+        phone
+    }
+
+    /// A phone with the card of this number, one with a purpose.
+    pub(crate) fn with_number(sandbox: &Sandbox, number: &str) -> Self {
+        let mut phone = Self::enrolled(sandbox);
+        phone.number = number.to_owned();
+        phone.add_card(sandbox);
+        phone
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("phone")
+    }
+
+    pub(crate) fn platform(&self) -> PathBuf {
+        self.folder.path().join("phone-platform")
+    }
+
+    /// A place beside the phone's folders, gone with them.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn start(&self, words: &[&str]) -> Running {
+        let data = self.data();
+        let mut all = vec!["phone", "--data", data.to_str().unwrap()];
+        all.extend(words);
+        Running::start(&all)
+    }
+
+    pub(crate) fn run(&self, words: &[&str]) -> Ended {
+        self.start(words).end()
+    }
+
+    pub(crate) fn enrol(&self, provider: &str, ca: &str) -> Ended {
+        self.run(&["enrol", "--provider", provider, "--ca", ca])
+    }
+
+    /// Asks for an SMS code and gives none.
+    pub(crate) fn begin_card(&self) -> Ended {
+        self.run(&["card", "add", "--number", &self.number, "--expiry", EXPIRY])
+    }
+
+    /// Gives the code for the card that was begun.
+    pub(crate) fn finish_card(&self, code: &str) -> Ended {
+        let number = self.number.as_str();
+        self.run(&[
+            "card", "add", "--number", number, "--expiry", EXPIRY, "--sms", code,
+        ])
+    }
+
+    pub(crate) fn add_card(&self, sandbox: &Sandbox) {
+        self.begin_card().exits(1);
+        self.finish_card(&sandbox.sms(&self.number)).exits(0);
+    }
+
+    pub(crate) fn statement(&self) -> Vec<Value> {
+        let statement = self.run(&["statement", "--json"]).exits(0).json();
+        statement["entries"].as_array().unwrap().clone()
+    }
+
+    /// The state of every payment, by ATC.
+    pub(crate) fn states(&self) -> Vec<(u64, String)> {
+        let mut states: Vec<_> = (self.statement().iter())
+            .map(|entry| {
+                let state = entry["state"].as_str().unwrap().to_owned();
+                (entry["atc"].as_u64().unwrap(), state)
+            })
+            .collect();
+        states.sort();
+        states
+    }
+
+    /// Syncs until `settled` is content with the statement: the network's word takes a moment to reach the provider.
+    #[track_caller]
+    pub(crate) fn sync_until(&self, settled: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            self.run(&["sync"]).exits(0);
+            let statement = self.statement();
+            if settled(&statement) {
+                return statement;
+            }
+            assert!(Instant::now() < until, "not settled: {statement:#?}");
+        }
+    }
+
+    /// Its card, ready for readers.
+    pub(crate) fn serve(&self) -> Serving {
+        let running = self.start(&["serve", "--tcp", "127.0.0.1:0"]);
+        let ready = running.next();
+        assert_eq!(ready["event"], "ready");
+        Serving {
+            addr: ready["addr"].as_str().unwrap().to_owned(),
+            running,
+        }
+    }
+}
+
+/// A phone that readers can tap.
+pub(crate) struct Serving {
+    pub(crate) running: Running,
+    pub(crate) addr: String,
+}
+
+impl Serving {
+    /// Enters its field.
+    pub(crate) fn field(&self) -> Field {
+        Field::enter(&self.addr)
+    }
+
+    /// Waits for its word that a tap is over.
+    pub(crate) fn tapped(&self) -> Value {
+        self.running.event("tap")
+    }
+
+    pub(crate) fn stop(self) {
+        self.running.stop();
+    }
+}
+
+/// A shop's terminal with a folder of its own.
+pub(crate) struct Till {
+    folder: TempDir,
+    acquirer: String,
+    ca: String,
+}
+
+impl Till {
+    pub(crate) fn of(sandbox: &Sandbox) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            acquirer: sandbox.acquirer().to_owned(),
+            ca: sandbox.ca().to_owned(),
+        }
+    }
+
+    /// Takes a payment from the card at `card`.
+    pub(crate) fn tap(&self, card: &str, amount: &str, more: &[&str]) -> Ended {
+        let folder = self.folder.path().to_str().unwrap();
+        let mut words = vec!["pos", "--data", folder, "tap", "--json", "--amount", amount];
+        words.extend([
+            "--card",
+            card,
+            "--acquirer",
+            &self.acquirer,
+            "--ca",
+            &self.ca,
+        ]);
+        words.extend(more);
+        tapcore(&words)
+    }
+}
+
+/// A port that nobody listens on.
+pub(crate) fn closed_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Copies a folder with all files in it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Whether the object has a member of each of these names.
+#[track_caller]
+pub(crate) fn assert_members(object: &Value, names: &[&str]) {
+    for name in names {
+        assert!(object.get(name).is_some(), "no {name:?} in {object:#}");
+    }
+}
+
+/// Whether the text is an instant as RFC 3339 writes it, in UTC.
+#[track_caller]
+pub(crate) fn assert_instant(text: &Value) {
+    use time::format_description::well_known::Rfc3339;
+    let text = text.as_str().unwrap();
+    assert!(text.ends_with('Z'), "{text}");
+    time::OffsetDateTime::parse(text, &Rfc3339).unwrap();
+}
+
+/// Whether the text is upper-case hex of this many bytes.
+#[track_caller]
+pub(crate) fn assert_hex(text: &Value, bytes: usize) {
+    let text = text.as_str().unwrap();
+    assert_eq!(hex::encode_upper(hex::decode(text).unwrap()), text);
+    assert_eq!(text.len(), 2 * bytes, "{text}");
+}

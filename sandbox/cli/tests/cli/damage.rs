@@ -1,0 +1,224 @@
+//! Data that is damaged, lost, old, or somewhere else, and processes that were killed: no payment is made twice, and a
+//! person is told what helps.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::common::{Ended, Phone, Sandbox, Till, copy_folder, tapcore};
+use crate::field::{atc, status};
+
+/// Expects that the phone says to enrol again, that enrolling helps, and that the phone can pay afterwards.
+#[track_caller]
+fn enrolling_again_helps(phone: &Phone, sandbox: &Sandbox) {
+    phone
+        .run(&["statement", "--json"])
+        .says(1, &["enrol again"]);
+    phone.run(&["sync"]).says(1, &["enrol again"]);
+    let refused = phone.run(&["serve", "--tcp", "127.0.0.1:0"]);
+    refused.says(1, &["enrol again"]);
+    works_after_enrolling(phone, sandbox);
+}
+
+#[track_caller]
+fn works_after_enrolling(phone: &Phone, sandbox: &Sandbox) {
+    phone.enrol(sandbox.provider(), sandbox.ca()).exits(0);
+    assert_eq!(phone.states(), []);
+    phone.add_card(sandbox);
+    let serving = phone.serve();
+    Till::of(sandbox).tap(&serving.addr, "1", &[]).exits(0);
+    serving.tapped();
+    serving.stop();
+    phone.sync_until(|entries| entries[0]["state"] == "matched");
+}
+
+/// A phone that has paid once, with nothing running.
+fn paid_once(sandbox: &Sandbox) -> Phone {
+    let phone = Phone::with_card(sandbox);
+    let serving = phone.serve();
+    Till::of(sandbox).tap(&serving.addr, "12.50", &[]).exits(0);
+    serving.tapped();
+    serving.stop();
+    phone.sync_until(|entries| entries[0]["state"] == "matched");
+    phone
+}
+
+#[test]
+fn a_vault_of_garbage() {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    let vault = phone.data().join("vault.db");
+    let length = std::fs::metadata(&vault).unwrap().len();
+    std::fs::write(&vault, vec![0x5A; usize::try_from(length).unwrap()]).unwrap();
+    enrolling_again_helps(&phone, &sandbox);
+}
+
+#[test]
+fn a_vault_cut_short() {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    let vault = std::fs::File::options()
+        .write(true)
+        .open(phone.data().join("vault.db"))
+        .unwrap();
+    vault.set_len(vault.metadata().unwrap().len() / 2).unwrap();
+    enrolling_again_helps(&phone, &sandbox);
+}
+
+#[test]
+fn a_vault_that_is_gone() {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    std::fs::remove_file(phone.data().join("vault.db")).unwrap();
+    phone.run(&["sync"]).says(1, &["enrol"]);
+    works_after_enrolling(&phone, &sandbox);
+}
+
+#[test]
+fn a_vault_emptied() {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    std::fs::write(phone.data().join("vault.db"), "").unwrap();
+    phone.run(&["sync"]).says(1, &["enrol"]);
+    works_after_enrolling(&phone, &sandbox);
+}
+
+/// Does something to the statement's database and expects that all of it is back after a sync.
+fn statement_comes_back(harm: impl FnOnce(&Path)) {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    let serving = phone.serve();
+    serving.field().select().gpo(1);
+    serving.tapped();
+    serving.stop();
+    let before = phone.statement();
+    assert_eq!(before.len(), 2);
+    harm(&phone.data().join("statement.db"));
+    let own: Vec<Value> = phone.statement();
+    assert_eq!(own.len(), 2, "what the phone itself saw is there at once");
+    phone.run(&["sync"]).exits(0);
+    assert_eq!(phone.statement(), before);
+}
+
+#[test]
+fn a_statement_that_is_gone() {
+    statement_comes_back(|file| std::fs::remove_file(file).unwrap());
+}
+
+#[test]
+fn a_statement_of_garbage() {
+    statement_comes_back(|file| std::fs::write(file, [0x5A; 9000]).unwrap());
+}
+
+#[test]
+fn a_statement_cut_short() {
+    statement_comes_back(|file| {
+        let file = std::fs::File::options().write(true).open(file).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    });
+}
+
+#[test]
+fn data_put_back_from_an_older_copy() {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    let copy = phone.beside("copy");
+    copy_folder(&phone.data(), &copy);
+    let serving = phone.serve();
+    assert_eq!(status(&serving.field().select().gpo(1)), 0x9000);
+    serving.tapped();
+    serving.stop();
+    std::fs::remove_dir_all(phone.data()).unwrap();
+    copy_folder(&copy, &phone.data());
+    enrolling_again_helps(&phone, &sandbox);
+}
+
+#[test]
+fn data_beside_another_phone_s_hardware() {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    let stranger = Phone::new();
+    copy_folder(&phone.data(), &stranger.data());
+    enrolling_again_helps(&stranger, &sandbox);
+    // The phone itself is none the worse.
+    phone.run(&["sync"]).exits(0);
+}
+
+#[test]
+fn hardware_that_has_forgotten_its_keys() {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    std::fs::remove_dir_all(phone.platform()).unwrap();
+    enrolling_again_helps(&phone, &sandbox);
+}
+
+#[test]
+fn folders_that_cannot_be_written() {
+    let sandbox = Sandbox::shared();
+    let phone = Phone::new();
+    // Below a file there can be no folder, whoever asks.
+    let file = phone.beside("file");
+    std::fs::write(&file, "").unwrap();
+    let below = file.join("folder");
+    let (below, platform) = (below.to_str().unwrap(), phone.platform());
+    let enrol = |data: &str, platform: &str| -> Ended {
+        let words = ["phone", "--data", data, "--platform", platform, "enrol"];
+        let rest = ["--provider", sandbox.provider(), "--ca", sandbox.ca()];
+        tapcore(&[&words[..], &rest].concat())
+    };
+    enrol(below, platform.to_str().unwrap()).says(1, &["folder", "cannot be"]);
+    enrol(phone.data().to_str().unwrap(), below).says(1, &["folder", "cannot be"]);
+    tapcore(&["sandbox", "--data", below]).says(1, &["folder"]);
+    let words = [
+        "pos",
+        "--data",
+        below,
+        "tap",
+        "--amount",
+        "1",
+        "--card",
+        "127.0.0.1:1",
+    ];
+    let rest = ["--acquirer", sandbox.acquirer(), "--ca", sandbox.ca()];
+    tapcore(&[&words[..], &rest].concat()).says(1, &["folder"]);
+    phone.enrol(sandbox.provider(), sandbox.ca()).exits(0);
+}
+
+#[test]
+fn killed_in_the_middle_of_a_tap_no_atc_is_used_twice() {
+    let sandbox = Sandbox::shared();
+    let phone = Phone::with_card(&sandbox);
+    let mut atcs = Vec::new();
+    for round in 0..4 {
+        let serving = phone.serve();
+        let mut field = serving.field();
+        field.select();
+        atcs.push(atc(&field.gpo(round)));
+        serving.running.kill();
+    }
+    let serving = phone.serve();
+    atcs.push(atc(&serving.field().select().gpo(9)));
+    serving.tapped();
+    let paid = Till::of(&sandbox)
+        .tap(&serving.addr, "12.50", &[])
+        .exits(0)
+        .json();
+    atcs.push(paid["atc"].as_u64().unwrap());
+    assert!(atcs.is_sorted_by(|one, next| one < next), "{atcs:?}");
+    serving.tapped();
+    serving.stop();
+    phone.sync_until(|entries| entries[0]["state"] == "matched");
+}
+
+#[test]
+fn killed_while_it_adds_a_card_the_phone_can_add_it_again() {
+    let sandbox = Sandbox::shared();
+    let phone = Phone::enrolled(&sandbox);
+    let number = phone.number.clone();
+    let adding = phone.start(&["card", "add", "--number", &number, "--expiry", "12/29"]);
+    sandbox.sms(&number);
+    adding.kill();
+    phone.add_card(&sandbox);
+    let serving = phone.serve();
+    Till::of(&sandbox).tap(&serving.addr, "12.50", &[]).exits(0);
+}
