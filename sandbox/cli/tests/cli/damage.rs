@@ -2,10 +2,11 @@
 //! person is told what helps.
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::common::{Ended, Phone, Sandbox, Till, copy_folder, tapcore};
+use crate::common::{EXPIRY, Ended, Phone, Sandbox, Till, copy_folder, tapcore};
 use crate::field::{atc, status};
 
 /// Expects that the phone says to enrol again, that enrolling helps, and that the phone can pay afterwards.
@@ -182,6 +183,41 @@ fn folders_that_cannot_be_written() {
     let rest = ["--acquirer", sandbox.acquirer(), "--ca", sandbox.ca()];
     tapcore(&[&words[..], &rest].concat()).says(1, &["folder"]);
     phone.enrol(sandbox.provider(), sandbox.ca()).exits(0);
+}
+
+#[test]
+fn a_disk_that_takes_no_more() {
+    let sandbox = Sandbox::shared();
+    let phone = Phone::new();
+    // No file may grow beyond a few kilobytes; the write fails, instead of the signal that would end the process.
+    let starved = |words: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"]);
+        command.args([env!("CARGO_BIN_EXE_tapcore"), "phone", "--data"]);
+        let ended = command.arg(phone.data()).args(words).output().unwrap();
+        let sentence = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{sentence}");
+        assert!(ended.stdout.is_empty() && sentence.lines().count() == 1);
+        assert!(sentence.contains("cannot be read or written"), "{sentence}");
+    };
+    let enrol = [
+        "enrol",
+        "--provider",
+        sandbox.provider(),
+        "--ca",
+        sandbox.ca(),
+    ];
+    starved(&enrol);
+    phone.run(&enrol).exits(0);
+    phone.begin_card().exits(1);
+    let (number, code) = (phone.number.as_str(), sandbox.sms(&phone.number));
+    starved(&[
+        "card", "add", "--number", number, "--expiry", EXPIRY, "--sms", &code,
+    ]);
+    phone.finish_card(&code).exits(0);
+    starved(&["serve", "--tcp", "127.0.0.1:0"]);
+    let serving = phone.serve();
+    Till::of(&sandbox).tap(&serving.addr, "12.50", &[]).exits(0);
 }
 
 #[test]
