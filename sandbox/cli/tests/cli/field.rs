@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-use crate::common::PATIENCE;
+use crate::process::PATIENCE;
 
 pub(crate) const PPSE: &str = "00A404000E325041592E5359532E444446303100";
 pub(crate) const SELECT: &str = "00A4040008A00000033301010100";

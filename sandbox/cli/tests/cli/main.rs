@@ -10,6 +10,7 @@ mod faults;
 mod field;
 mod offline;
 mod pos;
+mod process;
 mod relay;
 mod vectors;
 mod wire;
