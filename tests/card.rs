@@ -41,6 +41,7 @@ fn armed(atcs: AtcBlock) -> ArmedToken {
         )),
         key: Secret::from_hex(KEY).unwrap(),
         key_index: "6570201".to_owned().try_into().unwrap(),
+        not_after_ms: i64::MAX,
         atcs,
     }
 }
@@ -56,7 +57,8 @@ struct Exchange {
 }
 
 fn send(card: &mut Card, apdu: &[u8]) -> Exchange {
-    let (reply, fact) = card.process(apdu, &mut OsRng);
+    let (reply, facts) = card.process(apdu, &mut OsRng);
+    let fact = facts.into_iter().next();
     let Reply::Now(mut data) = reply else {
         panic!("the card is not armed")
     };
@@ -219,11 +221,45 @@ fn without_reserved_counters_nothing_is_computed() {
     let mut card = Card::new(vec![armed(AtcBlock::new(7, 7))], 3);
     select(&mut card, "A000000333010101");
     let apdu = bytes(&format!("80A80000378335{ONLINE}00"));
-    let (reply, fact) = card.process(&apdu, &mut OsRng);
-    assert_eq!(
-        (reply, fact),
-        (Reply::NotArmed(TokenRef::new("tok_1")), None)
-    );
+    let (reply, facts) = card.process(&apdu, &mut OsRng);
+    assert_eq!(reply, Reply::NotArmed(TokenRef::new("tok_1")));
+    assert!(facts.is_empty());
+}
+
+/// A tap that goes on while the next block is made durable must not see a counter of the old block again.
+#[test]
+fn a_block_is_joined_to_what_is_left_when_it_arrives() {
+    let mut card = Card::new(vec![armed(AtcBlock::new(1, 5))], 255);
+    let pay = |card: &mut Card, number: u32| {
+        select(card, "A000000333010101");
+        let answer = gpo(card, &ONLINE.replace("11223344", &format!("{number:08}")));
+        let atc = value(&answer.data, &[0x9F, 0x36]).unwrap();
+        u16::from_be_bytes(atc.try_into().unwrap())
+    };
+    let mut seen: Vec<u16> = (0..3).map(|number| pay(&mut card, number)).collect();
+    let next = armed(AtcBlock::new(5, 9));
+    seen.push(pay(&mut card, 3));
+    card.arm(next);
+    seen.extend((4..6).map(|number| pay(&mut card, number)));
+
+    let other_key = ArmedToken {
+        key_index: "6570202".to_owned().try_into().unwrap(),
+        ..armed(AtcBlock::new(9, 13))
+    };
+    card.arm(other_key);
+    assert_eq!(card.left(&TokenRef::new("tok_1")), 6);
+    seen.extend((6..12).map(|number| pay(&mut card, number)));
+    assert_eq!(seen, (1..=12).collect::<Vec<u16>>());
+    assert_eq!(card.tokens()[0].key_index.as_str(), "6570202");
+}
+
+#[test]
+fn a_key_past_its_time_pays_no_more() {
+    let mut card = card();
+    card.expire(i64::MAX - 1);
+    assert_eq!(card.left(&TokenRef::new("tok_1")), 13);
+    card.expire(i64::MAX);
+    assert_eq!(card.left(&TokenRef::new("tok_1")), 0);
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl Backend {
             BackendError::Configuration("the provider's address must look like https://host:port");
         let Some(base) = Url::parse(trust.provider_url)
             .ok()
-            .filter(|url| url.scheme() == "https")
+            .filter(|url| url.scheme() == "https" && url.path() == "/" && url.query().is_none())
         else {
             return Err(address);
         };
@@ -114,6 +114,15 @@ impl Backend {
             now_ms: Box::new(now_ms),
             offset_ms: AtomicI64::new(0),
         })
+    }
+
+    /// Opens a session: the provider answers by a pinned key and knows this device.
+    ///
+    /// # Errors
+    /// [`BackendError`]; a passing failure was tried again.
+    pub async fn check(&self) -> Result<(), BackendError> {
+        self.with_tries(|| async { self.session().await.map(drop) })
+            .await
     }
 
     /// Sends a request that needs no session: enrolment.

@@ -124,8 +124,8 @@ pub struct CardAnswer {
     pub tries_left: u32,
 }
 
-/// `POST /v1/cards/{challenge_id}/verify`.
-#[derive(Debug, Serialize, Deserialize)]
+/// `POST /v1/cards/{challenge_id}/verify`. No `Debug`: the code is a secret while it lives.
+#[derive(Serialize, Deserialize)]
 pub struct VerifyRequest {
     /// The code out of the SMS.
     pub code: String,

@@ -27,6 +27,17 @@ impl AtcBlock {
         self.end
     }
 
+    /// This block and `next` behind it, when they follow each other; else `next` alone, and what is left here is burnt.
+    pub(super) fn then(self, next: Self) -> Self {
+        match self.end == next.next {
+            true => Self {
+                next: self.next,
+                end: next.end,
+            },
+            false => next,
+        }
+    }
+
     pub(super) fn take(&mut self) -> Option<u16> {
         if self.next >= self.end {
             return None;
@@ -50,5 +61,14 @@ mod tests {
             (Some(65_534), Some(65_535), None)
         );
         assert_eq!(AtcBlock::new(65_536, 65_540).left(), 0);
+    }
+
+    #[test]
+    fn a_block_that_follows_extends_what_is_left() {
+        let mut block = AtcBlock::new(1, 5);
+        block.take();
+        block.take();
+        assert_eq!(block.then(AtcBlock::new(5, 9)), AtcBlock::new(3, 9));
+        assert_eq!(block.then(AtcBlock::new(9, 13)), AtcBlock::new(9, 13));
     }
 }

@@ -33,6 +33,8 @@ pub struct ArmedToken {
     pub key: Secret<16>,
     /// The index by which the issuer derives the same key.
     pub key_index: KeyIndex,
+    /// Until when the key may pay, in milliseconds of Unix time. The card itself knows no time; who arms it does.
+    pub not_after_ms: i64,
     /// The reserved ATCs.
     pub atcs: AtcBlock,
 }
@@ -51,7 +53,7 @@ pub enum Reply {
 pub enum Fact {
     /// A cryptogram was computed and is about to leave.
     Cryptogram(Cryptogram),
-    /// The reader has read the last record: it has all it needs.
+    /// The reader has read the last record (or, where a path has none, the GPO answer): it has all it needs.
     Finished {
         /// The token.
         token: TokenRef,
@@ -80,6 +82,8 @@ pub struct Cryptogram {
 /// The card as readers see it.
 pub struct Card {
     tokens: Vec<ArmedToken>,
+    /// Blocks under the next key, at most one for each token.
+    queued: Vec<ArmedToken>,
     field: Field,
     cryptograms_per_field: u8,
 }
@@ -113,6 +117,7 @@ impl Card {
     pub fn new(tokens: Vec<ArmedToken>, cryptograms_per_field: u8) -> Self {
         Self {
             tokens,
+            queued: Vec::new(),
             field: Field::default(),
             cryptograms_per_field,
         }
@@ -124,15 +129,63 @@ impl Card {
     }
 
     /// Arms a token, or arms it anew; a stay in the field that is going on continues.
-    pub fn arm(&mut self, token: ArmedToken) {
-        match self
+    ///
+    /// Taps may have gone on while the new block was made durable, so it is joined here to what is left *now*. A block
+    /// under another key waits until the one in use is empty.
+    pub fn arm(&mut self, mut token: ArmedToken) {
+        let Some(held) = self
             .tokens
             .iter_mut()
             .find(|held| held.token == token.token)
-        {
-            Some(held) => *held = token,
-            None => self.tokens.push(token),
+        else {
+            self.tokens.push(token);
+            return;
+        };
+        if held.key_index == token.key_index {
+            token.atcs = held.atcs.then(token.atcs);
+            *held = token;
+        } else if held.atcs.left() == 0 {
+            *held = token;
+        } else {
+            self.queued.retain(|queued| queued.token != token.token);
+            self.queued.push(token);
         }
+    }
+
+    /// Burns what is reserved under keys whose time is over.
+    pub fn expire(&mut self, now_ms: i64) {
+        for held in self.tokens.iter_mut().chain(&mut self.queued) {
+            if held.not_after_ms <= now_ms {
+                held.atcs = AtcBlock::new(held.atcs.end(), held.atcs.end());
+            }
+        }
+    }
+
+    /// Takes a token out of the card: it can pay no more.
+    pub fn remove(&mut self, token: &TokenRef) {
+        self.queued.retain(|queued| queued.token != *token);
+        if let Some(at) = self.tokens.iter().position(|held| held.token == *token) {
+            self.tokens.remove(at);
+            // Selections are positions in the list.
+            self.field = Field::default();
+        }
+    }
+
+    /// Payments that a token has reserved: those of the key in use and of the one that waits.
+    pub fn left(&self, token: &TokenRef) -> u32 {
+        let blocks = self.tokens.iter().chain(&self.queued);
+        blocks
+            .filter(|held| held.token == *token)
+            .map(|held| held.atcs.left())
+            .sum()
+    }
+
+    /// What was reserved and not used, by token and key.
+    pub fn unused(&self) -> Vec<(TokenRef, KeyIndex, u32)> {
+        let blocks = self.tokens.iter().chain(&self.queued);
+        blocks
+            .map(|held| (held.token.clone(), held.key_index.clone(), held.atcs.left()))
+            .collect()
     }
 
     /// The phone has left the field, or another application was selected by the reader's side.
@@ -141,7 +194,7 @@ impl Card {
     }
 
     /// Answers one command. `rng` feeds the card's unpredictable number and blinds signatures.
-    pub fn process(&mut self, apdu: &[u8], rng: &mut impl CryptoRngCore) -> (Reply, Option<Fact>) {
+    pub fn process(&mut self, apdu: &[u8], rng: &mut impl CryptoRngCore) -> (Reply, Vec<Fact>) {
         let outcome = Command::parse(apdu).and_then(|command| match (command.cla, command.ins) {
             (0x00, 0xA4) => self.select(&command).map(Outcome::data),
             (0x80, 0xA8) => self.get_processing_options(&command, rng),
@@ -150,12 +203,12 @@ impl Card {
             _ => Err(StatusWord::INS_NOT_SUPPORTED),
         });
         match outcome {
-            Ok(Outcome::Answer(mut data, fact)) => {
+            Ok(Outcome::Answer(mut data, facts)) => {
                 data.extend(StatusWord::OK.bytes());
-                (Reply::Now(data), fact)
+                (Reply::Now(data), facts)
             }
-            Ok(Outcome::NotArmed(token)) => (Reply::NotArmed(token), None),
-            Err(status) => (Reply::Now(status.answer()), None),
+            Ok(Outcome::NotArmed(token)) => (Reply::NotArmed(token), Vec::new()),
+            Err(status) => (Reply::Now(status.answer()), Vec::new()),
         }
     }
 
@@ -292,20 +345,35 @@ impl Card {
             .tokens
             .get_mut(selection.token)
             .ok_or(StatusWord::NOT_FOUND)?;
+        if token.atcs.left() == 0
+            && let Some(at) = self
+                .queued
+                .iter()
+                .position(|next| next.token == token.token)
+        {
+            *token = self.queued.remove(at);
+        }
         let Some(atc) = token.atcs.take() else {
             return Ok(Outcome::NotArmed(token.token.clone()));
         };
         self.field.cryptograms += 1;
         let computed = Computed::new(token, path, pdol_data, atc, rng)?;
         let answer = tlv::wrap(tags::RESPONSE, &computed.encode(&path.answer)?);
-        let cryptogram = Cryptogram {
+        let mut facts = vec![Fact::Cryptogram(Cryptogram {
             token: token.token.clone(),
             atc,
             key_index: token.key_index.clone(),
             unpredictable: told.unpredictable,
             money: told.money,
             merchant: told.merchant,
-        };
+        })];
+        let finished = path.last_record().is_none();
+        if finished {
+            facts.push(Fact::Finished {
+                token: token.token.clone(),
+                atc,
+            });
+        }
         self.field.payment = Some(Payment {
             token: selection.token,
             gpo: pdol_data.to_vec(),
@@ -313,9 +381,9 @@ impl Card {
             path: path_index,
             atc,
             card_authentication: computed.card_authentication,
-            finished: false,
+            finished,
         });
-        Ok(Outcome::Answer(answer, Some(Fact::Cryptogram(cryptogram))))
+        Ok(Outcome::Answer(answer, facts))
     }
 
     fn read_record(&mut self, command: &Command<'_>) -> Result<Outcome, StatusWord> {
@@ -351,18 +419,18 @@ impl Card {
                 atc: payment.atc,
             })
         });
-        Ok(Outcome::Answer(data, fact))
+        Ok(Outcome::Answer(data, fact.into_iter().collect()))
     }
 }
 
 enum Outcome {
-    Answer(Vec<u8>, Option<Fact>),
+    Answer(Vec<u8>, Vec<Fact>),
     NotArmed(TokenRef),
 }
 
 impl Outcome {
     fn data(data: Vec<u8>) -> Self {
-        Self::Answer(data, None)
+        Self::Answer(data, Vec::new())
     }
 }
 

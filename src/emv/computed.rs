@@ -19,9 +19,13 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn read(profile: &CardProfile, pdol_data: &[u8]) -> Option<Self> {
         let value = |tag| profile.pdol().value(tag, pdol_data);
+        // A reader's text is shown to a person: no control characters, whatever the reader sends.
         let merchant = value(tags::MERCHANT).map(|name| {
-            let shown = String::from_utf8_lossy(name);
-            shown.trim_matches([' ', '\0']).to_owned()
+            let shown: String = String::from_utf8_lossy(name)
+                .chars()
+                .filter(|c| !c.is_control())
+                .collect();
+            shown.trim().to_owned()
         });
         Some(Self {
             money: Money::from_emv(value(tags::AMOUNT)?, value(tags::CURRENCY)?)?,

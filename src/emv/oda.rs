@@ -30,9 +30,14 @@ impl CardKey {
         exponent: &[u8],
         primes: [&[u8]; 2],
     ) -> Result<Self, CardKeyDamaged> {
-        let sound = (64..=248).contains(&modulus.len());
+        let sound = (64..=248).contains(&modulus.len()) && modulus.first() != Some(&0);
         let [prime1, prime2] = primes.map(BigUint::from_bytes_be);
-        if !sound || &prime1 * &prime2 != BigUint::from_bytes_be(modulus) {
+        let one = BigUint::from(1_u8);
+        if !sound
+            || prime1 <= one
+            || prime2 <= one
+            || &prime1 * &prime2 != BigUint::from_bytes_be(modulus)
+        {
             return Err(CardKeyDamaged);
         }
         let key = RsaPrivateKey::from_p_q(prime1, prime2, BigUint::from_bytes_be(exponent))

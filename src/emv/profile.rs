@@ -270,6 +270,28 @@ impl CardProfile {
         self.paths.iter().any(|path| path.computes(tags::SIGNATURE))
     }
 
+    /// Checks that answers with a signature of this many bytes fit into one short answer.
+    ///
+    /// # Errors
+    /// [`ProfileError::Unusable`] when one does not.
+    pub fn check_signature(&self, length: usize) -> Result<(), ProfileError> {
+        let fits = |path| self.size(path, length) <= ANSWER_LIMIT - 4;
+        require(
+            self.paths.iter().all(fits),
+            "a GPO answer with its signature is too long",
+        )
+    }
+
+    fn size(&self, path: &Path, signature: usize) -> usize {
+        let iad = self.iad([0; 4]).len();
+        size_of(&path.answer, |tag| match tag {
+            tags::IAD => iad,
+            tags::ATC => 2,
+            tags::SIGNATURE => signature,
+            _ => 8,
+        })
+    }
+
     /// The index and the path that answer these PDOL values.
     pub(crate) fn path_for(&self, pdol_data: &[u8]) -> Option<(usize, &Path)> {
         self.paths.iter().enumerate().find(|(_, path)| {
@@ -346,6 +368,12 @@ impl CardProfile {
         require(
             self.fci.iter().all(|object| object.value.is_some()),
             "an object of the FCI has no value",
+        )?;
+        // Name, label, priority and templates take 50 bytes at most.
+        let fci = size_of(&self.fci, |_| 0) + self.pdol.encoded().len();
+        require(
+            fci <= ANSWER_LIMIT - 56,
+            "its FCI is too long for one answer",
         )
     }
 
@@ -354,8 +382,9 @@ impl CardProfile {
             require((1..=30).contains(&record.sfi), "an SFI must be 1 to 30")?;
             require(record.number >= 1, "records are numbered from 1")?;
             for object in &record.objects {
+                let computed = object.tag == tags::CARD_AUTHENTICATION && self.oda.is_some();
                 require(
-                    object.value.is_some() || object.tag == tags::CARD_AUTHENTICATION,
+                    object.value.is_some() || computed,
                     "a record wants a value that the card does not compute",
                 )?;
             }
@@ -434,15 +463,11 @@ impl CardProfile {
                 "a signing path lacks the CTQ",
             )?;
         }
-        // A signature's length is known with its key; `Applet::new` checks the whole answer again.
-        let iad = self.iad([0; 4]).len();
-        let size = size_of(&path.answer, |tag| match tag {
-            tags::IAD => iad,
-            tags::ATC => 2,
-            tags::SIGNATURE => 0,
-            _ => 8,
-        });
-        require(size <= ANSWER_LIMIT - 4, "a GPO answer is too long")?;
+        // A signature's length is known with its key; `check_signature` looks at the whole answer then.
+        require(
+            self.size(path, 0) <= ANSWER_LIMIT - 4,
+            "a GPO answer is too long",
+        )?;
         let Some(afl) = path.value(tags::AFL) else {
             return Ok(None);
         };

@@ -172,8 +172,11 @@ impl From<StoreError> for WalletError {
             StoreError::Full => Self::Storage {
                 detail: "The disk is full: free some space and try again; nothing was lost.".into(),
             },
+            StoreError::Overtaken => Self::Internal {
+                detail: "The wallet was busy arming: try again.".into(),
+            },
             StoreError::Folder(_) | StoreError::Sql(_) => Self::Storage {
-                detail: "The wallet's folder cannot be read or written: check that it exists and belongs to this user.".into(),
+                detail: "The wallet's folder cannot be read or written: check that it exists, belongs to this user, and that the disk has space.".into(),
             },
             StoreError::Damaged | StoreError::Seal(SealError::Unsealable) => Self::Corrupt {
                 detail: "The wallet's data is damaged: enrol again. Payments made are safe with the bank.".into(),
@@ -193,7 +196,7 @@ impl From<VaultError> for WalletError {
                 detail: "The prompt was closed: try again when ready.".into(),
             },
             VaultError::KeyStore(KeyStoreError::Unavailable) => Self::Locked {
-                detail: "The phone's key store cannot be used now: unlock the phone and try again.".into(),
+                detail: "The phone's key store cannot be used now: unlock the phone, see that it has space left, and try again.".into(),
             },
             VaultError::KeyStore(KeyStoreError::NotFound | KeyStoreError::Invalidated) | VaultError::KeysGone => {
                 Self::Corrupt {

@@ -1,5 +1,6 @@
 //! The values that cross to Kotlin and Swift.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::{account, statement, token, wallet};
@@ -202,11 +203,17 @@ pub(super) struct ForeignClock(pub(super) Arc<dyn PlatformClock>);
 
 impl wallet::Clock for ForeignClock {
     fn now(&self) -> wallet::ClockReading {
+        // A clock that throws must not end what asked for the time.
+        let reading = catch_unwind(AssertUnwindSafe(|| self.0.now()));
         let ClockReading {
             wall_ms,
             boot_id,
             since_boot_ms,
-        } = self.0.now();
+        } = reading.unwrap_or(ClockReading {
+            wall_ms: 0,
+            boot_id: String::new(),
+            since_boot_ms: 0,
+        });
         wallet::ClockReading {
             wall_ms,
             boot_id,

@@ -69,10 +69,14 @@ impl Wallet {
         run(async move { Ok(wallet.begin_add_card(&number, &expiry).await?.into()) }).await
     }
 
-    /// The card that was begun and waits for its code.
-    pub async fn open_challenge(&self) -> Result<Option<CardChallenge>, WalletError> {
+    /// The cards that were begun and wait for their codes, the newest first.
+    pub async fn open_challenges(&self) -> Result<Vec<CardChallenge>, WalletError> {
         let wallet = Arc::clone(&self.inner);
-        run(async move { Ok(wallet.open_challenge().await?.map(Into::into)) }).await
+        run(async move {
+            let open = wallet.open_challenges().await?;
+            Ok(open.into_iter().map(Into::into).collect())
+        })
+        .await
     }
 
     /// Sends the code and takes the card in; it can pay when this returns.

@@ -21,6 +21,9 @@ pub enum EntryState {
     Expired,
 }
 
+/// How far the clocks of phone and issuer may lie apart.
+const CLOCK_SKEW_MS: i64 = 300_000;
+
 /// One payment in the statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -47,9 +50,21 @@ impl Entry {
     /// Takes in what happened on this phone at `at_ms`. Nothing comes of an event about a payment that never began.
     pub fn with_event(known: Option<Self>, at_ms: i64, event: &JournalEvent) -> Option<Self> {
         match (known, event) {
-            (Some(entry), JournalEvent::Cryptogram { .. }) => Some(Self {
+            // Heard of before it happened: whoever was declined under this counter was not this phone.
+            (Some(entry), event @ JournalEvent::Cryptogram { .. })
+                if !entry.on_phone
+                    && entry.state == EntryState::Declined
+                    && entry.at_ms.saturating_add(CLOCK_SKEW_MS) < at_ms =>
+            {
+                Self::with_event(None, at_ms, event)
+            }
+            (Some(entry), JournalEvent::Cryptogram { money, .. }) => Some(Self {
                 on_phone: true,
                 at_ms,
+                money: match entry.state {
+                    EntryState::Declined => *money,
+                    _ => entry.money,
+                },
                 ..entry
             }),
             (
@@ -83,11 +98,11 @@ impl Entry {
 
     /// Takes in the issuer's record.
     ///
-    /// An approval settles the entry whatever was heard before. A decline settles it unless the payment was approved:
-    /// somebody presenting a used cryptogram again must not change it.
+    /// An approval settles the entry whatever was heard before. A decline settles it once: somebody presenting a used
+    /// cryptogram again must not change it.
     pub fn with_record(known: Option<Self>, record: &IssuerRecord) -> Self {
         if let (Some(entry), Verdict::Declined { .. }) = (&known, &record.verdict)
-            && entry.state == EntryState::Matched
+            && matches!(entry.state, EntryState::Matched | EntryState::Declined)
         {
             return entry.clone();
         }
@@ -208,6 +223,29 @@ mod tests {
     fn a_refused_replay_never_changes_an_approved_entry() {
         let entry = Entry::with_record(Entry::with_event(None, 100, &cryptogram()), &approved());
         assert_eq!(Entry::with_record(Some(entry.clone()), &declined()), entry);
+    }
+
+    #[test]
+    fn a_decline_is_taken_once_and_in_any_order() {
+        let first = Entry::with_record(Entry::with_event(None, 100, &cryptogram()), &declined());
+        let then = Entry::with_event(
+            Some(Entry::with_record(None, &declined())),
+            100,
+            &cryptogram(),
+        );
+        assert_eq!(Some(&first), then.as_ref());
+        let other = IssuerRecord {
+            merchant: "Somebody Else".into(),
+            ..declined()
+        };
+        assert_eq!(Entry::with_record(Some(first.clone()), &other), first);
+    }
+
+    #[test]
+    fn a_decline_heard_long_before_the_tap_was_somebody_elses() {
+        let heard = Entry::with_record(None, &declined());
+        let tapped = Entry::with_event(Some(heard), 400_000, &cryptogram());
+        assert_eq!(tapped, Entry::with_event(None, 400_000, &cryptogram()));
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub enum StoreError {
     /// A newer version of the app wrote the file.
     #[error("a database file was written by a newer version")]
     Newer,
+    /// Another arming was committed since this one was begun.
+    #[error("another arming came between")]
+    Overtaken,
     /// A row does not open.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -28,6 +31,18 @@ pub enum StoreError {
     /// SQLite failed in another way.
     #[error("the database failed")]
     Sql(#[source] rusqlite::Error),
+}
+
+impl StoreError {
+    /// Whether what the file holds cannot be read any more, by this version.
+    pub fn is_loss(&self) -> bool {
+        let unreadable = [SealError::Unsealable, SealError::UnknownFormat];
+        match self {
+            Self::Damaged | Self::Newer => true,
+            Self::Seal(error) => unreadable.contains(error),
+            _ => false,
+        }
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {

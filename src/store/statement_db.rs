@@ -1,6 +1,6 @@
 //! `statement.db`: the projection that a person sees.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
@@ -12,47 +12,50 @@ use crate::statement::{Entry, Payment};
 const KIND: Kind = Kind {
     synchronous: "NORMAL",
     secure_delete: "FAST",
+    always_checked: false,
     migrations: &[include_str!("migrations/statement/001_first.sql")],
 };
 
-/// The statement's database.
+/// The statement's database. All of it comes back, so it is never a reason to fail: see [`StatementDb::reset`].
 pub struct StatementDb {
+    path: PathBuf,
     connection: Mutex<Connection>,
     sealer: Arc<dyn Sealer>,
 }
 
 impl StatementDb {
-    /// Opens the file; one that is damaged, foreign or newer is deleted and made anew, since all of it comes back.
+    /// Opens the file; one that is damaged, foreign or newer is deleted and made anew.
     ///
     /// # Errors
     /// When the folder cannot be written or the disk is full.
     pub fn open(path: &Path, sealer: Arc<dyn Sealer>) -> Result<Self, StoreError> {
-        let opened = connection::open(path, &KIND).and_then(|connection| {
-            let db = Self {
-                connection: Mutex::new(connection),
-                sealer: Arc::clone(&sealer),
-            };
-            // Rows of another installation would open one day in the middle of a list; better now.
-            db.newest(1)?;
-            Ok(db)
-        });
-        match opened {
-            Err(StoreError::Damaged | StoreError::Newer | StoreError::Seal(_)) => {
-                for suffix in ["", "-wal", "-shm"] {
-                    let mut name = path.as_os_str().to_owned();
-                    name.push(suffix);
-                    match std::fs::remove_file(&name) {
-                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                            return Err(error.into());
-                        }
-                        _ => {}
-                    }
-                }
-                let connection = Mutex::new(connection::open(path, &KIND)?);
-                Ok(Self { connection, sealer })
-            }
-            opened => opened,
-        }
+        let connection = match connection::open(path, &KIND) {
+            Err(error) if error.is_loss() => recreate(path)?,
+            opened => opened?,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            connection: Mutex::new(connection),
+            sealer,
+        })
+    }
+
+    /// Throws everything away, so that issuer and journal are taken in from their beginnings.
+    ///
+    /// # Errors
+    /// When the folder cannot be written or the disk is full.
+    pub fn reset(&self) -> Result<(), StoreError> {
+        let mut connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // The file must be closed before it is deleted.
+        drop(std::mem::replace(
+            &mut *connection,
+            Connection::open_in_memory()?,
+        ));
+        *connection = recreate(&self.path)?;
+        Ok(())
     }
 
     /// Reads and writes in one transaction.
@@ -76,7 +79,7 @@ impl StatementDb {
         Ok(done)
     }
 
-    /// The newest entries, newest first, with their identifiers.
+    /// The newest entries that a person should see, newest first, with their identifiers.
     ///
     /// # Errors
     /// When they cannot be read or opened.
@@ -85,8 +88,9 @@ impl StatementDb {
             .connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut statement = connection
-            .prepare("SELECT id, sealed FROM entry ORDER BY at_ms DESC, rowid DESC LIMIT ?1")?;
+        let mut statement = connection.prepare(
+            "SELECT id, sealed FROM entry WHERE shown ORDER BY at_ms DESC, rowid DESC LIMIT ?1",
+        )?;
         let rows = statement.query_map([limit], |row| {
             Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, Vec<u8>>(1)?))
         })?;
@@ -158,9 +162,9 @@ impl StatementTx<'_> {
         let id = self.id(&entry.payment);
         let sealed = self.sealer.seal(&place(&id), &serde_json::to_vec(entry)?)?;
         self.transaction.execute(
-            "INSERT INTO entry (id, at_ms, sealed) VALUES (?1, ?2, ?3)
-             ON CONFLICT (id) DO UPDATE SET at_ms = ?2, sealed = ?3",
-            (id, entry.at_ms, sealed),
+            "INSERT INTO entry (id, at_ms, shown, sealed) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (id) DO UPDATE SET at_ms = ?2, shown = ?3, sealed = ?4",
+            (id, entry.at_ms, entry.is_shown(), sealed),
         )?;
         Ok(())
     }
@@ -175,6 +179,18 @@ impl StatementTx<'_> {
         );
         self.sealer.lookup("entry", &key)
     }
+}
+
+fn recreate(path: &Path) -> Result<Connection, StoreError> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    connection::open(path, &KIND)
 }
 
 fn place(row: &[u8]) -> Place<'_> {

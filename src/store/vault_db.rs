@@ -11,6 +11,8 @@ use super::{InstallationRecord, Sealer, StoreError, VaultTx};
 const KIND: Kind = Kind {
     synchronous: "FULL",
     secure_delete: "ON",
+    // What is damaged must be noticed while enrolling again can still be offered, not in the middle of a tap.
+    always_checked: true,
     migrations: &[include_str!("migrations/vault/001_first.sql")],
 };
 

@@ -57,14 +57,15 @@ impl<'a> VaultTx<'a> {
         Ok(row.optional()?)
     }
 
-    /// Replaces the arming.
+    /// Replaces the arming by its next generation.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// [`StoreError::Overtaken`] when the one in force is not the generation before; or when it cannot be written.
     pub fn set_arming(&self, record: &ArmingRecord) -> Result<(), StoreError> {
-        self.transaction.execute(
+        let changed = self.transaction.execute(
             "INSERT INTO arming (id, generation, alias, wrapped, sealed) VALUES (1, ?1, ?2, ?3, ?4)
-             ON CONFLICT (id) DO UPDATE SET generation = ?1, alias = ?2, wrapped = ?3, sealed = ?4",
+             ON CONFLICT (id) DO UPDATE SET generation = ?1, alias = ?2, wrapped = ?3, sealed = ?4
+             WHERE generation = ?1 - 1",
             (
                 record.generation,
                 &record.alias,
@@ -72,7 +73,10 @@ impl<'a> VaultTx<'a> {
                 &record.sealed,
             ),
         )?;
-        Ok(())
+        match changed {
+            1 => Ok(()),
+            _ => Err(StoreError::Overtaken),
+        }
     }
 
     /// A fact by name.
@@ -188,17 +192,25 @@ impl<'a> VaultTx<'a> {
     /// When it cannot be written.
     pub fn append(&self, at_ms: i64, event: &JournalEvent) -> Result<i64, StoreError> {
         // AUTOINCREMENT never gives a position twice, so the row key may be read ahead of the insert.
-        let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'journal'";
-        let last: Option<i64> = self
-            .transaction
-            .query_row(sql, [], |row| row.get(0))
-            .optional()?;
-        let seq = last.unwrap_or(0) + 1;
+        let seq = self.last_position()? + 1;
         self.transaction.execute(
             "INSERT INTO journal (seq, at_ms, sealed) VALUES (?1, ?2, ?3)",
             (seq, at_ms, self.seal("journal", &seq.to_be_bytes(), event)?),
         )?;
         Ok(seq)
+    }
+
+    /// The journal's last position, 0 while it is empty. It goes back only where a file was lost or put back.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn last_position(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'journal'";
+        let last: Option<i64> = self
+            .transaction
+            .query_row(sql, [], |row| row.get(0))
+            .optional()?;
+        Ok(last.unwrap_or(0))
     }
 
     /// The journal after a position: position, time in milliseconds of Unix time, event.

@@ -85,15 +85,15 @@ impl KeyStock {
             .fold(0, |sum, key| sum.saturating_add(key.uses_left))
     }
 
-    /// Takes up to `wanted` uses off the key that pays next: its index and how many it could give.
-    pub fn reserve(&mut self, wanted: u32, now_ms: i64) -> Option<(KeyIndex, u32)> {
+    /// Takes up to `wanted` uses off the key that pays next: the key as it is then, and how many it could give.
+    pub fn reserve(&mut self, wanted: u32, now_ms: i64) -> Option<(KeyState, u32)> {
         let key = self
             .0
             .iter_mut()
             .find(|key| key.uses_left > 0 && key.not_after_ms > now_ms)?;
         let given = wanted.min(key.uses_left);
         key.uses_left -= given;
-        Some((key.index.clone(), given))
+        Some((key.clone(), given))
     }
 
     /// Gives back uses that were reserved and not used.
@@ -104,10 +104,8 @@ impl KeyStock {
     }
 
     /// Forgets keys that can never pay again; answers their indices, so that the keys can be wiped.
-    pub fn prune(&mut self, now_ms: i64, in_use: Option<&KeyIndex>) -> Vec<KeyIndex> {
-        let spent = |key: &KeyState| {
-            Some(&key.index) != in_use && (key.uses_left == 0 || key.not_after_ms <= now_ms)
-        };
+    pub fn prune(&mut self, now_ms: i64) -> Vec<KeyIndex> {
+        let spent = |key: &KeyState| key.uses_left == 0 || key.not_after_ms <= now_ms;
         let gone = self.0.iter().filter(|key| spent(key));
         let gone = gone.map(|key| key.index.clone()).collect();
         self.0.retain(|key| !spent(key));
@@ -146,12 +144,12 @@ mod tests {
         assert_eq!(stock.uses_left(50), 15);
         assert_eq!(stock.reserve(4, 50).unwrap().1, 4);
         assert_eq!(stock.reserve(4, 50).unwrap().1, 1);
-        let (index, given) = stock.reserve(4, 50).unwrap();
-        assert_eq!((index.as_str(), given), ("6570201", 4));
-        stock.give_back(&index, 2);
+        let (key, given) = stock.reserve(4, 50).unwrap();
+        assert_eq!((key.index.as_str(), given), ("6570201", 4));
+        stock.give_back(&key.index, 2);
         assert_eq!(stock.uses_left(50), 8);
         assert_eq!(stock.reserve(4, 1000), None);
-        assert_eq!(stock.prune(100, None).len(), 1);
+        assert_eq!(stock.prune(100).len(), 1);
         assert_eq!(stock.uses_left(50), 8);
     }
 

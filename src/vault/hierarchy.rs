@@ -19,7 +19,7 @@ impl Hierarchy {
     /// Makes the platform keys and the storage key of a new installation.
     ///
     /// # Errors
-    /// When the key store or the random number generator fails. Keys made before that are deleted by the next attempt.
+    /// When the key store or the random number generator fails.
     pub fn create(
         key_store: Arc<dyn PlatformKeyStore>,
     ) -> Result<(Self, InstallationRecord), VaultError> {
@@ -46,7 +46,9 @@ impl Hierarchy {
         record: &InstallationRecord,
     ) -> Result<Self, VaultError> {
         let alias = alias(&record.installation, "storage");
-        if !key_store.aliases()?.contains(&alias) {
+        let aliases = key_store.aliases()?;
+        let device = self::alias(&record.installation, "device");
+        if !aliases.contains(&alias) || !aliases.contains(&device) {
             return Err(VaultError::KeysGone);
         }
         let storage = key_store.unwrap(&alias, &record.storage)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::arm::SECRET_ODA;
+use super::arm::{SECRET_LOG, SECRET_ODA, retire_older, secret_name};
 use super::open::Opened;
 use super::payload::{Provisioning, open_provisioning};
 use super::{Wallet, WalletError};
@@ -13,11 +13,14 @@ use crate::backend::protocol::{CardAnswer, CardRequest, VerifyAnswer, VerifyRequ
 use crate::backend::{BackendError, fresh_key, parse_rfc3339_ms};
 use crate::bind::bind;
 use crate::emv::profile::CardProfile;
-use crate::store::{OutboxItem, StoredToken};
+use crate::store::{OutboxItem, StoreError, StoredToken, VaultTx};
 use crate::token::{KeyStock, PaymentToken};
 use crate::vault::{ProvisioningKey, SealedBox, TokenState};
 
-const RECORD: &str = "card_challenge";
+/// Name of the list of challenges in the vault, newest first.
+pub(super) const RECORD: &str = "card_challenges";
+/// The most cards that wait for a code at the same time; older ones are forgotten.
+const CHALLENGES: usize = 8;
 
 /// A card that waits for the code which its bank has sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,20 +85,25 @@ impl Wallet {
         };
         let kept = challenge.clone();
         self.blocking(move |_, opened| {
-            opened
-                .vault
-                .write(|tx| tx.set_record(RECORD, Some(&kept)))?;
+            opened.vault.write(|tx| {
+                let mut challenges = challenges(tx)?;
+                challenges.insert(0, kept);
+                for forgotten in challenges.drain(CHALLENGES.min(challenges.len())..) {
+                    tx.delete_outbox(&subject(&forgotten.id))?;
+                }
+                tx.set_record(RECORD, Some(&challenges))
+            })?;
             Ok(challenge)
         })
         .await
     }
 
-    /// The card that waits for its code, if there is one.
+    /// The cards that wait for their codes, the newest first.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub async fn open_challenge(self: &Arc<Self>) -> Result<Option<CardChallenge>, WalletError> {
-        self.blocking(|_, opened| Ok(opened.vault.read(|tx| tx.record(RECORD))?))
+    /// When they cannot be read.
+    pub async fn open_challenges(self: &Arc<Self>) -> Result<Vec<CardChallenge>, WalletError> {
+        self.blocking(|_, opened| Ok(opened.vault.read(challenges)?))
             .await
     }
 
@@ -110,21 +118,20 @@ impl Wallet {
         challenge_id: &str,
         code: &str,
     ) -> Result<PaymentToken, WalletError> {
-        let open = self
-            .open_challenge()
-            .await?
-            .filter(|challenge| challenge.id == challenge_id);
+        let open = self.open_challenges().await?;
+        let open = open
+            .into_iter()
+            .find(|challenge| challenge.id == challenge_id);
         let challenge = open.ok_or(WalletError::NoChallenge)?;
         let code = code.trim().to_owned();
         if code.is_empty() || code.len() > 12 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(WalletError::Input("the code from the SMS has digits only"));
         }
         let (backend, enrolment) = self.backend().await?;
-        let subject = format!("card {challenge_id}");
         let device = enrolment.answer.device_id.clone();
-        let (id, about) = (challenge.id.clone(), subject.clone());
+        let id = challenge.id.clone();
         let item = self
-            .blocking(move |_, opened| verification(opened, &about, &device, &id, code))
+            .blocking(move |_, opened| verification(opened, &device, &id, code))
             .await?;
         let path = format!("/v1/cards/{challenge_id}/verify");
         let answer = backend
@@ -132,33 +139,31 @@ impl Wallet {
             .await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => return Err(self.code_refused(challenge, subject, error).await),
+            Err(error) => return Err(self.code_refused(challenge, error).await),
         };
-        let _keys = self.keys.lock().await;
-        let token = self
-            .blocking(move |_, opened| {
-                let key = hex::decode(&*item.content.private_half)
-                    .map_err(|_| BackendError::Malformed)?;
-                let key = ProvisioningKey::restore(&Zeroizing::new(key))?;
-                let provisioning = open_provisioning(
-                    &enrolment,
-                    &key,
-                    &answer.sealed,
-                    &challenge.id,
-                    &answer.token_ref,
-                )?;
-                store_token(opened, &provisioning, &subject)
-            })
-            .await?;
-        self.arm_holding_keys().await?;
-        Ok(token)
+        self.with_keys(move |wallet, opened| {
+            let key =
+                hex::decode(&*item.content.private_half).map_err(|_| BackendError::Malformed)?;
+            let key = ProvisioningKey::restore(&Zeroizing::new(key))?;
+            let provisioning = open_provisioning(
+                &enrolment,
+                &key,
+                &answer.sealed,
+                &challenge.id,
+                &answer.token_ref,
+            )?;
+            let token = store_token(opened, &provisioning, &challenge.id)?;
+            // The card is there; arming is tried again when a reader asks.
+            drop(wallet.arm_now(opened));
+            Ok(token)
+        })
+        .await
     }
 
     /// Takes the refused code out of the outbox and counts the try; the challenge goes when it is over.
     async fn code_refused(
         self: &Arc<Self>,
         challenge: CardChallenge,
-        subject: String,
         error: BackendError,
     ) -> WalletError {
         let BackendError::Refused(refusal) = &error else {
@@ -172,15 +177,16 @@ impl Wallet {
             "challenge_expired" | "challenge_unknown" | "tries_exhausted" => 0,
             _ => challenge.tries_left,
         };
-        let kept = (remaining > 0).then_some(CardChallenge {
-            tries_left: remaining,
-            ..challenge
-        });
         let noted = self
             .blocking(move |_, opened| {
                 opened.vault.write(|tx| {
-                    tx.delete_outbox(&subject)?;
-                    tx.set_record(RECORD, kept.as_ref())
+                    tx.delete_outbox(&subject(&challenge.id))?;
+                    let mut challenges = challenges(tx)?;
+                    for open in challenges.iter_mut().filter(|open| open.id == challenge.id) {
+                        open.tries_left = remaining;
+                    }
+                    challenges.retain(|open| open.tries_left > 0);
+                    tx.set_record(RECORD, Some(&challenges))
                 })?;
                 Ok(())
             })
@@ -201,53 +207,70 @@ impl Wallet {
     }
 }
 
+fn challenges(tx: &VaultTx<'_>) -> Result<Vec<CardChallenge>, StoreError> {
+    Ok(tx.record(RECORD)?.unwrap_or_default())
+}
+
+fn subject(challenge: &str) -> String {
+    format!("card {challenge}")
+}
+
 /// The request with this code: the one that waits in the outbox, or a new one, which is put there.
 fn verification(
     opened: &Opened,
-    subject: &str,
     device: &str,
     challenge: &str,
     code: String,
 ) -> Result<OutboxItem<Verification>, WalletError> {
-    opened.vault.write(|tx| {
-        if let Some(waiting) = tx.outbox::<Verification>(subject)? {
-            if waiting.content.request.code == code {
-                return Ok(waiting);
-            }
-            tx.delete_outbox(subject)?;
-        }
-        let key = ProvisioningKey::generate()?;
-        let public = key.public()?;
-        let parts = [device.as_bytes(), challenge.as_bytes(), &public];
-        let proof = opened
-            .hierarchy
-            .sign(&bind("tapcore-provisioning-v1", &parts))?;
-        let item = OutboxItem {
-            idempotency_key: fresh_key(),
-            content: Verification {
-                request: VerifyRequest {
-                    code,
-                    provisioning_key: hex::encode_upper(&public),
-                    proof: hex::encode_upper(proof),
-                },
-                private_half: Zeroizing::new(hex::encode_upper(key.private_half())),
+    let subject = subject(challenge);
+    let waiting = opened
+        .vault
+        .read(|tx| tx.outbox::<Verification>(&subject))?;
+    if let Some(waiting) = waiting.filter(|waiting| waiting.content.request.code == code) {
+        return Ok(waiting);
+    }
+    let key = ProvisioningKey::generate()?;
+    let public = key.public()?;
+    let parts = [device.as_bytes(), challenge.as_bytes(), &public];
+    let proof = opened
+        .hierarchy
+        .sign(&bind("tapcore-provisioning-v1", &parts))?;
+    let item = OutboxItem {
+        idempotency_key: fresh_key(),
+        content: Verification {
+            request: VerifyRequest {
+                code,
+                provisioning_key: hex::encode_upper(&public),
+                proof: hex::encode_upper(proof),
             },
-        };
-        tx.put_outbox(subject, &item)?;
-        Ok(item)
-    })
+            private_half: Zeroizing::new(hex::encode_upper(key.private_half())),
+        },
+    };
+    opened.vault.write(|tx| -> Result<(), StoreError> {
+        tx.delete_outbox(&subject)?;
+        tx.put_outbox(&subject, &item)
+    })?;
+    Ok(item)
 }
 
-/// Everything of a new token in one commit, under a new generation of the arming.
+/// Everything of a new token in one commit, under a new generation of the arming. What could not pay is refused here,
+/// before anything of it is kept.
 fn store_token(
     opened: &Opened,
     provisioning: &Provisioning,
-    subject: &str,
+    challenge: &str,
 ) -> Result<PaymentToken, WalletError> {
     let profile = CardProfile::parse(provisioning.profile.get())?;
-    if profile.signs() && provisioning.oda_key.is_none() {
+    match &provisioning.oda_key {
+        Some(key) => profile.check_signature(key.key()?.size())?,
+        None if profile.signs() => {
+            return Err(WalletError::Provisioning("it signs but its key is missing"));
+        }
+        None => {}
+    }
+    if provisioning.first_atc == 0 {
         return Err(WalletError::Provisioning(
-            "the card signs but its key is missing",
+            "its counter must begin at 1 or above",
         ));
     }
     let reference = provisioning.token_ref.clone();
@@ -261,29 +284,21 @@ fn store_token(
     };
     let current = opened.vault.read(|tx| tx.arming())?;
     let mut arming = opened.hierarchy.arming(current.as_ref())?;
-    let mut secrets = vec![(
-        super::arm::SECRET_LOG.to_owned(),
-        arming.seal_secret(
-            &reference,
-            super::arm::SECRET_LOG,
-            &provisioning.log_key.bytes()?,
-        )?,
-    )];
+    let mut secrets = Vec::new();
+    let mut seal = |name: String, plain: &[u8]| -> Result<(), WalletError> {
+        let sealed = arming.seal_secret(&reference, &name, plain)?;
+        secrets.push((name, sealed));
+        Ok(())
+    };
+    seal(SECRET_LOG.to_owned(), &provisioning.log_key.bytes()?)?;
     if let Some(key) = &provisioning.oda_key {
         let plain = Zeroizing::new(serde_json::to_vec(key).map_err(|_| BackendError::Malformed)?);
-        secrets.push((
-            SECRET_ODA.to_owned(),
-            arming.seal_secret(&reference, SECRET_ODA, &plain)?,
-        ));
+        seal(SECRET_ODA.to_owned(), &plain)?;
     }
     let mut keys = KeyStock::default();
     for key in &provisioning.keys {
         let state = key.state()?;
-        let name = super::arm::secret_name(&state.index);
-        secrets.push((
-            name.clone(),
-            arming.seal_secret(&reference, &name, &key.key.bytes()?)?,
-        ));
+        seal(secret_name(&state.index), &key.bytes()?)?;
         keys.add([state]);
     }
     let state = TokenState {
@@ -297,17 +312,19 @@ fn store_token(
         token: token.clone(),
         profile: provisioning.profile.get().to_owned(),
     };
-    opened.vault.write(|tx| -> Result<(), WalletError> {
+    opened.vault.write(|tx| -> Result<(), StoreError> {
         tx.add_token(&stored)?;
         for (name, sealed) in &secrets {
             tx.add_secret(&reference, name, sealed)?;
         }
         tx.set_arming(&record)?;
-        tx.delete_outbox(subject)?;
-        tx.set_record::<CardChallenge>(RECORD, None)?;
-        Ok(())
+        tx.delete_outbox(&subject(challenge))?;
+        let mut challenges = challenges(tx)?;
+        challenges.retain(|open| open.id != challenge);
+        tx.set_record(RECORD, Some(&challenges))
     })?;
-    opened.hierarchy.retire_older(&record)?;
+    // The card is stored. An older arming key that is still there is deleted before the next block leaves.
+    drop(retire_older(opened, &record));
     Ok(token)
 }
 

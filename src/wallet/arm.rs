@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use zeroize::Zeroizing;
+
 use super::open::Opened;
 use super::payload::OdaKey;
 use super::{Wallet, WalletError};
@@ -20,8 +22,10 @@ use crate::vault::{Arming, VaultError};
 pub(super) const SECRET_LOG: &str = "log";
 /// Name of the card's RSA key.
 pub(super) const SECRET_ODA: &str = "oda";
-/// A block with fewer ATCs than this is topped up.
+/// A token with fewer reserved payments than this is topped up.
 const LOW: u32 = 2;
+/// Attempts to delete the older arming key, which a busy key store may refuse once.
+const RETIREMENTS: u32 = 3;
 
 /// Name of a limited-use key.
 pub(super) fn secret_name(index: &KeyIndex) -> String {
@@ -35,21 +39,6 @@ pub(super) fn today(now_ms: i64) -> String {
     instant
 }
 
-/// What the card holds of a token already.
-struct Held {
-    key_index: KeyIndex,
-    atcs: AtcBlock,
-}
-
-/// What one arming gives a token.
-struct Grant {
-    stored: StoredToken,
-    key_index: KeyIndex,
-    key: Secret<16>,
-    card_key: Option<OdaKey>,
-    atcs: AtcBlock,
-}
-
 impl Wallet {
     /// Arms every card that is low: reserves ATCs, opens the key that pays next. Does nothing where all are armed, or
     /// before [`start`](Self::start).
@@ -59,113 +48,53 @@ impl Wallet {
     /// # Errors
     /// When the databases or the key store fail; the cards stay as they were.
     pub async fn arm(self: &Arc<Self>) -> Result<(), WalletError> {
-        let _keys = self.keys.lock().await;
-        self.arm_holding_keys().await
+        self.with_keys(|wallet, opened| wallet.arm_now(opened))
+            .await
     }
 
-    pub(super) async fn arm_holding_keys(self: &Arc<Self>) -> Result<(), WalletError> {
-        if !self.started.load(Ordering::Relaxed) {
+    /// Arms, for callers of [`with_keys`](Self::with_keys).
+    pub(super) fn arm_now(&self, opened: &Opened) -> Result<(), WalletError> {
+        let may_tap = self.started.load(Ordering::Relaxed) && !self.closed.load(Ordering::Relaxed);
+        if !may_tap {
             return Ok(());
         }
-        self.blocking(|wallet, opened| {
-            let policy = wallet.policy_in(opened)?;
-            wallet.tap.prepare(policy);
-            let tokens = opened.vault.read(|tx| tx.tokens())?;
-            let low: Vec<_> = tokens
-                .into_iter()
-                .filter(|stored| wallet.is_low(&stored.token.reference))
-                .collect();
-            if low.is_empty() {
-                return Ok(());
-            }
-            let current = opened.vault.read(|tx| tx.arming())?;
-            let mut arming = opened.hierarchy.arming(current.as_ref())?;
-            let mut grants = Vec::new();
-            for stored in low {
-                grants.extend(wallet.grant(opened, &mut arming, stored, policy.atc_block)?);
-            }
-            if grants.is_empty() {
-                return Ok(());
-            }
+        let policy = self.policy_in(opened)?;
+        let now_ms = self.now_ms();
+        let today = today(now_ms);
+        let (record, tokens) = opened.vault.read(|tx| Ok((tx.arming()?, tx.tokens()?)))?;
+        let (expired, living): (Vec<_>, Vec<_>) = tokens
+            .into_iter()
+            .partition(|stored| stored.token.is_expired(&today));
+        let expired = expired.iter().map(|stored| &stored.token.reference);
+        self.tap.expire(now_ms, expired);
+        let low: Vec<_> = living
+            .into_iter()
+            .filter(|stored| self.tap.left(&stored.token.reference) < LOW)
+            .collect();
+        if low.is_empty() {
+            self.tap.arm(policy, Vec::new());
+            return Ok(());
+        }
+        let mut arming = opened.hierarchy.arming(record.as_ref())?;
+        let mut armed = Vec::new();
+        for stored in low {
+            armed.extend(grant(
+                opened,
+                &mut arming,
+                &stored,
+                policy.atc_block,
+                now_ms,
+            )?);
+        }
+        if !armed.is_empty() {
             let record = arming.record()?;
             drop(arming);
             opened.vault.write(|tx| tx.set_arming(&record))?;
-            opened.hierarchy.retire_older(&record)?;
-            // The block is durable and the older arming key is gone: from here on its ATCs may leave.
-            let armed = grants
-                .into_iter()
-                .map(Grant::into_token)
-                .collect::<Result<Vec<_>, _>>()?;
-            wallet.tap.arm(armed);
-            Ok(())
-        })
-        .await
-    }
-
-    fn is_low(&self, token: &TokenRef) -> bool {
-        self.tap
-            .held(token, |held| held.atcs.left())
-            .is_none_or(|left| left < LOW)
-    }
-
-    fn grant(
-        &self,
-        opened: &Opened,
-        arming: &mut Arming,
-        stored: StoredToken,
-        block: u32,
-    ) -> Result<Option<Grant>, WalletError> {
-        let reference = stored.token.reference.clone();
-        let held = self.tap.held(&reference, |held| Held {
-            key_index: held.key_index.clone(),
-            atcs: held.atcs,
-        });
-        let now_ms = self.now_ms();
-        if stored.token.is_expired(&today(now_ms)) {
-            return Ok(None);
+            retire_older(opened, &record)?;
         }
-        let Some(state) = arming.state_mut().tokens.get_mut(&reference) else {
-            return Ok(None);
-        };
-        let atcs_left = 0x1_0000_u32.saturating_sub(state.next_atc);
-        let Some((key_index, uses)) = state
-            .keys
-            .reserve(block.min(atcs_left), now_ms)
-            .filter(|(_, uses)| *uses > 0)
-        else {
-            return Ok(None);
-        };
-        let first = state.next_atc;
-        state.next_atc += uses;
-        let end = state.next_atc;
-        // A block that follows the one held, under the same key, extends it; else what is left of the old one is burnt.
-        let start = match held {
-            Some(held) if held.key_index == key_index && held.atcs.end() == first => {
-                first - held.atcs.left()
-            }
-            _ => first,
-        };
-        let name = secret_name(&key_index);
-        let sealed = opened
-            .vault
-            .read(|tx| tx.secret(&reference, &name))?
-            .ok_or(VaultError::Unsealable)?;
-        let plain = arming.open_secret(&reference, &name, &sealed)?;
-        let key = Secret::copy_of(&plain).ok_or(VaultError::Unsealable)?;
-        let card_key = match opened.vault.read(|tx| tx.secret(&reference, SECRET_ODA))? {
-            Some(sealed) => {
-                let plain = arming.open_secret(&reference, SECRET_ODA, &sealed)?;
-                Some(serde_json::from_slice(&plain).map_err(|_| VaultError::UnknownFormat)?)
-            }
-            None => None,
-        };
-        Ok(Some(Grant {
-            stored,
-            key_index,
-            key,
-            card_key,
-            atcs: AtcBlock::new(start, end),
-        }))
+        // The blocks are durable and the older arming key is gone: from here on their ATCs may leave.
+        self.tap.arm(policy, armed);
+        Ok(())
     }
 
     /// Payments that are left beyond those reserved in memory.
@@ -192,8 +121,7 @@ impl Wallet {
 
     /// Takes the cards out of the field for good and gives back the payments that were reserved and not used.
     pub(super) async fn disarm(self: &Arc<Self>) -> Result<(), WalletError> {
-        let _keys = self.keys.lock().await;
-        self.blocking(|wallet, opened| {
+        self.with_keys(|wallet, opened| {
             let unused = wallet.tap.disarm();
             if unused.iter().all(|(_, _, left)| *left == 0) {
                 return Ok(());
@@ -206,41 +134,102 @@ impl Wallet {
                     state.keys.give_back(&key_index, left);
                 }
             }
-            let record: ArmingRecord = arming.record()?;
+            let record = arming.record()?;
             opened.vault.write(|tx| tx.set_arming(&record))?;
-            Ok(opened.hierarchy.retire_older(&record)?)
+            retire_older(opened, &record)
         })
         .await
     }
 }
 
-impl Grant {
-    fn into_token(self) -> Result<ArmedToken, WalletError> {
-        let damaged = || WalletError::Vault(VaultError::Foreign);
-        let card_key = match self.card_key {
-            Some(parts) => {
-                let decode = |text: &str| {
-                    hex::decode(text)
-                        .map(zeroize::Zeroizing::new)
-                        .map_err(|_| damaged())
-                };
-                let (prime1, prime2) = (decode(&parts.prime1)?, decode(&parts.prime2)?);
-                let key = CardKey::from_parts(
-                    &decode(&parts.modulus)?,
-                    &decode(&parts.exponent)?,
-                    [&prime1, &prime2],
-                );
-                Some(Arc::new(key.map_err(|_| damaged())?))
-            }
-            None => None,
-        };
-        Ok(ArmedToken {
-            token: self.stored.token.reference,
-            profile: Arc::new(CardProfile::parse(&self.stored.profile)?),
-            card_key,
-            key: self.key,
-            key_index: self.key_index,
-            atcs: self.atcs,
-        })
+/// Deletes the older arming keys, with patience: the block that depends on it is durable already.
+pub(super) fn retire_older(opened: &Opened, record: &ArmingRecord) -> Result<(), WalletError> {
+    let mut retired = opened.hierarchy.retire_older(record);
+    for _ in 1..RETIREMENTS {
+        if retired.is_err() {
+            retired = opened.hierarchy.retire_older(record);
+        }
+    }
+    Ok(retired?)
+}
+
+/// A token's next block under the key that pays next, taken off `arming`; nothing when it has no key or no counter left,
+/// or when what was provisioned for it cannot be used: one bad card does not keep the others from paying.
+fn grant(
+    opened: &Opened,
+    arming: &mut Arming,
+    stored: &StoredToken,
+    block: u32,
+    now_ms: i64,
+) -> Result<Option<ArmedToken>, WalletError> {
+    let token = &stored.token.reference;
+    let Some(state) = arming.state().tokens.get(token) else {
+        return Ok(None);
+    };
+    let mut state = state.clone();
+    let atcs_left = 0x1_0000_u32.saturating_sub(state.next_atc);
+    let Some((key, uses)) = state.keys.reserve(block.min(atcs_left), now_ms) else {
+        return Ok(None);
+    };
+    if uses == 0 {
+        return Ok(None);
+    }
+    let first = state.next_atc;
+    state.next_atc += uses;
+    let armed = ArmedToken {
+        token: token.clone(),
+        profile: match CardProfile::parse(&stored.profile) {
+            Ok(profile) => Arc::new(profile),
+            Err(_) => return Ok(None),
+        },
+        card_key: card_key(opened, arming, token)?,
+        key: limited_use_key(opened, arming, token, &key.index)?,
+        key_index: key.index,
+        not_after_ms: key.not_after_ms,
+        atcs: AtcBlock::new(first, state.next_atc),
+    };
+    arming.state_mut().tokens.insert(token.clone(), state);
+    Ok(Some(armed))
+}
+
+fn limited_use_key(
+    opened: &Opened,
+    arming: &Arming,
+    token: &TokenRef,
+    index: &KeyIndex,
+) -> Result<Secret<16>, WalletError> {
+    let name = secret_name(index);
+    let sealed = opened.vault.read(|tx| tx.secret(token, &name))?;
+    let sealed = sealed.ok_or(VaultError::Unsealable)?;
+    let plain = arming.open_secret(token, &name, &sealed)?;
+    Ok(Secret::copy_of(&plain).ok_or(VaultError::Unsealable)?)
+}
+
+fn card_key(
+    opened: &Opened,
+    arming: &Arming,
+    token: &TokenRef,
+) -> Result<Option<Arc<CardKey>>, WalletError> {
+    let Some(sealed) = opened.vault.read(|tx| tx.secret(token, SECRET_ODA))? else {
+        return Ok(None);
+    };
+    let plain = arming.open_secret(token, SECRET_ODA, &sealed)?;
+    let parts: OdaKey = serde_json::from_slice(&plain).map_err(|_| VaultError::UnknownFormat)?;
+    Ok(Some(Arc::new(parts.key()?)))
+}
+
+impl OdaKey {
+    /// The key that the parts make.
+    pub(super) fn key(&self) -> Result<CardKey, WalletError> {
+        let damaged =
+            || WalletError::Provisioning("its key for offline data authentication is damaged");
+        let decode = |text: &str| hex::decode(text).map(Zeroizing::new).map_err(|_| damaged());
+        let (prime1, prime2) = (decode(&self.prime1)?, decode(&self.prime2)?);
+        CardKey::from_parts(
+            &decode(&self.modulus)?,
+            &decode(&self.exponent)?,
+            [&prime1, &prime2],
+        )
+        .map_err(|_| damaged())
     }
 }

@@ -1,5 +1,6 @@
 //! Enrolment: the provider learns the device key, the phone learns whom to trust.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use super::{Wallet, WalletError};
 use crate::backend::protocol::{EnrolmentAnswer, EnrolmentChallenge, EnrolmentRequest, Policy};
 use crate::backend::{Backend, BackendError, Identity, Trust, fresh_key};
 use crate::bind::bind;
+use crate::vault::KeyStoreError;
 
 /// Name of the record in the vault.
 pub(super) const RECORD: &str = "enrolment";
@@ -24,6 +26,8 @@ pub(super) struct Enrolment {
 impl Wallet {
     /// Enrols this device. Where the databases or their keys are lost, it starts over with empty ones.
     ///
+    /// Once begun it goes on to its end, even when nobody waits for it any more.
+    ///
     /// # Errors
     /// [`WalletError::EnrolledAlready`]; [`BackendError`] when the provider cannot be reached or is not trusted; then
     /// nothing has changed and enrolling can be tried again.
@@ -32,13 +36,29 @@ impl Wallet {
         provider_url: &str,
         ca_pem: &str,
     ) -> Result<(), WalletError> {
+        let wallet = Arc::clone(self);
+        let (provider_url, ca_pem) = (provider_url.to_owned(), ca_pem.to_owned());
+        let task = self
+            .runtime
+            .spawn(async move { wallet.enrol_once(provider_url, ca_pem).await });
+        task.await.map_err(|_| WalletError::Interrupted)?
+    }
+
+    async fn enrol_once(
+        self: &Arc<Self>,
+        provider_url: String,
+        ca_pem: String,
+    ) -> Result<(), WalletError> {
+        let _enrolling = self.enrolling.lock().await;
         self.open_with(true).await?;
-        if self.enrolment().await.is_ok() {
-            return Err(WalletError::EnrolledAlready);
+        match self.enrolment().await {
+            Err(WalletError::NotEnrolled) => {}
+            Err(error) => return Err(error),
+            Ok(_) => return Err(WalletError::EnrolledAlready),
         }
         let trust = Trust {
-            provider_url,
-            ca_pem,
+            provider_url: &provider_url,
+            ca_pem: &ca_pem,
             pins: &[],
         };
         let clock = Arc::clone(&self.clock);
@@ -70,13 +90,18 @@ impl Wallet {
         let answer: EnrolmentAnswer = backend
             .post_unsigned("/v1/enrolments", &request, &fresh_key())
             .await?;
+        // One in use and a spare: with fewer, pinning would be off, or a lost key would end every wallet.
+        let distinct = answer.pins.iter().collect::<BTreeSet<_>>().len();
+        if distinct < 2 {
+            return Err(BackendError::Malformed.into());
+        }
         let enrolment = Enrolment {
-            provider_url: provider_url.to_owned(),
-            ca_pem: ca_pem.to_owned(),
+            provider_url,
+            ca_pem,
             answer,
         };
-        // The pins must be usable before they are relied on.
-        self.client(&enrolment)?;
+        // Pins and key must work before they are relied on.
+        self.client(&enrolment)?.check().await?;
         self.blocking(move |_, opened| {
             opened
                 .vault
@@ -129,10 +154,14 @@ impl Wallet {
             ca_pem: &enrolment.ca_pem,
             pins: &enrolment.answer.pins,
         };
-        let opened = self.opened()?;
+        // Not kept open by the client: a request under way must not hold a folder that was freed.
+        let opened = Arc::downgrade(&self.opened()?);
         let identity = Identity {
             device_id: enrolment.answer.device_id.clone(),
-            sign: Arc::new(move |message| opened.hierarchy.sign(message)),
+            sign: Arc::new(move |message| match opened.upgrade() {
+                Some(opened) => opened.hierarchy.sign(message),
+                None => Err(KeyStoreError::Unavailable.into()),
+            }),
         };
         let clock = Arc::clone(&self.clock);
         Ok(Backend::new(&trust, Some(identity), move || {

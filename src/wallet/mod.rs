@@ -18,7 +18,6 @@ mod statement;
 mod sync;
 mod tap;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,13 +69,17 @@ pub struct Wallet {
     clock: Arc<dyn Clock>,
     runtime: Handle,
     opened: Mutex<Option<Arc<Opened>>>,
+    /// Held while the wallet is being opened.
+    opening: Arc<tokio::sync::Mutex<()>>,
     /// Whether readers may come: set by `start`, so that work without taps reserves no payments.
     started: AtomicBool,
     /// Whether the wallet was shut down, so that a tap does not open it again.
     closed: AtomicBool,
     backend: tokio::sync::Mutex<Option<Arc<Backend>>>,
     /// Held by whoever changes keys or counters: arming, a new card, replenishment.
-    keys: tokio::sync::Mutex<()>,
+    keys: Arc<tokio::sync::Mutex<()>>,
+    /// Held by an enrolment.
+    enrolling: tokio::sync::Mutex<()>,
     /// Held by whoever asks the network for keys.
     replenishing: tokio::sync::Mutex<()>,
     /// Held by whoever takes in the issuer's entries.
@@ -85,6 +88,7 @@ pub struct Wallet {
     follow_ups: AtomicU64,
     tap: Tap,
     observer: Mutex<Option<Arc<dyn Observer>>>,
+    events: mpsc::UnboundedSender<WalletEvent>,
 }
 
 impl Wallet {
@@ -103,25 +107,29 @@ impl Wallet {
             return Err(WalletError::Insecure);
         }
         let (news, received) = mpsc::unbounded_channel();
+        let (events, heard) = mpsc::unbounded_channel();
         let wallet = Arc::new(Self {
             config,
             key_store,
             clock,
             runtime,
             opened: Mutex::new(None),
+            opening: Arc::default(),
             started: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             backend: tokio::sync::Mutex::new(None),
-            keys: tokio::sync::Mutex::new(()),
+            keys: Arc::default(),
+            enrolling: tokio::sync::Mutex::new(()),
             replenishing: tokio::sync::Mutex::new(()),
             syncing: tokio::sync::Mutex::new(()),
             follow_ups: AtomicU64::new(0),
             tap: Tap::new(news),
             observer: Mutex::new(None),
+            events,
         });
-        wallet
-            .runtime
-            .spawn(settle::settle(Arc::downgrade(&wallet), received));
+        let runtime = &wallet.runtime;
+        runtime.spawn(settle::settle(Arc::downgrade(&wallet), received));
+        runtime.spawn(settle::deliver(Arc::downgrade(&wallet), heard));
         Ok(wallet)
     }
 
@@ -149,18 +157,10 @@ impl Wallet {
         .await
     }
 
+    /// Tells the observer, in the order of calls, without waiting for it.
     fn tell(&self, event: WalletEvent) {
-        let observer = self
-            .observer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let Some(observer) = observer {
-            // An observer that throws must not end the journal.
-            drop(catch_unwind(AssertUnwindSafe(|| {
-                observer.on_event(event);
-            })));
-        }
+        // The receiver outlives the wallet.
+        let _ = self.events.send(event);
     }
 
     fn now_ms(&self) -> i64 {
@@ -181,5 +181,21 @@ impl Wallet {
         let opened = self.opened()?;
         let task = self.runtime.spawn_blocking(move || work(&wallet, &opened));
         task.await.map_err(|_| WalletError::Interrupted)?
+    }
+
+    /// Runs work that blocks and changes keys or counters, one at a time.
+    ///
+    /// The work keeps its turn to its end even when nobody waits for it any more: a caller that gave up (a reader's
+    /// patience, a cancelled coroutine) must not let a second arming begin beside the first.
+    async fn with_keys<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>, &Opened) -> Result<T, WalletError> + Send + 'static,
+    ) -> Result<T, WalletError> {
+        let turn = Arc::clone(&self.keys).lock_owned().await;
+        self.blocking(move |wallet, opened| {
+            let _turn = turn;
+            work(wallet, opened)
+        })
+        .await
     }
 }

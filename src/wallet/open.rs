@@ -1,11 +1,12 @@
 //! Opening the wallet: folder, databases, keys; and starting over where they are lost.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::{Status, Wallet, WalletError};
-use crate::store::{FolderLock, StatementDb, StoreError, VaultDb, VaultFile};
-use crate::vault::{Hierarchy, PlatformKeyStore, VaultError};
+use crate::store::{FolderLock, SealError, StatementDb, StoreError, VaultDb, VaultFile};
+use crate::vault::{Hierarchy, KeyStoreError, PlatformKeyStore, VaultError};
 
 /// What an opened wallet holds.
 pub(super) struct Opened {
@@ -17,6 +18,8 @@ pub(super) struct Opened {
 
 const VAULT: &str = "vault.db";
 const STATEMENT: &str = "statement.db";
+/// How long closing waits for work under way.
+const CLOSING: Duration = Duration::from_secs(5);
 
 impl Wallet {
     /// Opens the wallet and arms its cards. Calling it again does no harm.
@@ -47,15 +50,21 @@ impl Wallet {
     }
 
     pub(super) async fn open_with(self: &Arc<Self>, start_over: bool) -> Result<(), WalletError> {
+        let turn = Arc::clone(&self.opening).lock_owned().await;
         let wallet = Arc::clone(self);
         let task = self.runtime.spawn_blocking(move || {
-            let mut held = wallet.opened.lock().unwrap_or_else(PoisonError::into_inner);
-            if held.is_none() {
-                *held = Some(Arc::new(wallet.open_files(start_over)?));
+            let _turn = turn;
+            if wallet.held().is_none() {
+                let opened = Arc::new(wallet.open_files(start_over)?);
+                *wallet.held() = Some(opened);
             }
             Ok(())
         });
         task.await.map_err(|_| WalletError::Interrupted)?
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Arc<Opened>>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open_files(&self, start_over: bool) -> Result<Opened, WalletError> {
@@ -97,7 +106,15 @@ impl Wallet {
         let vault = file.unlock(hierarchy.sealer());
         // A crash may have fallen between a commit and the deletion of the older alias; and an older database is
         // noticed here, before anything is done with it.
-        if let Some(record) = vault.read(|tx| tx.arming())? {
+        let record = vault.read(|tx| {
+            // Every row is opened once: what is damaged must be noticed while enrolling again can still be offered.
+            tx.tokens()?;
+            tx.record::<serde_json::Value>(super::enrol::RECORD)?;
+            tx.record::<serde_json::Value>(super::add_card::RECORD)?;
+            tx.journal_after(0)?;
+            tx.arming()
+        })?;
+        if let Some(record) = record {
             hierarchy.arming(Some(&record))?;
             hierarchy.retire_older(&record)?;
         }
@@ -120,24 +137,29 @@ impl Wallet {
             Err(_) => Ok(()),
         };
         *self.backend.lock().await = None;
-        let opened = self
-            .opened
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        // SQLite checkpoints and closes on the last drop, which blocks.
-        let task = self.runtime.spawn_blocking(move || drop(opened));
+        let opened = self.held().take();
+        // Work under way still uses the databases; SQLite checkpoints and closes with the last of it. Both block.
+        let task = self.runtime.spawn_blocking(move || {
+            let Some(opened) = opened else { return };
+            let patience = Instant::now() + CLOSING;
+            while Arc::strong_count(&opened) > 1 && Instant::now() < patience {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
         task.await.map_err(|_| WalletError::Interrupted)?;
         given_back
     }
 }
 
-/// Whether the data can never be used again, so that only a new enrolment helps.
+/// Whether the data can never be used again, so that only a new enrolment helps. What a newer version wrote is not lost.
 fn is_lost(error: &WalletError) -> bool {
     matches!(
         error,
-        WalletError::Vault(VaultError::KeysGone | VaultError::Unsealable)
-            | WalletError::Store(StoreError::Damaged | StoreError::Seal(_))
+        WalletError::Vault(
+            VaultError::KeysGone
+                | VaultError::Unsealable
+                | VaultError::KeyStore(KeyStoreError::NotFound | KeyStoreError::Invalidated)
+        ) | WalletError::Store(StoreError::Damaged | StoreError::Seal(SealError::Unsealable))
     )
 }
 

@@ -69,12 +69,23 @@ pub(super) struct OdaKey {
 #[derive(Deserialize)]
 pub(super) struct ProvisionedKey {
     key_index: KeyIndex,
-    pub(super) key: SecretHex,
+    key: SecretHex,
     not_after: String,
     uses: u32,
 }
 
 impl ProvisionedKey {
+    /// Its sixteen bytes.
+    pub(super) fn bytes(&self) -> Result<zeroize::Zeroizing<Vec<u8>>, WalletError> {
+        let bytes = self.key.bytes()?;
+        match bytes.len() {
+            16 => Ok(bytes),
+            _ => Err(WalletError::Provisioning(
+                "a limited-use key must have 16 bytes",
+            )),
+        }
+    }
+
     /// What is left of it: everything.
     pub(super) fn state(&self) -> Result<KeyState, WalletError> {
         Ok(KeyState {

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::arm::{SECRET_LOG, secret_name, today};
+use super::arm::{SECRET_LOG, retire_older, secret_name};
+use super::enrol::Enrolment;
 use super::open::Opened;
 use super::payload::open_replenishment;
 use super::{Wallet, WalletError};
 use crate::backend::protocol::{ReplenishAnswer, ReplenishRequest};
-use crate::backend::{BackendError, fresh_key, rfc3339};
+use crate::backend::{Backend, BackendError, fresh_key, rfc3339};
 use crate::bind::bind;
 use crate::statement::JournalEvent;
-use crate::store::OutboxItem;
-use crate::token::{KeyIndex, KeyStock, LogEntry, TokenRef, log_mac};
+use crate::store::{OutboxItem, VaultTx};
+use crate::token::{LogEntry, TokenRef, log_mac};
 use crate::vault::{Arming, ProvisioningKey, VaultError};
 
 /// A request on its way, kept so that it can be sent again and its answer be opened.
@@ -35,52 +36,66 @@ impl Wallet {
         let (backend, enrolment) = self.backend().await?;
         let below = enrolment.answer.policy.replenish_below;
         let device = enrolment.answer.device_id.clone();
-        let asked = {
-            let _keys = self.keys.lock().await;
-            self.blocking(move |wallet, opened| wallet.ask(opened, below, &device))
-                .await?
-        };
+        let asked = self
+            .with_keys(move |wallet, opened| wallet.ask(opened, below, &device))
+            .await?;
         let mut received = 0;
+        let mut first_error = None;
         for (token, item) in asked {
-            let path = format!("/v1/tokens/{}/replenish", token.as_str());
-            let answer = backend
-                .post::<_, ReplenishAnswer>(&path, &item.content.request, &item.idempotency_key)
-                .await;
-            let _keys = self.keys.lock().await;
-            let answer = match answer {
-                Ok(answer) => answer,
-                Err(BackendError::Refused(refusal)) => {
-                    // A refused request is over; the next one is made from the journal as it is then.
-                    self.blocking(move |_, opened| {
-                        Ok(opened
-                            .vault
-                            .write(|tx| tx.delete_outbox(&subject(&token)))?)
-                    })
-                    .await?;
-                    return Err(BackendError::Refused(refusal).into());
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let enrolment = enrolment.clone();
-            received += self
-                .blocking(move |wallet, opened| {
-                    let key = Zeroizing::new(
-                        hex::decode(&*item.content.private_half)
-                            .map_err(|_| BackendError::Malformed)?,
-                    );
-                    let key = ProvisioningKey::restore(&key)?;
-                    let mac = hex::decode(&item.content.request.log_mac)
-                        .map_err(|_| BackendError::Malformed)?;
-                    let new = open_replenishment(&enrolment, &key, &answer.sealed, &token, &mac)?;
-                    let in_use = wallet.tap.held(&token, |held| held.key_index.clone());
-                    let now_ms = wallet.now_ms();
-                    let prune = |stock: &mut KeyStock| stock.prune(now_ms, in_use.as_ref());
-                    store_keys(opened, &token, &new.keys, item.content.through, prune)
-                })
-                .await?;
-            self.arm_holding_keys().await?;
+            // One token that is refused must not keep the others from their keys.
+            match self.exchange(&backend, &enrolment, token, item).await {
+                Ok(keys) => received += keys,
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
         }
-        Ok(received)
+        match first_error {
+            Some(error) if received == 0 => Err(error),
+            _ => Ok(received),
+        }
+    }
+
+    /// Sends one request and takes in its keys.
+    async fn exchange(
+        self: &Arc<Self>,
+        backend: &Backend,
+        enrolment: &Enrolment,
+        token: TokenRef,
+        item: OutboxItem<Asked>,
+    ) -> Result<u32, WalletError> {
+        let path = format!("/v1/tokens/{}/replenish", token.as_str());
+        let answer = backend
+            .post::<_, ReplenishAnswer>(&path, &item.content.request, &item.idempotency_key)
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(BackendError::Refused(refusal)) => {
+                // A refused request is over; the next one is made from the journal as it is then.
+                let over = move |tx: &VaultTx<'_>| tx.delete_outbox(&subject(&token));
+                self.with_keys(move |_, opened| Ok(opened.vault.write(over)?))
+                    .await?;
+                return Err(BackendError::Refused(refusal).into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let enrolment = enrolment.clone();
+        self.with_keys(move |wallet, opened| {
+            let decode = |text: &str| hex::decode(text).map_err(|_| BackendError::Malformed);
+            let key = Zeroizing::new(decode(&item.content.private_half)?);
+            let key = ProvisioningKey::restore(&key)?;
+            let mac = decode(&item.content.request.log_mac)?;
+            let new = open_replenishment(&enrolment, &key, &answer.sealed, &token, &mac)?;
+            let keys = store_keys(
+                opened,
+                &token,
+                &new.keys,
+                item.content.through,
+                wallet.now_ms(),
+            )?;
+            // The keys are there; arming is tried again when a reader asks.
+            drop(wallet.arm_now(opened));
+            Ok(keys)
+        })
+        .await
     }
 
     /// The requests to send: those that wait for an answer, and new ones where keys run low.
@@ -97,11 +112,7 @@ impl Wallet {
         let arming = opened.hierarchy.arming(Some(&record))?;
         let now_ms = self.now_ms();
         let mut asked = Vec::new();
-        let today = today(now_ms);
-        for stored in tokens
-            .into_iter()
-            .filter(|stored| !stored.token.is_expired(&today))
-        {
+        for stored in tokens {
             let token = stored.token.reference;
             let waiting = opened
                 .vault
@@ -113,7 +124,7 @@ impl Wallet {
             let Some(state) = arming.state().tokens.get(&token) else {
                 continue;
             };
-            let reserved = self.tap.held(&token, |held| held.atcs.left()).unwrap_or(0);
+            let reserved = self.tap.left(&token);
             if state.keys.uses_left(now_ms).saturating_add(reserved) < below {
                 let item = request(opened, &arming, &token, state.logged_through, device)?;
                 opened
@@ -193,7 +204,7 @@ fn store_keys(
     token: &TokenRef,
     keys: &[super::payload::ProvisionedKey],
     through: i64,
-    prune: impl FnOnce(&mut KeyStock) -> Vec<KeyIndex>,
+    now_ms: i64,
 ) -> Result<u32, WalletError> {
     let current = opened.vault.read(|tx| tx.arming())?;
     let mut arming = opened.hierarchy.arming(current.as_ref())?;
@@ -204,7 +215,7 @@ fn store_keys(
         let name = secret_name(&state.index);
         secrets.push((
             name.clone(),
-            arming.seal_secret(token, &name, &key.key.bytes()?)?,
+            arming.seal_secret(token, &name, &key.bytes()?)?,
         ));
         states.push(state);
     }
@@ -214,7 +225,8 @@ fn store_keys(
         ));
     };
     state.keys.add(states);
-    let spent = prune(&mut state.keys);
+    // What is in memory of a spent key pays to its end; only what is stored of it goes.
+    let spent = state.keys.prune(now_ms);
     state.logged_through = through;
     let record = arming.record()?;
     opened.vault.write(|tx| -> Result<(), WalletError> {
@@ -228,6 +240,6 @@ fn store_keys(
         tx.delete_outbox(&subject(token))?;
         Ok(())
     })?;
-    opened.hierarchy.retire_older(&record)?;
+    retire_older(opened, &record)?;
     Ok(u32::try_from(secrets.len()).unwrap_or(u32::MAX))
 }

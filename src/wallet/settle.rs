@@ -1,7 +1,7 @@
 //! Settling: what a tap did goes into the journal, off the tap's path; then the card is armed again.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -87,10 +87,10 @@ pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver
                     .map(|earlier| (earlier, TapOutcome::Incomplete))
             }
             Ok(Some(News::Fact(Fact::Finished { token, atc }))) => {
+                let ended = open.take_if(|open| open.token == token && open.atc == atc);
                 let payment = Payment { token, atc };
                 unwritten.push_back((wallet.now_ms(), JournalEvent::Finished { payment }));
-                open.take_if(|cryptogram| cryptogram.atc == atc)
-                    .map(|cryptogram| (cryptogram, TapOutcome::Complete))
+                ended.map(|cryptogram| (cryptogram, TapOutcome::Complete))
             }
             Ok(Some(News::LeftField)) => open
                 .take()
@@ -113,6 +113,28 @@ pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver
                 merchant: cryptogram.merchant,
             });
             wallet.after_tap().await;
+        }
+    }
+}
+
+/// Tells the observer, one event after the other, on threads that may block: it may call the wallet and wait.
+pub(super) async fn deliver(wallet: Weak<Wallet>, mut heard: UnboundedReceiver<WalletEvent>) {
+    while let Some(event) = heard.recv().await {
+        let Some(wallet) = wallet.upgrade() else {
+            return;
+        };
+        let observer = wallet
+            .observer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let runtime = wallet.runtime.clone();
+        drop(wallet);
+        if let Some(observer) = observer {
+            // One that throws is told the next event all the same.
+            let _ = runtime
+                .spawn_blocking(move || observer.on_event(event))
+                .await;
         }
     }
 }

@@ -40,7 +40,7 @@ impl Wallet {
     /// When the databases cannot be read.
     pub async fn statement(self: &Arc<Self>) -> Result<Vec<StatementLine>, WalletError> {
         self.blocking(|wallet, opened| {
-            project(opened)?;
+            rebuilding(opened, || project(opened))?;
             let policy = wallet.policy_in(opened)?;
             let patience_ms = i64::from(policy.pending_expires_hours) * 3_600_000;
             let now_ms = wallet.now_ms();
@@ -50,9 +50,9 @@ impl Wallet {
                 .into_iter()
                 .map(|stored| stored.token)
                 .collect();
-            let entries = opened.statement.newest(LIMIT)?;
-            let shown = entries.into_iter().filter(|(_, entry)| entry.is_shown());
-            Ok(shown
+            let entries = rebuilding(opened, || opened.statement.newest(LIMIT))?;
+            Ok(entries
+                .into_iter()
                 .map(|(id, entry)| StatementLine {
                     state: entry.state_at(now_ms, patience_ms),
                     account: account(&cards, &entry),
@@ -68,10 +68,29 @@ impl Wallet {
     }
 }
 
+/// Runs work on the statement; where its file cannot be read, once more on a new one, into which the journal was taken.
+pub(super) fn rebuilding<T>(
+    opened: &Opened,
+    work: impl Fn() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    match work() {
+        Err(error) if error.is_loss() => {
+            opened.statement.reset()?;
+            project(opened)?;
+            work()
+        }
+        done => done,
+    }
+}
+
 /// Takes the journal into the statement, from where it was left.
 pub(super) fn project(opened: &Opened) -> Result<(), StoreError> {
     let position = opened.statement.write(|tx| tx.position(JOURNAL))?;
-    let news = opened.vault.read(|tx| tx.journal_after(position))?;
+    let news = opened.vault.read(|tx| {
+        // A journal that is behind its projection has lost its newest rows; the same positions are given out again.
+        let known = position <= tx.last_position()?;
+        tx.journal_after(if known { position } else { 0 })
+    })?;
     if news.is_empty() {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::statement::project;
+use super::statement::{project, rebuilding};
 use super::{Wallet, WalletError, WalletEvent};
 use crate::backend::protocol::{EntriesAnswer, IssuerEntry, IssuerResult};
 use crate::backend::{BackendError, parse_rfc3339_ms};
@@ -10,6 +10,8 @@ use crate::statement::{Entry, IssuerRecord, Payment, Verdict};
 
 /// Position of the issuer's entries.
 const ISSUER: &str = "issuer";
+/// How often one sync begins again when the statement is made anew under it.
+const RESTARTS: u32 = 2;
 
 /// What a sync brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,22 +34,27 @@ impl Wallet {
         {
             let _syncing = self.syncing.lock().await;
             let (backend, _) = self.backend().await?;
-            let mut after = self
-                .blocking(|_, opened| {
-                    project(opened)?;
-                    Ok(opened.statement.write(|tx| tx.position(ISSUER))?)
-                })
-                .await?;
+            let mut after = self.issuer_position().await?;
+            let mut restarts = 0;
             loop {
                 let page: EntriesAnswer = backend
                     .get(&format!("/v1/entries?after={after}&limit=200"))
                     .await?;
-                let more = page.more && page.next > after;
-                after = page.next;
-                report.new_entries += self.take_in(page).await?;
+                let (next, more) = (page.next, page.more && page.next > after);
+                match self.take_in(after, page).await? {
+                    Some(new) => report.new_entries += new,
+                    // The statement was made anew meanwhile: from its beginning again.
+                    None if restarts < RESTARTS => {
+                        restarts += 1;
+                        after = self.issuer_position().await?;
+                        continue;
+                    }
+                    None => return Err(WalletError::Interrupted),
+                }
                 if !more {
                     break;
                 }
+                after = next;
             }
         }
         if report.new_entries > 0 {
@@ -55,6 +62,8 @@ impl Wallet {
                 new_entries: report.new_entries,
             });
         }
+        // Keys may have come to their end since the last tap.
+        self.arm().await?;
         report.keys_received = self.replenish().await?;
         if report.keys_received > 0 {
             self.tell(WalletEvent::Replenished {
@@ -64,7 +73,22 @@ impl Wallet {
         Ok(report)
     }
 
-    async fn take_in(self: &Arc<Self>, page: EntriesAnswer) -> Result<u32, WalletError> {
+    async fn issuer_position(self: &Arc<Self>) -> Result<i64, WalletError> {
+        self.blocking(|_, opened| {
+            Ok(rebuilding(opened, || {
+                project(opened)?;
+                opened.statement.write(|tx| tx.position(ISSUER))
+            })?)
+        })
+        .await
+    }
+
+    /// Takes in the page behind `after`; nothing when the statement does not stand there any more.
+    async fn take_in(
+        self: &Arc<Self>,
+        after: i64,
+        page: EntriesAnswer,
+    ) -> Result<Option<u32>, WalletError> {
         let records = page
             .entries
             .into_iter()
@@ -72,19 +96,25 @@ impl Wallet {
             .collect::<Option<Vec<_>>>()
             .ok_or(BackendError::Malformed)?;
         self.blocking(move |_, opened| {
-            let mut new = 0;
-            opened.statement.write(|tx| {
-                for record in &records {
-                    let known = tx.entry(&record.payment)?;
-                    let entry = Entry::with_record(known.clone(), record);
-                    if known.as_ref() != Some(&entry) {
-                        tx.put_entry(&entry)?;
-                        new += 1;
+            let taken = rebuilding(opened, || {
+                opened.statement.write(|tx| {
+                    if tx.position(ISSUER)? != after {
+                        return Ok(None);
                     }
-                }
-                tx.set_position(ISSUER, page.next)
-            })?;
-            Ok(new)
+                    let mut new = 0;
+                    for record in &records {
+                        let known = tx.entry(&record.payment)?;
+                        let entry = Entry::with_record(known.clone(), record);
+                        if known.as_ref() != Some(&entry) {
+                            tx.put_entry(&entry)?;
+                            new += 1;
+                        }
+                    }
+                    tx.set_position(ISSUER, page.next)?;
+                    Ok(Some(new))
+                })
+            });
+            Ok(taken?)
         })
         .await
     }

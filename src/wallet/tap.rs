@@ -56,7 +56,7 @@ impl Tap {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Panics are caught while the lock is held, so it is never poisoned; if it were, the card is still consistent.
+        // A panic while the card computed has left it consistent: counters are taken before anything is made of them.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -66,19 +66,11 @@ impl Tap {
         let _ = self.news.send(news);
     }
 
-    /// Makes the card, empty at first, so that readers are answered.
-    pub(super) fn prepare(&self, policy: Policy) {
+    /// Puts armed tokens into the card, which is made when there is none: from then on readers are answered at once.
+    pub(super) fn arm(&self, policy: Policy, tokens: Vec<ArmedToken>) {
         let mut state = self.lock();
         state.policy = policy;
-        if state.card.is_none() {
-            state.card = Some(Card::new(Vec::new(), policy.cryptograms_per_field));
-        }
-    }
-
-    /// Puts armed tokens into the card.
-    pub(super) fn arm(&self, tokens: Vec<ArmedToken>) {
-        let mut state = self.lock();
-        let limit = state.policy.cryptograms_per_field;
+        let limit = policy.cryptograms_per_field;
         let card = state
             .card
             .get_or_insert_with(|| Card::new(Vec::new(), limit));
@@ -90,42 +82,36 @@ impl Tap {
     /// Takes the card away; answers what of each token was reserved and not used.
     pub(super) fn disarm(&self) -> Vec<(TokenRef, KeyIndex, u32)> {
         let card = self.lock().card.take();
-        let tokens = card.iter().flat_map(Card::tokens);
-        tokens
-            .map(|held| (held.token.clone(), held.key_index.clone(), held.atcs.left()))
-            .collect()
+        card.map(|card| card.unused()).unwrap_or_default()
     }
 
-    /// Looks at a token in the card.
-    pub(super) fn held<T>(
-        &self,
-        token: &TokenRef,
-        look: impl FnOnce(&ArmedToken) -> T,
-    ) -> Option<T> {
+    /// Burns what is reserved under keys whose time is over, and takes tokens out of the card.
+    pub(super) fn expire<'t>(&self, now_ms: i64, tokens: impl Iterator<Item = &'t TokenRef>) {
+        let mut state = self.lock();
+        if let Some(card) = state.card.as_mut() {
+            card.expire(now_ms);
+            tokens.for_each(|token| card.remove(token));
+        }
+    }
+
+    /// Payments of a token that are reserved in memory.
+    pub(super) fn left(&self, token: &TokenRef) -> u32 {
         let state = self.lock();
-        let held = state
-            .card
-            .as_ref()?
-            .tokens()
-            .iter()
-            .find(|held| held.token == *token);
-        held.map(look)
+        state.card.as_ref().map_or(0, |card| card.left(token))
     }
 
     /// Payments that are reserved in memory.
     pub(super) fn reserved(&self) -> u32 {
         let state = self.lock();
-        let tokens = state.card.iter().flat_map(Card::tokens);
-        tokens
-            .map(|held| held.atcs.left())
-            .fold(0, u32::saturating_add)
+        let unused = state.card.iter().flat_map(Card::unused);
+        unused.map(|(_, _, left)| left).fold(0, u32::saturating_add)
     }
 
     /// The card's reply; nothing when there is no card yet or the token is not armed.
     fn process(&self, state: &mut State, apdu: &[u8]) -> Option<Vec<u8>> {
         let card = state.card.as_mut()?;
-        let (reply, fact) = card.process(apdu, &mut OsRng);
-        if let Some(fact) = fact {
+        let (reply, facts) = card.process(apdu, &mut OsRng);
+        for fact in facts {
             self.announce(News::Fact(fact));
         }
         match reply {
@@ -156,6 +142,8 @@ impl Wallet {
 
     fn answer(self: &Arc<Self>, apdu: Vec<u8>) -> Answer {
         let mut state = self.tap.lock();
+        // A new command: the reader does not wait for the answer to an earlier one any more.
+        state.waiting = None;
         if let Some(bytes) = self.tap.process(&mut state, &apdu) {
             return Answer::Now(bytes);
         }
@@ -202,7 +190,8 @@ impl Wallet {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         if let Some(responder) = responder {
-            responder.respond(bytes);
+            self.runtime
+                .spawn_blocking(move || responder.respond(bytes));
         }
     }
 

@@ -250,8 +250,10 @@ fn log_form(log: &[LogEntry]) -> Result<(), Problem> {
         form::exact::<4>("log.un", &entry.un)?;
         let digits =
             entry.key_index.len() == 7 && entry.key_index.bytes().all(|byte| byte.is_ascii_digit());
-        let letters = entry.currency.len() == 3
-            && entry.currency.bytes().all(|byte| byte.is_ascii_uppercase());
+        // A phone that does not know a currency's letters keeps the digits that the reader told it.
+        let code = entry.currency.as_bytes();
+        let letters = code.len() == 3
+            && (code.iter().all(u8::is_ascii_uppercase) || code.iter().all(u8::is_ascii_digit));
         let counter = (1..=65_535).contains(&entry.atc);
         if !digits
             || !letters
@@ -260,7 +262,7 @@ fn log_form(log: &[LogEntry]) -> Result<(), Problem> {
             || clock::parse(&entry.at).is_none()
         {
             return Err(Problem::invalid(
-                "Each log entry needs an atc of 1 to 65535, a key_index of 7 digits, an RFC 3339 time with Z, an amount that is not negative and a currency of three capitals.",
+                "Each log entry needs an atc of 1 to 65535, a key_index of 7 digits, an RFC 3339 time with Z, an amount that is not negative and a currency of three capitals or digits.",
             ));
         }
     }

@@ -24,7 +24,7 @@ public final class AddCardModel {
 
     /// One that was begun before the app was closed can still be finished.
     public func resume() async {
-        await attempt { self.challenge = try await self.wallet.openChallenge() }
+        await attempt { self.challenge = try await self.wallet.openChallenges().first }
     }
 
     public func begin() async {

@@ -48,7 +48,7 @@ final class FakeWallet: WalletProtocol, @unchecked Sendable {
         return Self.challenge
     }
 
-    func openChallenge() async throws -> CardChallenge? { Self.challenge }
+    func openChallenges() async throws -> [CardChallenge] { [Self.challenge] }
 
     func finishAddCard(challengeId: String, code: String) async throws -> PaymentCard {
         try refuse()

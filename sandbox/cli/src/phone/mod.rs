@@ -124,14 +124,15 @@ fn refused(error: WalletError) -> anyhow::Result<ExitCode> {
 }
 
 fn open(args: &PhoneArgs) -> anyhow::Result<Arc<Wallet>> {
+    // `phone/` and `phone` are one folder and must have one platform beside it, never inside it.
+    let data: PathBuf = std::path::absolute(&args.data)?.components().collect();
     let platform = args.platform.clone().unwrap_or_else(|| {
-        let mut beside = args.data.clone().into_os_string();
+        let mut beside = data.clone().into_os_string();
         beside.push("-platform");
         beside.into()
     });
     let config = WalletConfig {
-        data_dir: args
-            .data
+        data_dir: data
             .to_str()
             .context("the wallet's folder must have a name in UTF-8")?
             .to_owned(),
@@ -166,8 +167,10 @@ async fn add_card(
     let last_four: String = digits.iter().skip(digits.len().saturating_sub(4)).collect();
     let (challenge, code) = match sms {
         Some(code) => {
-            let open = wallet.open_challenge().await?;
-            let challenge = open.filter(|challenge| challenge.masked_card.ends_with(&last_four));
+            let open = wallet.open_challenges().await?;
+            let challenge = open
+                .into_iter()
+                .find(|challenge| challenge.masked_card.ends_with(&last_four));
             let challenge = challenge.context(
                 "no code is awaited for this card: run the command without --sms, and its bank will send one",
             )?;

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -11,11 +12,16 @@ use tapcore::ffi::{Answer, TapOutcome, TapResponder, Wallet, WalletEvent, Wallet
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::MissedTickBehavior;
 
 /// Answer to a command of no bytes: wrong length.
 const WRONG_LENGTH: [u8; 2] = [0x67, 0x00];
+/// What a reader gets when no answer came at all.
+const NO_ANSWER: [u8; 2] = [0x6F, 0x00];
+/// How long an answer that comes later is waited for; the core's own patience is far shorter.
+const LATER: Duration = Duration::from_secs(5);
 /// How often the phone looks for news of the issuer while nobody taps.
-const LOOK: std::time::Duration = std::time::Duration::from_secs(30);
+const LOOK: Duration = Duration::from_secs(30);
 
 /// Serves readers until it is asked to stop.
 pub(super) async fn serve(wallet: &Arc<Wallet>, address: &str) -> anyhow::Result<()> {
@@ -29,11 +35,14 @@ pub(super) async fn serve(wallet: &Arc<Wallet>, address: &str) -> anyhow::Result
     print(&json!({ "event": "ready", "addr": listener.local_addr()?.to_string() }));
     let mut stop = std::pin::pin!(stopped()?);
     let mut look = tokio::time::interval(LOOK);
+    // After a long stay in the field one look is enough.
+    look.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             () = &mut stop => return Ok(()),
             accepted = listener.accept() => {
-                let (mut reader, _) = accepted.context("no further reader can be served")?;
+                // A reader that is gone before it was greeted is no reason to stop.
+                let Ok((mut reader, _)) = accepted else { continue };
                 tokio::select! {
                     () = &mut stop => return Ok(()),
                     // A reader that breaks off has left the field, nothing more.
@@ -67,9 +76,9 @@ async fn field(
             true => WRONG_LENGTH.to_vec(),
             false => match wallet.process_apdu(apdu) {
                 Answer::Now { bytes } => bytes,
-                Answer::Later => match answers.recv().await {
-                    Some(bytes) => bytes,
-                    None => return Ok(()),
+                Answer::Later => match tokio::time::timeout(LATER, answers.recv()).await {
+                    Ok(Some(bytes)) => bytes,
+                    _ => NO_ANSWER.to_vec(),
                 },
             },
         };

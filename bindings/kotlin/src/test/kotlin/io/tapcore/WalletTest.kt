@@ -111,10 +111,10 @@ class WalletTest {
             }
             assertEquals("sms_code_wrong", error.reason)
             assertFalse(error.detail.contains(wrong))
-            assertEquals(challenge.id, wallet.openChallenge()?.id)
+            assertEquals(challenge.id, wallet.openChallenges().firstOrNull()?.id)
 
             assertEquals("bank-b", wallet.finishAddCard(challenge.id, code).bank)
-            assertNull(wallet.openChallenge())
+            assertTrue(wallet.openChallenges().isEmpty())
         }
 
     @Test

@@ -35,6 +35,6 @@ class AddCardActivity : Screen() {
             }
         }
         // One that was begun before the app was closed can still be finished.
-        run { wallet.openChallenge()?.let(::show) }
+        run { wallet.openChallenges().firstOrNull()?.let(::show) }
     }
 }
