@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::common::{PATIENCE, Phone, Sandbox, Till};
-use crate::field::{atc, status};
+use crate::field::{PPSE, atc, status};
 use crate::relay::Relay;
 
 #[test]
@@ -43,6 +43,10 @@ fn tap_until_refused(phone: &Phone) -> Vec<u64> {
     while atcs.len() < 100 {
         let serving = phone.serve();
         let mut field = serving.field();
+        // A phone that starts without a key to pay with shows no application at all.
+        if field.hex(PPSE) == "6A82" {
+            return atcs;
+        }
         field.select();
         for unpredictable in 0..3 {
             let answer = field.gpo(unpredictable);
