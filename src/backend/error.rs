@@ -69,18 +69,21 @@ impl BackendError {
 
 impl From<reqwest::Error> for BackendError {
     fn from(error: reqwest::Error) -> Self {
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            // hyper wraps TLS errors in I/O errors, whose `source` skips the wrapped error itself.
-            let wrapped = inner
-                .downcast_ref::<io::Error>()
-                .and_then(io::Error::get_ref);
-            let tls = inner.downcast_ref::<rustls::Error>();
-            if tls.is_some() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>()) {
-                return Self::NotTrusted;
-            }
-            cause = inner.source();
+        if error.source().is_some_and(is_tls) {
+            return Self::NotTrusted;
         }
         Self::Unreachable
     }
+}
+
+/// Whether a TLS error is at the root. I/O errors are looked into: each layer wraps what it got in one of its own, and
+/// their `source` skips what they wrap.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
+    }
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    wrapped.is_some_and(|inner| is_tls(inner)) || error.source().is_some_and(is_tls)
 }

@@ -24,3 +24,15 @@ pub enum VaultError {
     #[error("the random number generator failed")]
     Random,
 }
+
+impl VaultError {
+    /// Whether a key or what it sealed is lost for good, so that only a new enrolment helps.
+    pub fn is_gone(&self) -> bool {
+        matches!(
+            self,
+            Self::KeysGone
+                | Self::Unsealable
+                | Self::KeyStore(KeyStoreError::NotFound | KeyStoreError::Invalidated)
+        )
+    }
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::arming::Arming;
 use super::sealing::{StorageSealer, random};
 use super::{PlatformKeyStore, VaultError};
+use crate::bind::bind;
 use crate::secret::Secret;
 use crate::store::{ArmingRecord, InstallationRecord};
 
@@ -79,6 +80,14 @@ impl Hierarchy {
     /// When the key store refuses.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, VaultError> {
         Ok(self.key_store.sign(&self.alias("device"), message)?)
+    }
+
+    /// Uses the device key once, over a message that proves nothing.
+    ///
+    /// # Errors
+    /// When the key is gone or cannot be used now.
+    pub fn probe(&self) -> Result<(), VaultError> {
+        self.sign(&bind("tapcore-probe", &[])).map(drop)
     }
 
     /// Makes the device key anew, for an enrolment, and answers its public half (65 bytes).

@@ -54,7 +54,12 @@ impl Wallet {
         match self.enrolment().await {
             Err(WalletError::NotEnrolled) => {}
             Err(error) => return Err(error),
-            Ok(_) => return Err(WalletError::EnrolledAlready),
+            Ok(_) if !self.device_key_is_gone().await? => return Err(WalletError::EnrolledAlready),
+            // Nobody can speak for this enrolment any more: close it, and let opening start over.
+            Ok(_) => {
+                self.close().await?;
+                self.open_with(true).await?;
+            }
         }
         let trust = Trust {
             provider_url: &provider_url,
@@ -109,6 +114,11 @@ impl Wallet {
             Ok(())
         })
         .await
+    }
+
+    async fn device_key_is_gone(self: &Arc<Self>) -> Result<bool, WalletError> {
+        self.blocking(|_, opened| Ok(opened.hierarchy.probe().is_err_and(|error| error.is_gone())))
+            .await
     }
 
     /// What the wallet knows of its provider.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Status, Wallet, WalletError};
 use crate::store::{FolderLock, SealError, StatementDb, StoreError, VaultDb, VaultFile};
-use crate::vault::{Hierarchy, KeyStoreError, PlatformKeyStore, VaultError};
+use crate::vault::{Hierarchy, PlatformKeyStore};
 
 /// What an opened wallet holds.
 pub(super) struct Opened {
@@ -70,7 +70,16 @@ impl Wallet {
     fn open_files(&self, start_over: bool) -> Result<Opened, WalletError> {
         let folder = &self.config.folder;
         let lock = FolderLock::take(folder)?;
-        let opened = self.open_vault();
+        let opened = self
+            .open_vault()
+            .and_then(|(hierarchy, vault)| match start_over {
+                // Whoever may start over wants to know whether the device key still works; others find out when they use it.
+                true => hierarchy
+                    .probe()
+                    .map(|()| (hierarchy, vault))
+                    .map_err(WalletError::from),
+                false => Ok((hierarchy, vault)),
+            });
         let (hierarchy, vault) = match opened {
             Err(error) if start_over && is_lost(&error) => {
                 Hierarchy::destroy_all(self.key_store.as_ref())?;
@@ -153,14 +162,11 @@ impl Wallet {
 
 /// Whether the data can never be used again, so that only a new enrolment helps. What a newer version wrote is not lost.
 fn is_lost(error: &WalletError) -> bool {
-    matches!(
-        error,
-        WalletError::Vault(
-            VaultError::KeysGone
-                | VaultError::Unsealable
-                | VaultError::KeyStore(KeyStoreError::NotFound | KeyStoreError::Invalidated)
-        ) | WalletError::Store(StoreError::Damaged | StoreError::Seal(SealError::Unsealable))
-    )
+    match error {
+        WalletError::Vault(error) => error.is_gone(),
+        WalletError::Store(StoreError::Damaged | StoreError::Seal(SealError::Unsealable)) => true,
+        _ => false,
+    }
 }
 
 fn remove(path: &std::path::Path) -> Result<(), StoreError> {
