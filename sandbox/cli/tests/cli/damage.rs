@@ -153,6 +153,94 @@ fn hardware_that_has_forgotten_its_keys() {
     enrolling_again_helps(&phone, &sandbox);
 }
 
+/// Expects that each command either works or gives an error of one sentence, and that enrolling helps where it is told to.
+#[track_caller]
+fn works_or_enrolling_helps(phone: &Phone, sandbox: &Sandbox, what: &str) {
+    let mut told = Vec::new();
+    for words in [&["statement"][..], &["sync"]] {
+        let ended = phone.run(words);
+        assert!(matches!(ended.code, Some(0 | 1)), "{what}: {ended:#?}");
+        told.push(ended.err);
+    }
+    if !told.iter().any(|sentence| sentence.contains("enrol again")) {
+        return;
+    }
+    let enrolled = phone.enrol(sandbox.provider(), sandbox.ca());
+    assert_eq!(
+        enrolled.code,
+        Some(0),
+        "{what}: told {told:#?}, then {enrolled:#?}"
+    );
+    phone.run(&["sync"]).exits(0);
+}
+
+/// A copy of a phone, folder by folder.
+fn copy(phone: &Phone) -> Phone {
+    let copy = Phone::new();
+    copy_folder(&phone.data(), &copy.data());
+    copy_folder(&phone.platform(), &copy.platform());
+    copy
+}
+
+#[test]
+fn whatever_page_of_the_vault_is_damaged_enrolling_again_helps() {
+    let sandbox = Sandbox::shared();
+    let phone = Phone::with_card(&sandbox);
+    let serving = phone.serve();
+    serving.field().select().gpo(1);
+    serving.tapped();
+    serving.stop();
+    let vault = std::fs::read(phone.data().join("vault.db")).unwrap();
+    for page in 0..vault.len() / 4096 {
+        let damaged = copy(&phone);
+        let mut bytes = vault.clone();
+        bytes[page * 4096..(page + 1) * 4096].fill(0x5A);
+        std::fs::write(damaged.data().join("vault.db"), bytes).unwrap();
+        works_or_enrolling_helps(&damaged, &sandbox, &format!("page {page}"));
+    }
+}
+
+#[test]
+fn whatever_sealed_row_is_damaged_enrolling_again_helps() {
+    let sandbox = Sandbox::shared();
+    let phone = Phone::with_card(&sandbox);
+    let serving = phone.serve();
+    serving.field().select().gpo(1);
+    serving.tapped();
+    serving.stop();
+    let vault = std::fs::read(phone.data().join("vault.db")).unwrap();
+    // The last byte of a page is in the first row that was put there.
+    for end in (4096..=vault.len()).step_by(4096) {
+        let damaged = copy(&phone);
+        let mut bytes = vault.clone();
+        bytes[end - 1] ^= 1;
+        std::fs::write(damaged.data().join("vault.db"), bytes).unwrap();
+        works_or_enrolling_helps(&damaged, &sandbox, &format!("byte {}", end - 1));
+    }
+}
+
+/// Harms each key of the phone's hardware in turn.
+fn whatever_key(harm: impl Fn(&Path)) {
+    let sandbox = Sandbox::shared();
+    let phone = Phone::with_card(&sandbox);
+    for key in std::fs::read_dir(phone.platform()).unwrap() {
+        let name = key.unwrap().file_name();
+        let damaged = copy(&phone);
+        harm(&damaged.platform().join(&name));
+        works_or_enrolling_helps(&damaged, &sandbox, &name.to_string_lossy());
+    }
+}
+
+#[test]
+fn whatever_key_is_gone_enrolling_again_helps() {
+    whatever_key(|key| std::fs::remove_file(key).unwrap());
+}
+
+#[test]
+fn whatever_key_is_invalidated_enrolling_again_helps() {
+    whatever_key(|key| std::fs::write(key, "x").unwrap());
+}
+
 #[test]
 fn folders_that_cannot_be_written() {
     let sandbox = Sandbox::shared();
@@ -233,8 +321,10 @@ fn killed_in_the_middle_of_a_tap_no_atc_is_used_twice() {
         serving.running.kill();
     }
     let serving = phone.serve();
-    atcs.push(atc(&serving.field().select().gpo(9)));
-    serving.tapped();
+    for round in 0..4 {
+        atcs.push(atc(&serving.field().select().gpo(round)));
+        serving.tapped();
+    }
     let paid = Till::of(&sandbox)
         .tap(&serving.addr, "12.50", &[])
         .exits(0)

@@ -177,7 +177,7 @@ fn a_provider_under_another_ca_is_not_trusted() {
     let phone = Phone::new();
     phone
         .enrol(sandbox.provider(), stranger.ca())
-        .says(1, &["provider"]);
+        .says(1, &["is not the wallet's provider"]);
     phone.enrol(sandbox.provider(), sandbox.ca()).exits(0);
 }
 
@@ -207,8 +207,12 @@ fn a_key_that_is_not_pinned_is_refused_though_the_right_ca_signed_it() {
     let phone = Phone::with_card_through(&sandbox, &relay.url());
     let impostor = Impostor::of(&sandbox);
     relay.lead_to(impostor.addr());
-    phone.run(&["sync"]).says(1, &["provider"]);
-    phone.begin_card().says(1, &["provider"]);
+    phone
+        .run(&["sync"])
+        .says(1, &["is not the wallet's provider"]);
+    phone
+        .begin_card()
+        .says(1, &["is not the wallet's provider"]);
     assert_eq!(
         impostor.requests(),
         0,
