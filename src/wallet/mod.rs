@@ -17,6 +17,8 @@ mod settle;
 mod statement;
 mod sync;
 mod tap;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
