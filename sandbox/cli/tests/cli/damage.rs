@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use serde_json::Value;
 
@@ -182,63 +183,75 @@ fn copy(phone: &Phone) -> Phone {
     copy
 }
 
-#[test]
-fn whatever_page_of_the_vault_is_damaged_enrolling_again_helps() {
+/// Does harm of each kind to a copy of a phone that has been tapped, all at the same time: `harms` names what is harmed, `harm` does it.
+fn whatever_is_harmed(
+    harms: impl FnOnce(&Phone) -> Vec<String>,
+    harm: impl Fn(&Phone, &str) + Sync,
+) {
     let sandbox = Sandbox::shared();
     let phone = Phone::with_card(&sandbox);
     let serving = phone.serve();
     serving.field().select().gpo(1);
     serving.tapped();
     serving.stop();
-    let vault = std::fs::read(phone.data().join("vault.db")).unwrap();
-    for page in 0..vault.len() / 4096 {
-        let damaged = copy(&phone);
-        let mut bytes = vault.clone();
-        bytes[page * 4096..(page + 1) * 4096].fill(0x5A);
-        std::fs::write(damaged.data().join("vault.db"), bytes).unwrap();
-        works_or_enrolling_helps(&damaged, &sandbox, &format!("page {page}"));
-    }
+    thread::scope(|scope| {
+        for what in harms(&phone) {
+            let (phone, sandbox, harm) = (&phone, &sandbox, &harm);
+            scope.spawn(move || {
+                let damaged = copy(phone);
+                harm(&damaged, &what);
+                works_or_enrolling_helps(&damaged, sandbox, &what);
+            });
+        }
+    });
+}
+
+const PAGE: usize = 4096;
+
+/// Does the same to each page of the vault.
+fn whatever_page_is_harmed(harm: impl Fn(&mut [u8]) + Sync) {
+    let vault = |phone: &Phone| phone.data().join("vault.db");
+    let pages = |phone: &Phone| {
+        let length = std::fs::read(vault(phone)).unwrap().len();
+        (0..length / PAGE).map(|page| page.to_string()).collect()
+    };
+    whatever_is_harmed(pages, |phone, page| {
+        let begin = page.parse::<usize>().unwrap() * PAGE;
+        let mut bytes = std::fs::read(vault(phone)).unwrap();
+        harm(&mut bytes[begin..begin + PAGE]);
+        std::fs::write(vault(phone), bytes).unwrap();
+    });
 }
 
 #[test]
-fn whatever_sealed_row_is_damaged_enrolling_again_helps() {
-    let sandbox = Sandbox::shared();
-    let phone = Phone::with_card(&sandbox);
-    let serving = phone.serve();
-    serving.field().select().gpo(1);
-    serving.tapped();
-    serving.stop();
-    let vault = std::fs::read(phone.data().join("vault.db")).unwrap();
+fn whatever_page_of_the_vault_is_garbage_enrolling_again_helps() {
+    whatever_page_is_harmed(|page| page.fill(0x5A));
+}
+
+#[test]
+fn whatever_row_of_the_vault_is_changed_enrolling_again_helps() {
     // The last byte of a page is in the first row that was put there.
-    for end in (4096..=vault.len()).step_by(4096) {
-        let damaged = copy(&phone);
-        let mut bytes = vault.clone();
-        bytes[end - 1] ^= 1;
-        std::fs::write(damaged.data().join("vault.db"), bytes).unwrap();
-        works_or_enrolling_helps(&damaged, &sandbox, &format!("byte {}", end - 1));
-    }
+    whatever_page_is_harmed(|page| page[PAGE - 1] ^= 1);
 }
 
-/// Harms each key of the phone's hardware in turn.
-fn whatever_key(harm: impl Fn(&Path)) {
-    let sandbox = Sandbox::shared();
-    let phone = Phone::with_card(&sandbox);
-    for key in std::fs::read_dir(phone.platform()).unwrap() {
-        let name = key.unwrap().file_name();
-        let damaged = copy(&phone);
-        harm(&damaged.platform().join(&name));
-        works_or_enrolling_helps(&damaged, &sandbox, &name.to_string_lossy());
-    }
+/// Does the same to each key of the phone's hardware.
+fn whatever_key_is_harmed(harm: impl Fn(&Path) + Sync) {
+    let keys = |phone: &Phone| {
+        let files = std::fs::read_dir(phone.platform()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    };
+    whatever_is_harmed(keys, |phone, key| harm(&phone.platform().join(key)));
 }
 
 #[test]
 fn whatever_key_is_gone_enrolling_again_helps() {
-    whatever_key(|key| std::fs::remove_file(key).unwrap());
+    whatever_key_is_harmed(|key| std::fs::remove_file(key).unwrap());
 }
 
 #[test]
 fn whatever_key_is_invalidated_enrolling_again_helps() {
-    whatever_key(|key| std::fs::write(key, "x").unwrap());
+    whatever_key_is_harmed(|key| std::fs::write(key, "x").unwrap());
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn thirty_taps_also_when_each_finds_the_phone_armed() {
     let relay = Relay::to(&sandbox);
     let phone = Phone::with_card_through(&sandbox, &relay.url());
     relay.cut();
-    let atcs = tap_until_refused(&phone.serve(), Duration::from_millis(50));
+    let atcs = tap_until_refused(&phone.serve(), Duration::from_millis(30));
     assert_eq!(atcs.len(), 30, "{atcs:?}");
 }
 
