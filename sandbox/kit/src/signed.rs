@@ -168,6 +168,8 @@ impl<S: Send + Sync> FromRequestParts<S> for SignedBy {
 }
 
 /// Lets only signed requests through to the routes of `router`; wrong methods and unknown paths are answered as such.
+/// What was let through is carried to its end even when the caller hangs up meanwhile: a payment must not stop between
+/// the bank's decision and its booking.
 pub fn require<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
     verifier: Verifier,
@@ -177,7 +179,10 @@ pub fn require<S: Clone + Send + Sync + 'static>(
 
 async fn check(State(verifier): State<Verifier>, request: Request, next: Next) -> Response {
     match verifier.verify(request).await {
-        Ok(request) => next.run(request).await,
+        // A task of its own, because the server drops the handler of a connection that was closed.
+        Ok(request) => tokio::spawn(next.run(request))
+            .await
+            .unwrap_or_else(|_| Problem::internal().into_response()),
         Err(problem) => problem.into_response(),
     }
 }

@@ -245,3 +245,42 @@ async fn problems_of_wrong_methods_keep_the_allow_header() {
         "method_not_allowed"
     );
 }
+
+#[tokio::test]
+async fn what_was_begun_is_finished_when_the_caller_hangs_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::open_at(&folder.path().join("x.db"), None, &[])
+        .await
+        .unwrap();
+    let key = PartyKey::generate();
+    let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+    let (go, going) = tokio::sync::watch::channel(false);
+    let work = move || {
+        let (begun, mut going) = (begun.clone(), going.clone());
+        async move {
+            begun.send("begun").unwrap();
+            going.wait_for(|go| *go).await.unwrap();
+            begun.send("finished").unwrap();
+            axum::Json(())
+        }
+    };
+    let routes = Router::new().route("/work", post(work));
+    let router = signed::require(
+        routes,
+        Verifier::new(db, FixedKeys::one("me", key.public())),
+    );
+    let authority = Authority::open(folder.path()).unwrap();
+    let identity = authority.party("test").unwrap();
+    let running = serve(router, TcpListener::bind("127.0.0.1:0").unwrap(), &identity).unwrap();
+    let client = Client::new(authority.ca_pem(), key, "me").unwrap();
+    let url = format!("{}/work", running.url);
+    let call = tokio::spawn(async move { client.post::<_, ()>(&url, &json!({}), None).await });
+    assert_eq!(begins.recv().await, Some("begun"));
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    // Long enough for the server to see the closed connection.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    go.send(true).unwrap();
+    let end = tokio::time::timeout(std::time::Duration::from_secs(5), begins.recv()).await;
+    assert_eq!(end.unwrap(), Some("finished"));
+}
