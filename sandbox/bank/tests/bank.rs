@@ -30,7 +30,7 @@ impl Here {
         let start = sandbox_kit::clock::parse("2026-11-22T10:00:00Z").unwrap();
         let bank = Bank::open(BankConfig {
             folder: folder.path().to_owned(),
-            database_url: None,
+            database_url: database_url().await,
             identity: BankIdentity::A,
             network_key: [4; 65],
             events,
@@ -218,9 +218,11 @@ async fn a_payment_is_posted_once_and_the_books_balance() {
         (409, "idempotency_conflict".into())
     );
 
-    let ledger = read_ledger(here.folder.path(), BankIdentity::A)
-        .await
-        .unwrap();
+    let ledger = here.bank.ledger().await.unwrap();
+    if database_url().await.is_none() {
+        let beside = read_ledger(here.folder.path(), BankIdentity::A).await;
+        assert_eq!(beside.unwrap(), ledger);
+    }
     assert!(ledger.balanced);
     assert_eq!(ledger.entries.len(), 2);
     let paid = &ledger.entries[1];
@@ -252,6 +254,30 @@ async fn money_that_is_not_there_is_not_spent() {
         assert_eq!(code_of(problem), (422, "request_invalid".into()));
     }
     assert!(here.bank.ledger().await.unwrap().balanced);
+}
+
+#[tokio::test]
+async fn payments_at_the_same_time_do_not_spend_the_same_money() {
+    let mut here = Here::new().await;
+    let card = here.card(GOOD).await;
+    let refs: Vec<String> = (0..6).map(|number| format!("net_{number}")).collect();
+    let mut payments = tokio::task::JoinSet::new();
+    for network_ref in refs {
+        let (bank, query) = (
+            here.bank.clone(),
+            payment(&card, &network_ref, OPENING_BALANCE),
+        );
+        payments.spawn(async move { bank.authorise(&query).await.unwrap().result });
+    }
+    let results = payments.join_all().await;
+    assert_eq!(
+        results
+            .iter()
+            .filter(|result| *result == "approved")
+            .count(),
+        1
+    );
+    assert_eq!(here.bank.balance(&card).await.unwrap(), Some(0));
 }
 
 #[tokio::test]
@@ -302,6 +328,11 @@ async fn a_reversal_brings_the_money_back_once() {
         here.bank.balance(&card).await.unwrap(),
         Some(OPENING_BALANCE)
     );
+    let reversals = |ledger: sandbox_kit::ledger::Ledger| {
+        let kinds = ledger.entries.into_iter().map(|entry| entry.kind);
+        kinds.filter(|kind| kind == "reversal").count()
+    };
+    assert_eq!(reversals(here.bank.ledger().await.unwrap()), 1);
     // The reversal overtook the payment.
     let late = payment(&card, "net_2", 500);
     assert!(!here.bank.reverse(&late).await.unwrap().moved);
@@ -312,4 +343,19 @@ async fn a_reversal_brings_the_money_back_once() {
         Some(OPENING_BALANCE)
     );
     assert!(here.bank.ledger().await.unwrap().balanced);
+}
+
+/// A fresh database on the PostgreSQL server that `TAPCORE_TEST_POSTGRES` names (`postgres://user@host`), so that the
+/// same tests run there; without it they run on SQLite.
+async fn database_url() -> Option<String> {
+    let server = std::env::var("TAPCORE_TEST_POSTGRES").ok()?;
+    sqlx::any::install_default_drivers();
+    let name = sandbox_kit::bytes::random_id("test").to_lowercase();
+    let pool = sqlx::AnyPool::connect(&format!("{server}/postgres"))
+        .await
+        .unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&pool).await.unwrap();
+    pool.close().await;
+    Some(format!("{server}/{name}"))
 }

@@ -112,14 +112,19 @@ impl Db {
         &self.pool
     }
 
-    /// Starts a transaction that will write. On SQLite it takes the write lock at once: a reader that turns writer
-    /// half-way cannot wait for its turn there.
+    /// Starts a transaction that will write, once those before it have ended: what it reads stays true until it
+    /// commits, so a balance that covers a payment still does when the payment is booked. On SQLite it takes the write
+    /// lock at once, since a reader that turns writer half-way cannot wait for its turn there; on PostgreSQL a lock on
+    /// the table that every database of ours has stands for it.
     pub async fn begin(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
         if self.sqlite {
-            self.pool.begin_with("BEGIN IMMEDIATE").await
-        } else {
-            self.pool.begin().await
+            return self.pool.begin_with("BEGIN IMMEDIATE").await;
         }
+        let mut transaction = self.pool.begin().await?;
+        sqlx::raw_sql("LOCK TABLE kit_migrations IN SHARE ROW EXCLUSIVE MODE")
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction)
     }
 
     /// The value of a setting.
