@@ -139,8 +139,8 @@ impl Bank {
         Ok(decision)
     }
 
-    /// Undoes a payment whose answer the network did not wait for. A payment that has not arrived yet is refused when
-    /// it does.
+    /// Undoes a payment whose answer the network did not wait for, once however often it is told. A payment that has
+    /// not arrived yet is refused when it does.
     pub async fn reverse(&self, query: &PaymentQuery) -> Result<Reversed, Problem> {
         let request = digest(query)?;
         let mut tx = self.db().begin().await?;
@@ -150,6 +150,10 @@ impl Bank {
             None => {
                 record(&mut tx, query, &request, &reversed).await?;
                 false
+            }
+            // Delivered again: the books say it already.
+            Some(row) if row.decision.reason() == "reversed" => {
+                return Ok(Reversed { moved: false });
             }
             Some(row) if row.decision.authorisation.is_none() => false,
             Some(row) if row.request != request => {
