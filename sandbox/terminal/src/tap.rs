@@ -56,7 +56,7 @@ pub struct Report {
     pub merchant: String,
     /// The issuer's six digits.
     pub authorisation: Option<String>,
-    /// Where the receipt is.
+    /// Where the receipt is, if it could be kept.
     pub receipt: Option<PathBuf>,
     /// The trace number.
     pub trace: Option<u32>,
@@ -145,9 +145,13 @@ impl Pos {
                 request.trace = self.folder.next_trace()?;
                 let verdict = self.authorise(&request, &mut progress).await?;
                 let text = receipt::write(registration, &request, &card, &verdict);
-                report.receipt = Some(self.folder.keep_receipt(request.trace, &text)?);
                 report.trace = Some(request.trace);
                 report.verdict(verdict);
+                // The payment is made or refused by now: a receipt that cannot be kept must not hide that.
+                match self.folder.keep_receipt(request.trace, &text) {
+                    Ok(place) => report.receipt = Some(place),
+                    Err(why) => progress(&format!("the receipt is lost: {why:#}")),
+                }
                 if order.present_twice {
                     request.trace = self.folder.next_trace()?;
                     let verdict = self.authorise(&request, &mut progress).await?;

@@ -203,6 +203,23 @@ async fn a_tap_is_approved_written_down_and_asked_for_once() {
 }
 
 #[tokio::test]
+async fn a_receipt_that_cannot_be_kept_does_not_hide_the_result() {
+    let shop = Shop::open();
+    let card = in_the_field(ScriptedCard::online());
+    let pos = shop.pos().await;
+    // A folder stands where the receipt belongs.
+    let place = shop.folder.path().join("pos/receipts/000001.txt");
+    std::fs::create_dir_all(place.join("full")).unwrap();
+    let mut said = Vec::new();
+    let report = pos
+        .tap(&order(card), None, |text| said.push(text.to_owned()))
+        .await
+        .unwrap();
+    assert_eq!((report.result.as_str(), report.receipt), ("approved", None));
+    assert!(said.iter().any(|text| text.contains("receipt")), "{said:?}");
+}
+
+#[tokio::test]
 async fn trouble_on_the_way_is_met_with_the_same_trace_number() {
     let shop = Shop::open();
     shop.acquirer.lock().unwrap().trouble = vec![(503, "network_unavailable"), (500, "internal")];
