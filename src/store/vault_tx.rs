@@ -158,6 +158,19 @@ impl<'a> VaultTx<'a> {
         Ok(row.optional()?)
     }
 
+    /// Every secret of a token with its name, as the payment key sealed them.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn secrets(&self, token: &TokenRef) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let sql = "SELECT name, sealed FROM token_secret WHERE token = ?1 ORDER BY name";
+        let mut statement = self.transaction.prepare(sql)?;
+        let rows = statement.query_map([self.reference(token)], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Stores a secret of a token; one of that name that is there already stays.
     ///
     /// # Errors

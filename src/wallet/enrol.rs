@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::open::Opened;
+use super::open::{Opened, check, is_lost};
 use super::{Wallet, WalletError};
 use crate::backend::protocol::{EnrolmentAnswer, EnrolmentChallenge, EnrolmentRequest, Policy};
 use crate::backend::{Backend, BackendError, Identity, Trust, fresh_key};
@@ -54,12 +54,17 @@ impl Wallet {
         match self.enrolment().await {
             Err(WalletError::NotEnrolled) => {}
             Err(error) => return Err(error),
-            Ok(_) if !self.device_key_is_gone().await? => return Err(WalletError::EnrolledAlready),
-            // Nobody can speak for this enrolment any more: close it, and let opening start over.
-            Ok(_) => {
-                self.close().await?;
-                self.open_with(true).await?;
-            }
+            Ok(_) => match self
+                .blocking(|_, opened| check(&opened.hierarchy, &opened.vault))
+                .await
+            {
+                // This enrolment can pay no more: close it, and let opening start over.
+                Err(error) if is_lost(&error) => {
+                    self.close().await?;
+                    self.open_with(true).await?;
+                }
+                checked => return Err(checked.err().unwrap_or(WalletError::EnrolledAlready)),
+            },
         }
         let trust = Trust {
             provider_url: &provider_url,
@@ -114,11 +119,6 @@ impl Wallet {
             Ok(())
         })
         .await
-    }
-
-    async fn device_key_is_gone(self: &Arc<Self>) -> Result<bool, WalletError> {
-        self.blocking(|_, opened| Ok(opened.hierarchy.probe().is_err_and(|error| error.is_gone())))
-            .await
     }
 
     /// What the wallet knows of its provider.

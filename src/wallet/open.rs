@@ -70,16 +70,12 @@ impl Wallet {
     fn open_files(&self, start_over: bool) -> Result<Opened, WalletError> {
         let folder = &self.config.folder;
         let lock = FolderLock::take(folder)?;
-        let opened = self
-            .open_vault()
-            .and_then(|(hierarchy, vault)| match start_over {
-                // Whoever may start over wants to know whether the device key still works; others find out when they use it.
-                true => hierarchy
-                    .probe()
-                    .map(|()| (hierarchy, vault))
-                    .map_err(WalletError::from),
-                false => Ok((hierarchy, vault)),
-            });
+        let opened = self.open_vault().and_then(|(hierarchy, vault)| {
+            if start_over {
+                check(&hierarchy, &vault)?;
+            }
+            Ok((hierarchy, vault))
+        });
         let (hierarchy, vault) = match opened {
             Err(error) if start_over && is_lost(&error) => {
                 Hierarchy::destroy_all(self.key_store.as_ref())?;
@@ -160,8 +156,23 @@ impl Wallet {
     }
 }
 
+/// Uses every key and opens every secret once. Whoever may start over wants to know whether all of it still works;
+/// others find out when they use it.
+pub(super) fn check(hierarchy: &Hierarchy, vault: &VaultDb) -> Result<(), WalletError> {
+    hierarchy.probe()?;
+    let (record, tokens) = vault.read(|tx| Ok((tx.arming()?, tx.tokens()?)))?;
+    let arming = hierarchy.arming(record.as_ref())?;
+    for stored in tokens {
+        let token = stored.token.reference;
+        for (name, sealed) in vault.read(|tx| tx.secrets(&token))? {
+            arming.open_secret(&token, &name, &sealed)?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether the data can never be used again, so that only a new enrolment helps. What a newer version wrote is not lost.
-fn is_lost(error: &WalletError) -> bool {
+pub(super) fn is_lost(error: &WalletError) -> bool {
     match error {
         WalletError::Vault(error) => error.is_gone(),
         WalletError::Store(StoreError::Damaged | StoreError::Seal(SealError::Unsealable)) => true,
