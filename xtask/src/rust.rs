@@ -41,5 +41,8 @@ pub(crate) fn test(step: &mut Step) -> Result<Count> {
     if !succeeded {
         bail!("cargo test failed");
     }
+    if step.counted.passed == 0 {
+        bail!("cargo test ran no test");
+    }
     Ok(step.counted)
 }

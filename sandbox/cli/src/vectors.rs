@@ -3,6 +3,7 @@
 //! The second opinion is crate `emv`; for limited-use keys, which it lacks, the sandbox network's own derivation.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -61,7 +62,10 @@ pub(crate) fn run(args: &VectorsArgs) -> anyhow::Result<ExitCode> {
         }
     }
     for (kind, (right, all)) in &agreed {
-        println!("{kind}: {right} of {all} agree with the core and with a second opinion");
+        writeln!(
+            std::io::stdout(),
+            "{kind}: {right} of {all} agree with the core and with a second opinion"
+        )?;
     }
     match agreed.values().all(|(right, all)| right == all) {
         true => Ok(ExitCode::SUCCESS),

@@ -234,7 +234,7 @@ pub(crate) async fn replenish(
                     &format!("/v1/tokens/{token}/replenish"),
                     &relayed,
                     &relayed_key(&device.id, &key),
-                    &[400, 404, 409, 410, 422],
+                    &[400, 404, 409, 410, 422, 429],
                 )
                 .await?;
             Answer::json(201, &answer)

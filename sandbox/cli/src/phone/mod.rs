@@ -6,7 +6,7 @@
 mod platform;
 mod serve;
 
-use std::io::{BufRead, IsTerminal};
+use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -131,6 +131,9 @@ fn open(args: &PhoneArgs) -> anyhow::Result<Arc<Wallet>> {
         beside.push("-platform");
         beside.into()
     });
+    if !matches!(args.command, PhoneCommand::Enrol { .. }) && !data.is_dir() {
+        bail!("there is no wallet in {}: enrol it first", data.display());
+    }
     let config = WalletConfig {
         data_dir: data
             .to_str()
@@ -152,7 +155,10 @@ async fn enrol(wallet: &Wallet, provider: String, ca: PathBuf) -> anyhow::Result
         .with_context(|| format!("the certificate file {} cannot be read", ca.display()))?;
     wallet.enrol(provider, ca_pem).await?;
     let status = wallet.status().await?;
-    println!("Enrolled as {}.", status.device_id.unwrap_or_default());
+    print(format_args!(
+        "Enrolled as {}.",
+        status.device_id.unwrap_or_default()
+    ))?;
     Ok(())
 }
 
@@ -182,10 +188,10 @@ async fn add_card(
         Some(code) => wallet.finish_add_card(challenge.id, code).await?,
         None => ask_until_right(wallet, challenge).await?,
     };
-    println!(
+    print(format_args!(
         "Card {} of {} pays as token {} until {}.",
         card.masked_card, card.bank, card.masked_token, card.expiry
-    );
+    ))?;
     Ok(())
 }
 
@@ -224,20 +230,21 @@ async fn ask_until_right(
     }
 }
 
+/// Prints a line of the result; a reader that has gone away is an error like any other.
+fn print(line: impl std::fmt::Display) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("standard output cannot be written")
+}
+
 async fn sync(wallet: &Wallet, json: bool) -> anyhow::Result<()> {
     wallet.open().await?;
     let report = wallet.sync().await?;
     match json {
-        true => println!(
-            "{}",
-            json!({ "new": report.new_entries, "keys": report.keys_received })
-        ),
-        false => println!(
+        true => print(json!({ "new": report.new_entries, "keys": report.keys_received })),
+        false => print(format_args!(
             "{} new, {} keys received.",
             report.new_entries, report.keys_received
-        ),
+        )),
     }
-    Ok(())
 }
 
 async fn statement(wallet: &Wallet, json: bool) -> anyhow::Result<()> {
@@ -248,15 +255,14 @@ async fn statement(wallet: &Wallet, json: bool) -> anyhow::Result<()> {
             .iter()
             .map(entry_json)
             .collect::<anyhow::Result<Vec<_>>>()?;
-        println!("{}", json!({ "entries": entries }));
-        return Ok(());
+        return print(json!({ "entries": entries }));
     }
     if entries.is_empty() {
-        println!("No payments yet.");
+        print("No payments yet.")?;
     }
     for entry in entries {
         let (whole, fraction) = (entry.amount_minor / 100, entry.amount_minor % 100);
-        println!(
+        print(format_args!(
             "{}  {:>10}.{fraction:02} {}  {:<10}  {:<24}  {}",
             at(&entry)?,
             whole,
@@ -264,7 +270,7 @@ async fn statement(wallet: &Wallet, json: bool) -> anyhow::Result<()> {
             state(entry.state),
             entry.merchant.as_deref().unwrap_or("-"),
             entry.account,
-        );
+        ))?;
     }
     Ok(())
 }

@@ -131,6 +131,8 @@ fn a_phone_is_enrolled_once() {
 #[test]
 fn without_enrolment_there_is_an_empty_statement_and_no_sync() {
     let phone = Phone::new();
+    phone.run(&["statement"]).says(1, &["no wallet in"]);
+    std::fs::create_dir(phone.data()).unwrap();
     assert!(phone.statement().is_empty());
     phone.run(&["sync"]).says(1, &["not enrolled"]);
     phone.begin_card().says(1, &["not enrolled"]);
