@@ -1,7 +1,8 @@
 //! One authorisation: asked of the network, booked, signed for the receipt.
 //!
 //! The request is written down before the network is asked, and the answer with its bookings after, in one
-//! transaction. A trace number without an answer may be asked again: the network knows it by the same key.
+//! transaction. A trace number without an answer may be asked again, by the terminal or by [`crate::resolve`]: the
+//! network knows it by the same key.
 
 use std::collections::BTreeMap;
 
@@ -53,6 +54,16 @@ pub(crate) struct Decision {
     pub(crate) authorisation: Option<String>,
     pub(crate) at: String,
     pub(crate) network_ref: String,
+}
+
+/// Why a payment has no answer.
+pub(crate) enum Trouble {
+    /// The network does not take what the terminal sent: trying again would not help.
+    Refused(Problem),
+    /// The network gave no answer of use. It may know the payment all the same.
+    Away(CallError),
+    /// The acquirer's own database failed.
+    Here(Problem),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -107,8 +118,41 @@ pub(crate) async fn authorise(
         }
         Asked::Open => {}
     }
-    let decision = ask_network(&acquirer, &terminal, &request).await?;
-    let receipt_signature = sign_receipt(&acquirer, &terminal, &request, &decision);
+    match settle(&acquirer, &terminal, &request).await {
+        Ok(answer) => Ok(Json(answer)),
+        Err(Trouble::Refused(problem) | Trouble::Here(problem)) => Err(problem),
+        Err(Trouble::Away(error)) => {
+            eprintln!("acquirer: network: {error}");
+            Err(Problem::new(
+                503,
+                "network_unavailable",
+                "Payment network not reachable",
+                "The payment network does not answer just now. Ask again with the same trace number.",
+            ))
+        }
+    }
+}
+
+/// Asks the network for a request that was written down, and books its answer.
+pub(crate) async fn settle(
+    acquirer: &Inner,
+    terminal: &str,
+    request: &Request,
+) -> Result<Answer, Trouble> {
+    let here = |error: sqlx::Error| Trouble::Here(error.into());
+    let decision = match ask_network(acquirer, terminal, request).await {
+        Ok(decision) => decision,
+        Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
+            acquirer
+                .store
+                .give_up(terminal, request.trace)
+                .await
+                .map_err(here)?;
+            return Err(Trouble::Refused(problem));
+        }
+        Err(error) => return Err(Trouble::Away(error)),
+    };
+    let receipt_signature = sign_receipt(acquirer, terminal, request, &decision);
     let answer = Answer {
         result: decision.result,
         reason: decision.reason,
@@ -119,26 +163,27 @@ pub(crate) async fn authorise(
     };
     let booked = acquirer
         .store
-        .book(&terminal, &request, &acquirer.merchant, &answer)
-        .await?;
+        .book(terminal, request, &acquirer.merchant, &answer)
+        .await
+        .map_err(here)?;
     if booked {
         acquirer.events.tell(
             Event::new("authorised")
-                .with("terminal_id", terminal.as_str())
+                .with("terminal_id", terminal)
                 .with("trace", request.trace)
                 .with("amount_minor", request.amount_minor)
                 .with("currency", request.currency.as_str())
                 .with("result", answer.result.name()),
         );
     }
-    Ok(Json(answer))
+    Ok(answer)
 }
 
 async fn ask_network(
     acquirer: &Inner,
     terminal: &str,
     request: &Request,
-) -> Result<Decision, Problem> {
+) -> Result<Decision, CallError> {
     let forwarded = Forwarded {
         request,
         acquirer_id: &acquirer.acquirer_id,
@@ -156,19 +201,7 @@ async fn ask_network(
     ];
     let key = bytes::to_hex(&bytes::sha256(&bind("acquirer-authorisation", &parts)));
     let url = format!("{}/v1/authorisations", acquirer.network_url);
-    acquirer.client.post(&url, &forwarded, Some(&key)).await.map_err(|error| match error {
-        // What the terminal sent is not what the network takes: trying again would not help.
-        CallError::Refused(problem) if matches!(problem.status, 400 | 409 | 422) => problem,
-        other => {
-            eprintln!("acquirer: network: {other}");
-            Problem::new(
-                503,
-                "network_unavailable",
-                "Payment network not reachable",
-                "The payment network does not answer just now. Ask again with the same trace number.",
-            )
-        }
-    })
+    acquirer.client.post(&url, &forwarded, Some(&key)).await
 }
 
 fn sign_receipt(

@@ -3,19 +3,23 @@
 //! A terminal registers its key once and signs every authorisation; the acquirer adds who is asking, hands it to the
 //! network, books the answer and signs it for the receipt. The same trace number of a terminal is one payment: asked
 //! again it is answered the same. Approvals are booked by double entry (debit the network's receivable, credit the
-//! merchant's payable), declines without effect.
+//! merchant's payable), declines without effect. A payment whose answer was lost on the way is asked for again until
+//! there is one, even when its terminal has given up.
 //!
 //! ```text
 //! let acquirer = Acquirer::open(config).await?;
+//! let background = acquirer.start();
 //! sandbox_kit::server::serve(acquirer.router(), listener, &identity)?;
 //! ```
 
 mod authorise;
+mod resolve;
 mod store;
 mod terminals;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -152,6 +156,18 @@ impl Acquirer {
             .with_state(Arc::clone(inner))
     }
 
+    /// Starts what runs beside the API: payments without an answer are asked for again, at once and then every half
+    /// minute. It ends when the answer is dropped.
+    pub fn start(&self) -> Background {
+        self.start_every(resolve::PAUSE)
+    }
+
+    /// The same with another pause.
+    pub fn start_every(&self, pause: Duration) -> Background {
+        let inner = Arc::clone(&self.inner);
+        Background(tokio::spawn(resolve::resolve(inner, pause)))
+    }
+
     /// The acquirer's books.
     pub async fn ledger(&self) -> anyhow::Result<Ledger> {
         Ok(self.inner.store.ledger().await?)
@@ -160,6 +176,15 @@ impl Acquirer {
     /// Closes the database.
     pub async fn close(&self) {
         self.inner.store.db().close().await;
+    }
+}
+
+/// Work beside the API; dropping it ends the work, which goes on at the next start where it was.
+pub struct Background(tokio::task::JoinHandle<()>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

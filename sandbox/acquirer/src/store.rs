@@ -140,6 +140,37 @@ impl Store {
         Ok(true)
     }
 
+    /// Payments asked for at `until` or before of which nobody knows the result: who asked, under which trace number, and
+    /// the request's JSON.
+    pub(crate) async fn unresolved(&self, until: &str) -> Result<Vec<(String, u32, String)>> {
+        let rows = sqlx::query(
+            "SELECT terminal_id, trace, request FROM authorisations WHERE result IS NULL AND asked_at <= $1 ORDER BY asked_at, terminal_id, trace",
+        )
+        .bind(until)
+        .fetch_all(self.db.pool())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let trace: i64 = row.try_get(1)?;
+                let trace =
+                    u32::try_from(trace).map_err(|error| sqlx::Error::Decode(error.into()))?;
+                Ok((row.try_get(0)?, trace, row.try_get(2)?))
+            })
+            .collect()
+    }
+
+    /// Notes that the network does not take this payment, so that only its terminal asks for it again.
+    pub(crate) async fn give_up(&self, terminal: &str, trace: u32) -> Result<()> {
+        sqlx::query(
+            "UPDATE authorisations SET result = 'refused' WHERE terminal_id = $1 AND trace = $2 AND answer IS NULL",
+        )
+        .bind(terminal)
+        .bind(i64::from(trace))
+        .execute(self.db.pool())
+        .await?;
+        Ok(())
+    }
+
     pub(crate) async fn ledger(&self) -> Result<Ledger> {
         let rows = sqlx::query(
             "SELECT e.at, e.kind, d.account, c.account, e.amount_minor, e.currency, e.merchant, e.reference, e.result, e.reason, e.atc, e.arqc, e.token

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderMap;
@@ -12,6 +13,7 @@ use sandbox_kit::client::{CallError, Client};
 use sandbox_kit::db::Db;
 use sandbox_kit::event::Events;
 use sandbox_kit::keys::{self, PartyKey};
+use sandbox_kit::ledger::Ledger;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::server::{Authority, Running, serve};
 use sandbox_kit::signed::{self, FixedKeys, Verifier};
@@ -291,6 +293,96 @@ async fn a_trace_without_an_answer_is_asked_again_under_the_same_key() {
     let asked = bench.asked.lock().unwrap();
     assert_eq!(asked.len(), 2);
     assert_eq!(asked[0], asked[1]);
+}
+
+impl Bench {
+    /// The books, once they have a line.
+    async fn booked(&self) -> Ledger {
+        for _ in 0..400 {
+            let ledger = self.acquirer.ledger().await.unwrap();
+            if !ledger.entries.is_empty() {
+                return ledger;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("nothing was booked");
+    }
+
+    /// Waits until the network has been asked so often.
+    async fn asked(&self, times: usize) {
+        for _ in 0..400 {
+            if self.asked.lock().unwrap().len() >= times {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the network was not asked {times} times");
+    }
+}
+
+/// The terminal gives up; the network's answer is fetched when the acquirer starts, and booked like any other.
+#[tokio::test]
+async fn a_payment_left_without_an_answer_is_resolved_at_the_start() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    *bench.reply.lock().unwrap() = Err(Problem::new(500, "internal", "Internal error", "Later."));
+    terminal.pay(&payment(1)).await.unwrap_err();
+    *bench.reply.lock().unwrap() = Ok(approval());
+    let background = bench.acquirer.start();
+    let ledger = bench.booked().await;
+    drop(background);
+    assert!(ledger.balanced);
+    assert_eq!(
+        (
+            ledger.entries[0].result.as_str(),
+            ledger.entries[0].amount_minor
+        ),
+        ("approved", 1250)
+    );
+    {
+        let asked = bench.asked.lock().unwrap();
+        assert_eq!(asked.len(), 2);
+        assert_eq!(asked[0], asked[1]);
+    }
+    // The terminal comes back after all: it gets the same answer, and nothing is booked again.
+    let request = payment(1);
+    let answer = terminal.pay(&request).await.unwrap();
+    assert!(terminal.receipt_holds(&request, &answer));
+    assert_eq!(bench.asked.lock().unwrap().len(), 2);
+    assert_eq!(bench.acquirer.ledger().await.unwrap().entries.len(), 1);
+}
+
+#[tokio::test]
+async fn an_open_payment_is_asked_for_until_there_is_an_answer() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    *bench.reply.lock().unwrap() = Err(Problem::new(500, "internal", "Internal error", "Later."));
+    terminal.pay(&payment(1)).await.unwrap_err();
+    let _background = bench.acquirer.start_every(Duration::from_millis(100));
+    bench.asked(2).await;
+    assert!(bench.acquirer.ledger().await.unwrap().entries.is_empty());
+    *bench.reply.lock().unwrap() = Ok(decline("insufficient_funds"));
+    let ledger = bench.booked().await;
+    assert_eq!(
+        ledger.entries[0].reason.as_deref(),
+        Some("insufficient_funds")
+    );
+}
+
+#[tokio::test]
+async fn a_payment_the_network_does_not_take_is_not_asked_for_for_ever() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    *bench.reply.lock().unwrap() = Err(Problem::new(500, "internal", "Internal error", "Later."));
+    terminal.pay(&payment(1)).await.unwrap_err();
+    *bench.reply.lock().unwrap() = Err(Problem::invalid("Not like this."));
+    let background = bench.acquirer.start();
+    bench.asked(2).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(background);
+    let _background = bench.acquirer.start();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(bench.asked.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ pub(crate) struct Parties {
     provider: Provider,
     acquirer: Acquirer,
     banks: Vec<Bank>,
-    background: Background,
+    background: (Background, sandbox_acquirer::Background),
     servers: Vec<Running>,
 }
 
@@ -138,7 +138,7 @@ impl Parties {
             .with("acquirer", acquirer_server.url.as_str())
             .with("ca", authority.ca_path().to_string_lossy().into_owned());
         servers.extend([provider_server, acquirer_server]);
-        let background = network.start();
+        let background = (network.start(), acquirer.start());
         Ok(Self {
             ready,
             network,
