@@ -127,7 +127,8 @@ impl Acquirer {
     /// Asks for one authorisation until there is an answer or patience ends. `progress` hears of every wait.
     ///
     /// # Errors
-    /// When the acquirer answers that it does not take this request at all.
+    /// When the acquirer's first word is that it does not take this request at all. Once an earlier attempt may have
+    /// arrived, such a refusal no longer says that nothing was paid, and the verdict is unclear.
     pub async fn authorise(
         &self,
         request: &Request,
@@ -136,11 +137,18 @@ impl Acquirer {
         let url = format!("{}/v1/authorisations", self.url);
         let idempotency = sandbox_kit::bytes::to_hex(&sandbox_kit::bytes::random::<16>());
         let mut waits = BACK_OFF.iter();
+        let mut may_have_arrived = false;
         loop {
             let outcome: Result<Answer, CallError> =
                 self.client.post(&url, request, Some(&idempotency)).await;
             let trouble = match outcome {
                 Ok(answer) => return Ok(self.checked(request, answer)),
+                Err(CallError::Refused(problem)) if problem.status < 500 && may_have_arrived => {
+                    return Ok(Verdict::Unclear(format!(
+                        "the acquirer gave no answer to trace {} at first, and now does not take it: {} ({})",
+                        request.trace, problem.detail, problem.code
+                    )));
+                }
                 Err(CallError::Refused(problem)) if problem.code == "terminal_unknown" => {
                     return Err(Unregistered.into());
                 }
@@ -154,6 +162,7 @@ impl Acquirer {
                 Err(CallError::Refused(problem)) => problem.detail,
                 Err(CallError::Unreachable(why) | CallError::Malformed(why)) => why,
             };
+            may_have_arrived = true;
             let Some(wait) = waits.next() else {
                 return Ok(Verdict::Unclear(format!(
                     "the acquirer gave no answer to trace {} ({trouble})",

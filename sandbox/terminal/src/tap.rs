@@ -153,13 +153,35 @@ impl Pos {
                     Err(why) => progress(&format!("the receipt is lost: {why:#}")),
                 }
                 if order.present_twice {
-                    request.trace = self.folder.next_trace()?;
-                    let verdict = self.authorise(&request, &mut progress).await?;
-                    report.presented_twice = Some(presented(request.trace, verdict));
+                    report.presented_twice = self.present_again(&mut request, &mut progress).await;
                 }
             }
         }
         Ok(report)
+    }
+
+    /// The lie of presenting a cryptogram twice. The first payment stands whatever becomes of it, so trouble is only
+    /// told.
+    async fn present_again(
+        &self,
+        request: &mut Request,
+        progress: &mut impl FnMut(&str),
+    ) -> Option<Presented> {
+        match self.folder.next_trace() {
+            Ok(trace) => request.trace = trace,
+            Err(why) => {
+                progress(&format!("the cryptogram is not presented again: {why:#}"));
+                return None;
+            }
+        }
+        let verdict = match self.authorise(request, &mut *progress).await {
+            Ok(verdict) => verdict,
+            Err(why) => {
+                progress(&format!("presenting the cryptogram again failed: {why:#}"));
+                Verdict::Unclear(why.to_string())
+            }
+        };
+        Some(presented(request.trace, verdict))
     }
 
     /// Asks the acquirer; one that has forgotten this terminal is registered with anew at the next contact.

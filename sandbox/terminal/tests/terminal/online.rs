@@ -23,7 +23,7 @@ struct Acquirer {
     signer: PartyKey,
     registrations: usize,
     seen: Vec<Value>,
-    /// Problems to answer with first, status and code.
+    /// Problems to answer with first, status and code; 200 is none.
     trouble: Vec<(u16, &'static str)>,
     result: &'static str,
 }
@@ -57,12 +57,14 @@ async fn authorise(
     acquirer.seen.push(body.clone());
     if !acquirer.trouble.is_empty() {
         let (status, code) = acquirer.trouble.remove(0);
-        return Err(Problem::new(
-            status,
-            code,
-            "Trouble",
-            "The test wants it so.",
-        ));
+        if status != 200 {
+            return Err(Problem::new(
+                status,
+                code,
+                "Trouble",
+                "The test wants it so.",
+            ));
+        }
     }
     let authorisation = (acquirer.result == "approved").then_some("123456");
     let message = bind(
@@ -240,6 +242,52 @@ async fn trouble_on_the_way_is_met_with_the_same_trace_number() {
             .iter()
             .all(|request| *request == acquirer.seen[0])
     );
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_lost_answer_is_unclear() {
+    for refusal in [
+        (422, "request_invalid"),
+        (409, "trace_conflict"),
+        (401, "terminal_unknown"),
+    ] {
+        let shop = Shop::open();
+        let card = in_the_field(ScriptedCard::online());
+        let pos = shop.pos().await;
+        shop.acquirer.lock().unwrap().trouble = vec![(500, "internal"), refusal];
+        let report = pos.tap(&order(card.clone()), None, |_| {}).await.unwrap();
+        assert_eq!(report.result, "unclear", "{refusal:?}");
+        assert!(report.detail.unwrap().contains(refusal.1));
+        let receipt = std::fs::read_to_string(report.receipt.unwrap()).unwrap();
+        assert!(receipt.contains("UNCLEAR"), "{receipt}");
+        // As the first word, it says that nothing was paid.
+        shop.acquirer.lock().unwrap().trouble = vec![refusal];
+        pos.tap(&order(card), None, |_| {}).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn trouble_with_the_second_presentation_does_not_hide_the_first() {
+    let shop = Shop::open();
+    shop.acquirer.lock().unwrap().trouble = vec![(200, ""), (422, "request_invalid")];
+    let twice = Order {
+        present_twice: true,
+        ..order(in_the_field(ScriptedCard::online()))
+    };
+    let mut said = Vec::new();
+    let report = shop
+        .pos()
+        .await
+        .tap(&twice, None, |text| said.push(text.to_owned()))
+        .await
+        .unwrap();
+    let again = report.presented_twice.unwrap();
+    assert_eq!(
+        (report.result.as_str(), report.authorisation.as_deref()),
+        ("approved", Some("123456"))
+    );
+    assert_eq!((again.trace, again.result.as_str()), (2, "unclear"));
+    assert!(said.iter().any(|text| text.contains("request_invalid")));
 }
 
 #[tokio::test]
