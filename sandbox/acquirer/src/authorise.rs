@@ -232,8 +232,8 @@ fn check(request: &Request, currency: &str) -> Result<(), Problem> {
         return Err(Problem::invalid("trace must be a positive number."));
     }
     // Twelve digits is what 9F02 holds.
-    if !(0..=999_999_999_999).contains(&request.amount_minor) {
-        return Err(Problem::invalid("amount_minor must be 0 to 999999999999."));
+    if !(1..=999_999_999_999).contains(&request.amount_minor) {
+        return Err(Problem::invalid("amount_minor must be 1 to 999999999999."));
     }
     if request.currency != currency {
         return Err(Problem::invalid(format!(

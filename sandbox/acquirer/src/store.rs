@@ -226,7 +226,7 @@ async fn write_entry(
     .bind(masked(&request.token))
     .execute(&mut **work)
     .await?;
-    if !approved || request.amount_minor == 0 {
+    if !approved {
         return Ok(());
     }
     let payable = format!("merchant:{}:payable", merchant.merchant_id);

@@ -414,6 +414,7 @@ async fn strangers_and_nonsense_are_refused() {
     for (member, value) in [
         ("trace", json!(0)),
         ("amount_minor", json!(-1)),
+        ("amount_minor", json!(0)),
         ("currency", json!("EUR")),
         ("at", json!("now")),
         ("token", json!("62")),
