@@ -1,6 +1,7 @@
 //! Messages that must arrive: notifications to the provider, reversals to banks. They are written in the transaction
 //! that causes them and stay until the other side has taken them; in between they are retried with growing pauses.
-//! Receivers know a repeated message by its id.
+//! Receivers know a repeated message by its id. Every receiver has a delivery of its own, so that one that is slow or
+//! away holds up nobody else.
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use sandbox_kit::bytes;
 use sandbox_kit::client::CallError;
 use serde::Serialize;
 use sqlx::{Any, Row, Transaction};
+use tokio::task::JoinSet;
 
 use crate::Network;
 
@@ -53,15 +55,33 @@ struct Message {
 }
 
 impl Network {
-    /// Wakes the delivery.
+    /// Wakes the deliveries.
     pub(crate) fn mail_waits(&self) {
-        self.inner.mail.notify_one();
+        self.inner.mail.notify_waiters();
     }
 
-    /// Delivers for ever.
+    /// Delivers for ever. Dropping this ends all of it.
     pub(crate) async fn deliver_mail(&self) {
+        let mut work = JoinSet::new();
+        let banks = self.inner.config.banks.iter().map(|bank| &bank.name);
+        let targets = std::iter::once(PROVIDER.to_owned()).chain(banks.cloned());
+        for target in targets {
+            let network = self.clone();
+            work.spawn(async move { network.deliver_to(&target).await });
+        }
+        while let Some(ended) = work.join_next().await {
+            if let Err(error) = ended {
+                eprintln!("network: work beside the API ended: {error}");
+            }
+        }
+    }
+
+    /// Delivers to one receiver for ever.
+    async fn deliver_to(&self, target: &str) {
         loop {
-            let wait = match self.deliver_due().await {
+            // From here on a new message is noticed, also one that is written while the others are on their way.
+            let woken = self.inner.mail.notified();
+            let wait = match self.deliver_due(target).await {
                 Ok(next) => next,
                 Err(error) => {
                     eprintln!("network: the outbox cannot be read: {error}");
@@ -69,13 +89,14 @@ impl Network {
                 }
             };
             // Whichever comes first: the next message is due, or a new one was written.
-            let _ = tokio::time::timeout(wait, self.inner.mail.notified()).await;
+            let _ = tokio::time::timeout(wait, woken).await;
         }
     }
 
-    /// Delivers what is due; says how long nothing else will be.
-    async fn deliver_due(&self) -> Result<Duration, sqlx::Error> {
-        let rows = sqlx::query("SELECT id, target, path, body, attempts FROM outbox WHERE due <= $1 ORDER BY due LIMIT 50")
+    /// Delivers what is due for one receiver; says how long nothing else will be.
+    async fn deliver_due(&self, target: &str) -> Result<Duration, sqlx::Error> {
+        let rows = sqlx::query("SELECT id, target, path, body, attempts FROM outbox WHERE target = $1 AND due <= $2 ORDER BY due LIMIT 50")
+            .bind(target)
             .bind(now_ms())
             .fetch_all(self.db().pool())
             .await?;
@@ -111,7 +132,8 @@ impl Network {
                 }
             }
         }
-        let next: Option<i64> = sqlx::query("SELECT MIN(due) FROM outbox")
+        let next: Option<i64> = sqlx::query("SELECT MIN(due) FROM outbox WHERE target = $1")
+            .bind(target)
             .fetch_one(self.db().pool())
             .await?
             .try_get(0)?;

@@ -278,6 +278,26 @@ async fn a_payment_nobody_waited_for_is_reversed() {
     assert!(ledger.entries.iter().any(|entry| entry.kind == "reversal"));
 }
 
+/// Notifications wait for a provider that takes its time; the bank hears of its reversal meanwhile.
+#[tokio::test]
+async fn a_slow_provider_does_not_hold_reversals_back() {
+    let mut here = Here::new().await;
+    let mut slow = here.card(BANK_A.slow).await;
+    here.provider_takes.store(15_000, Ordering::SeqCst);
+    assert_eq!(reason(&here, &slow.tap(1, 100)).await, "bank_unavailable");
+    let mut reversed = false;
+    for _ in 0..200 {
+        let entries = here.bank.ledger().await.unwrap().entries;
+        reversed = entries.iter().any(|entry| entry.kind == "reversal");
+        if reversed {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    assert!(reversed);
+    assert!(here.told.lock().unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn without_its_bank_a_payment_is_declined_for_good() {
     let mut here = Here::new().await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(crate) struct Here {
     pub(crate) sms: UnboundedReceiver<Event>,
     pub(crate) told: Arc<Mutex<Vec<Notification>>>,
     pub(crate) provider_is_up: Arc<AtomicBool>,
+    /// The provider takes this long over a notification, in milliseconds.
+    pub(crate) provider_takes: Arc<AtomicU64>,
     pub(crate) seconds: Arc<AtomicI64>,
     pub(crate) acquirer: PartyKey,
     pub(crate) authority: Authority,
@@ -76,8 +78,11 @@ impl Here {
 
         let told = Arc::new(Mutex::new(Vec::new()));
         let provider_is_up = Arc::new(AtomicBool::new(true));
+        let provider_takes = Arc::new(AtomicU64::new(0));
         let (inbox, up) = (Arc::clone(&told), Arc::clone(&provider_is_up));
+        let takes = Arc::clone(&provider_takes);
         let take = move |Json(note): Json<Notification>| async move {
+            tokio::time::sleep(Duration::from_millis(takes.load(Ordering::SeqCst))).await;
             if !up.load(Ordering::SeqCst) {
                 return Err(Problem::internal());
             }
@@ -113,6 +118,7 @@ impl Here {
             sms,
             told,
             provider_is_up,
+            provider_takes,
             seconds,
             acquirer,
             authority,
