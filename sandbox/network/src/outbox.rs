@@ -60,7 +60,8 @@ impl Network {
         self.inner.mail.notify_waiters();
     }
 
-    /// Delivers for ever. Dropping this ends all of it.
+    /// Delivers for ever, and looks now and then for payments that nobody finishes any more. Dropping this ends all of
+    /// it.
     pub(crate) async fn deliver_mail(&self) {
         let mut work = JoinSet::new();
         let banks = self.inner.config.banks.iter().map(|bank| &bank.name);
@@ -69,6 +70,8 @@ impl Network {
             let network = self.clone();
             work.spawn(async move { network.deliver_to(&target).await });
         }
+        let network = self.clone();
+        work.spawn(async move { network.sweep_abandoned().await });
         while let Some(ended) = work.join_next().await {
             if let Err(error) = ended {
                 eprintln!("network: work beside the API ended: {error}");

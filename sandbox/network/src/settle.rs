@@ -1,6 +1,8 @@
 //! After the network's own checks: the bank is asked, its answer written down, booked and told, and what nobody waited
 //! for undone.
 
+use std::time::Duration;
+
 use sandbox_kit::ledger::LedgerEntry;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::{bytes, clock};
@@ -23,6 +25,11 @@ const SILENT: [&str; 5] = [
     "key_expired",
     "atc_replayed",
 ];
+
+/// How often payments are looked for that nobody finishes any more.
+const SWEEP: Duration = Duration::from_secs(10);
+/// A payment is one of them when it has been on its way to its bank for this long: much longer than a bank may take.
+const ABANDONED: Duration = Duration::from_secs(60);
 
 /// What the provider is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,9 +176,26 @@ impl Network {
 
     /// Finishes what was on its way to a bank when the network stopped.
     pub(crate) async fn finish_interrupted(&self) {
-        let refs = sqlx::query("SELECT network_ref FROM authorisations WHERE state = 'asking'")
-            .fetch_all(self.db().pool())
-            .await;
+        self.finish_asking(Duration::ZERO).await;
+    }
+
+    /// The same for ever, for what is left over while the network runs: whoever asked has gone away, and the request
+    /// with it, or the answer could not be written down.
+    pub(crate) async fn sweep_abandoned(&self) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            self.finish_asking(ABANDONED).await;
+        }
+    }
+
+    /// Finishes what has been on its way to a bank for at least so long.
+    async fn finish_asking(&self, age: Duration) {
+        let refs = sqlx::query(
+            "SELECT network_ref FROM authorisations WHERE state = 'asking' AND at <= $1",
+        )
+        .bind(clock::text(self.now() - age))
+        .fetch_all(self.db().pool())
+        .await;
         for row in refs.unwrap_or_default() {
             let Ok(network_ref) = row.try_get::<String, _>(0) else {
                 continue;

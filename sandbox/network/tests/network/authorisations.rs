@@ -278,6 +278,32 @@ async fn a_payment_nobody_waited_for_is_reversed() {
     assert!(ledger.entries.iter().any(|entry| entry.kind == "reversal"));
 }
 
+/// Whoever asked hangs up while the bank is being asked: the payment is finished all the same.
+#[tokio::test]
+async fn a_payment_whose_asker_went_away_is_finished() {
+    let mut here = Here::new().await;
+    let mut slow = here.card(BANK_A.slow).await;
+    let query = slow.tap(1, 100);
+    let patience = std::time::Duration::from_millis(300);
+    tokio::time::timeout(patience, here.network.authorise(&query))
+        .await
+        .unwrap_err();
+    assert!(here.network.ledger().await.unwrap().entries.is_empty());
+    here.seconds.store(61, Ordering::SeqCst);
+    let mut entries = Vec::new();
+    for _ in 0..600 {
+        entries = here.network.ledger().await.unwrap().entries;
+        if !entries.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    assert_eq!(entries.len(), 1);
+    let answer = here.network.authorise(&query).await.unwrap();
+    assert_eq!(answer.result, entries[0].result);
+    assert!(here.network.ledger().await.unwrap().balanced);
+}
+
 /// Notifications wait for a provider that takes its time; the bank hears of its reversal meanwhile.
 #[tokio::test]
 async fn a_slow_provider_does_not_hold_reversals_back() {
