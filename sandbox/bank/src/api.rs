@@ -1,12 +1,12 @@
 //! The bank's HTTP API. Every request is signed by the network.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
-use sandbox_kit::ApiJson;
 use sandbox_kit::problem::{Problem, fallbacks};
 use sandbox_kit::signed::{FixedKeys, Verifier, require};
+use sandbox_kit::{ApiJson, ApiPath};
 
 use crate::Bank;
 use crate::authorise::{Decision, PaymentQuery, Reversed};
@@ -34,7 +34,7 @@ async fn challenge(
 
 async fn verify(
     State(bank): State<Bank>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath,
     ApiJson(typed): ApiJson<CodeTyped>,
 ) -> Result<Json<Verified>, Problem> {
     Ok(Json(bank.verify(&id, &typed.code).await?))

@@ -1,5 +1,6 @@
 //! A bank from adding a card to its books, with the time passed in.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,8 +9,11 @@ use sandbox_bank::authorise::PaymentQuery;
 use sandbox_bank::card::{BANK_A, OPENING_BALANCE};
 use sandbox_bank::challenge::{CardQuery, Challenge};
 use sandbox_bank::{Bank, BankConfig, BankIdentity, read_ledger};
+use sandbox_kit::client::{CallError, Client};
 use sandbox_kit::event::{Event, Events};
+use sandbox_kit::keys::PartyKey;
 use sandbox_kit::problem::Problem;
+use sandbox_kit::server::{Authority, serve};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 const GOOD: &str = "6228480000000015";
@@ -343,6 +347,40 @@ async fn a_reversal_brings_the_money_back_once() {
         Some(OPENING_BALANCE)
     );
     assert!(here.bank.ledger().await.unwrap().balanced);
+}
+
+/// What is no text cannot be in a path; the answer is a problem document all the same.
+#[tokio::test]
+async fn a_path_that_is_no_text_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = PartyKey::generate();
+    let (events, _sms) = Events::channel();
+    let bank = Bank::open(BankConfig {
+        folder: folder.path().join("bank-a"),
+        database_url: database_url().await,
+        identity: BankIdentity::A,
+        network_key: key.public(),
+        events,
+        clock: Arc::new(sandbox_kit::clock::now),
+        slowness: Duration::ZERO,
+    })
+    .await
+    .unwrap();
+    let authority = Authority::open(folder.path()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let identity = authority.party("bank-a").unwrap();
+    let server = serve(bank.router(), listener, &identity).unwrap();
+    let client = Client::new(authority.ca_pem(), key, "network").unwrap();
+    let url = format!("{}/v1/card-challenges/%FF/verify", server.url);
+    let refused = client
+        .post::<_, serde_json::Value>(&url, &serde_json::json!({"code": "123456"}), None)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&refused, CallError::Refused(problem) if problem.status == 404),
+        "{refused}"
+    );
+    assert_eq!(refused.code(), Some("route_unknown"));
 }
 
 /// A fresh database on the PostgreSQL server that `TAPCORE_TEST_POSTGRES` names (`postgres://user@host`), so that the

@@ -1,13 +1,13 @@
 //! The network's HTTP API. The provider and the acquirer sign their requests, each may use only its own routes; public
 //! keys are there for anybody.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use sandbox_kit::ApiJson;
 use sandbox_kit::idempotency::{Answer, IdempotencyKey};
 use sandbox_kit::problem::{Problem, fallbacks};
 use sandbox_kit::signed::{FixedKeys, SignedBy, Verifier, require};
+use sandbox_kit::{ApiJson, ApiPath};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ async fn begin_entry(
 
 async fn finish_entry(
     State(network): State<Network>,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath,
     key: IdempotencyKey,
     ApiJson(query): ApiJson<VerifyQuery>,
 ) -> Result<Answer, Problem> {
@@ -89,7 +89,7 @@ async fn finish_entry(
 
 async fn replenish(
     State(network): State<Network>,
-    Path(token_ref): Path<String>,
+    ApiPath(token_ref): ApiPath,
     key: IdempotencyKey,
     ApiJson(query): ApiJson<ReplenishQuery>,
 ) -> Result<Answer, Problem> {

@@ -397,3 +397,25 @@ async fn only_the_acquirer_may_ask() {
         .unwrap();
     assert_eq!(keys["hpke_key"], hex::encode_upper(here.network.hpke_key()));
 }
+
+/// What is no text cannot be in a path; the answer is a problem document all the same.
+#[tokio::test]
+async fn a_path_that_is_no_text_is_a_problem() {
+    let here = Here::new().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let identity = here.authority.party("network").unwrap();
+    let server = serve(here.network.router(), listener, &identity).unwrap();
+    let client = Client::new(here.authority.ca_pem(), here.provider.clone(), "provider").unwrap();
+    for path in ["card-entries/%FF/verify", "tokens/%FF/replenish"] {
+        let url = format!("{}/v1/{path}", server.url);
+        let refused = client
+            .post::<_, serde_json::Value>(&url, &serde_json::json!({}), Some("00"))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&refused, CallError::Refused(problem) if problem.status == 404),
+            "{refused}"
+        );
+        assert_eq!(refused.code(), Some("route_unknown"));
+    }
+}

@@ -37,6 +37,7 @@ pub(crate) struct Here {
     pub(crate) provider_takes: Arc<AtomicU64>,
     pub(crate) seconds: Arc<AtomicI64>,
     pub(crate) acquirer: PartyKey,
+    pub(crate) provider: PartyKey,
     pub(crate) authority: Authority,
     pub(crate) bank_server: Option<Running>,
     config: Box<dyn Fn() -> NetworkConfig>,
@@ -55,7 +56,7 @@ impl Here {
         let authority = Authority::open(folder.path()).unwrap();
         let network_folder = folder.path().join("network");
         let keys = Secrets::open_or_create(&network_folder.join("keys.json")).unwrap();
-        let acquirer = PartyKey::generate();
+        let (acquirer, provider_party) = (PartyKey::generate(), PartyKey::generate());
         let seconds = Arc::new(AtomicI64::new(0));
         let start = sandbox_kit::clock::parse("2026-11-22T10:00:00Z").unwrap();
         let late = Arc::clone(&seconds);
@@ -94,11 +95,12 @@ impl Here {
 
         let (ca_pem, provider_url) = (authority.ca_pem().to_vec(), provider.url.clone());
         let (bank_url, acquirer_key) = (bank_server.url.clone(), acquirer.public());
+        let provider_key = provider_party.public();
         let config = Box::new(move || NetworkConfig {
             folder: network_folder.clone(),
             database_url: None,
             ca_pem: ca_pem.clone(),
-            provider_key: [4; 65],
+            provider_key,
             acquirer_id: "acq_1".into(),
             acquirer_key,
             provider_url: provider_url.clone(),
@@ -121,6 +123,7 @@ impl Here {
             provider_takes,
             seconds,
             acquirer,
+            provider: provider_party,
             authority,
             bank_server: Some(bank_server),
             config,
