@@ -76,6 +76,9 @@ pub(super) struct Evidence {
     refusals: Vec<Refusal>,
     statement: Vec<serde_json::Value>,
     elapsed_ms: u64,
+    /// Whether the network's books balance: demanded, not printed.
+    #[serde(skip)]
+    network_balanced: bool,
 }
 
 impl Evidence {
@@ -108,6 +111,7 @@ impl Evidence {
                 .collect(),
             statement: statement.entries.clone(),
             elapsed_ms,
+            network_balanced: network.balanced,
         }
     }
 
@@ -145,6 +149,7 @@ impl Evidence {
             reasons == [Some("atc_replayed"), Some("cryptogram_invalid")],
             "the network did not refuse the two lies with atc_replayed and cryptogram_invalid",
         );
+        demand(self.network_balanced, "the network's books do not balance");
         demand(bank.balanced, "the bank's books do not balance");
         let debited: Vec<i64> = bank
             .entries
@@ -173,6 +178,15 @@ impl Evidence {
         demand(
             state(last, 0) == "matched" && state(last, 1) == "matched",
             "the two taps are not both matched in the end",
+        );
+        let tampered = self
+            .refusals
+            .iter()
+            .find(|refusal| refusal.reason.as_deref() == Some("cryptogram_invalid"))
+            .and_then(|refusal| refusal.atc);
+        demand(
+            tampered.and_then(|atc| last.state(atc)) == Some("declined"),
+            "the tampered tap does not end as declined",
         );
         demand(
             last.in_state("matched") == 2,
@@ -272,7 +286,42 @@ mod tests {
                 &Statement::default()
             )
             .len(),
-            8
+            9
+        );
+    }
+
+    #[test]
+    fn the_tampered_tap_ends_declined_and_all_books_balance() {
+        let unbalanced = Ledger {
+            balanced: false,
+            ..network()
+        };
+        let mut last = statement("matched");
+        let complaints = |network: &Ledger, bank: &Ledger, last: &Statement| {
+            Evidence::gather(network, last, 1).complaints(
+                [1250, 3800],
+                bank,
+                &statement("pending"),
+                last,
+            )
+        };
+        let paid = bank(&[1250, 3800]);
+        assert_eq!(
+            complaints(&unbalanced, &paid, &last),
+            ["the network's books do not balance"]
+        );
+        let crooked = Ledger {
+            balanced: false,
+            ..paid.clone()
+        };
+        assert_eq!(
+            complaints(&network(), &crooked, &last),
+            ["the bank's books do not balance"]
+        );
+        last.entries[0]["state"] = json!("pending");
+        assert_eq!(
+            complaints(&network(), &paid, &last),
+            ["the tampered tap does not end as declined"]
         );
     }
 }
