@@ -71,18 +71,19 @@ fn token() -> TokenRef {
     TokenRef::new("tok_1")
 }
 
-fn installed() -> (Arc<TestKeyStore>, Hierarchy, InstallationRecord) {
+fn installed() -> (
+    Arc<TestKeyStore>,
+    Hierarchy,
+    InstallationRecord,
+    ArmingRecord,
+) {
     let store = Arc::new(TestKeyStore::default());
-    let (hierarchy, record) = Hierarchy::create(store.clone()).unwrap();
-    (store, hierarchy, record)
+    let (hierarchy, record, arming) = Hierarchy::create(store.clone()).unwrap();
+    (store, hierarchy, record, arming)
 }
 
 /// Arms once with a token whose counters reach `next_atc`; answers the record and a sealed key.
-fn arm(
-    hierarchy: &Hierarchy,
-    current: Option<&ArmingRecord>,
-    next_atc: u32,
-) -> (ArmingRecord, Vec<u8>) {
+fn arm(hierarchy: &Hierarchy, current: &ArmingRecord, next_atc: u32) -> (ArmingRecord, Vec<u8>) {
     let mut arming = hierarchy.arming(current).unwrap();
     let mut keys = KeyStock::default();
     keys.add([KeyState {
@@ -104,12 +105,12 @@ fn arm(
 
 #[test]
 fn the_payment_key_outlives_armings_and_counters_come_back() {
-    let (_, hierarchy, _) = installed();
-    let (first, sealed) = arm(&hierarchy, None, 5);
-    let (second, _) = arm(&hierarchy, Some(&first), 9);
+    let (_, hierarchy, _, zeroth) = installed();
+    let (first, sealed) = arm(&hierarchy, &zeroth, 5);
+    let (second, _) = arm(&hierarchy, &first, 9);
     assert_ne!(first.alias, second.alias);
     hierarchy.retire_older(&second).unwrap();
-    let arming = hierarchy.arming(Some(&second)).unwrap();
+    let arming = hierarchy.arming(&second).unwrap();
     assert_eq!(arming.state().tokens[&token()].next_atc, 9);
     assert_eq!(
         *arming
@@ -123,46 +124,54 @@ fn the_payment_key_outlives_armings_and_counters_come_back() {
 
 #[test]
 fn an_older_record_opens_nothing_once_the_newer_one_is_in_force() {
-    let (_, hierarchy, _) = installed();
-    let (first, _) = arm(&hierarchy, None, 5);
-    let (second, _) = arm(&hierarchy, Some(&first), 9);
+    let (_, hierarchy, _, zeroth) = installed();
+    let (first, _) = arm(&hierarchy, &zeroth, 5);
+    let (second, _) = arm(&hierarchy, &first, 9);
     hierarchy.retire_older(&second).unwrap();
     assert!(matches!(
-        hierarchy.arming(Some(&first)),
+        hierarchy.arming(&first),
+        Err(VaultError::KeysGone)
+    ));
+}
+
+#[test]
+fn a_copy_from_before_the_first_card_opens_nothing_either() {
+    let (_, hierarchy, _, zeroth) = installed();
+    let (first, _) = arm(&hierarchy, &zeroth, 1);
+    hierarchy.retire_older(&first).unwrap();
+    assert!(matches!(
+        hierarchy.arming(&zeroth),
         Err(VaultError::KeysGone)
     ));
 }
 
 #[test]
 fn a_crash_between_commit_and_deletion_leaves_exactly_one_that_opens() {
-    let (store, hierarchy, installation) = installed();
-    let (first, _) = arm(&hierarchy, None, 5);
-    let (second, _) = arm(&hierarchy, Some(&first), 9);
+    let (store, hierarchy, installation, zeroth) = installed();
+    let (first, _) = arm(&hierarchy, &zeroth, 5);
+    let (second, _) = arm(&hierarchy, &first, 9);
     // Killed here: both aliases are there. Whichever record the disk holds is the one in force from now on.
     for (kept, lost) in [(&first, &second), (&second, &first)] {
         let keys: HashMap<_, _> = store.keys.lock().unwrap().clone();
         let hierarchy = Hierarchy::open(store.clone(), &installation).unwrap();
-        assert!(hierarchy.arming(Some(kept)).is_ok());
+        assert!(hierarchy.arming(kept).is_ok());
         hierarchy.retire_older(kept).unwrap();
-        assert!(matches!(
-            hierarchy.arming(Some(lost)),
-            Err(VaultError::KeysGone)
-        ));
+        assert!(matches!(hierarchy.arming(lost), Err(VaultError::KeysGone)));
         *store.keys.lock().unwrap() = keys;
     }
 }
 
 #[test]
 fn parts_of_two_records_do_not_mix() {
-    let (_, hierarchy, _) = installed();
-    let (first, _) = arm(&hierarchy, None, 5);
-    let (second, _) = arm(&hierarchy, Some(&first), 9);
+    let (_, hierarchy, _, zeroth) = installed();
+    let (first, _) = arm(&hierarchy, &zeroth, 5);
+    let (second, _) = arm(&hierarchy, &first, 9);
     let older_state = ArmingRecord {
         sealed: first.sealed.clone(),
         ..second.clone()
     };
     assert!(matches!(
-        hierarchy.arming(Some(&older_state)),
+        hierarchy.arming(&older_state),
         Err(VaultError::Unsealable)
     ));
     let older_generation = ArmingRecord {
@@ -170,14 +179,14 @@ fn parts_of_two_records_do_not_mix() {
         ..second
     };
     assert!(matches!(
-        hierarchy.arming(Some(&older_generation)),
+        hierarchy.arming(&older_generation),
         Err(VaultError::Unsealable)
     ));
 }
 
 #[test]
 fn data_without_this_phones_keys_asks_for_enrolment() {
-    let (_, _, record) = installed();
+    let (_, _, record, _) = installed();
     let elsewhere = Hierarchy::open(Arc::new(TestKeyStore::default()), &record);
     assert!(matches!(elsewhere, Err(VaultError::KeysGone)));
 }

@@ -45,6 +45,14 @@ pub struct Refusal {
     pub tries_left: Option<u32>,
 }
 
+impl Refusal {
+    /// Whether the provider has decided, and keeps this answer for the same idempotency key. Anything else may have been
+    /// done all the same, so the request must be sent again as it is.
+    pub fn is_final(&self) -> bool {
+        (400..500).contains(&self.status) && !matches!(self.status, 401 | 408 | 425)
+    }
+}
+
 impl BackendError {
     /// Whether the same request may do better in a moment.
     pub(super) fn is_passing(&self) -> bool {

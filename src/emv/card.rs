@@ -141,6 +141,12 @@ impl Card {
             self.tokens.push(token);
             return;
         };
+        // What waits goes first: counters leave in rising order.
+        if held.atcs.left() == 0
+            && let Some(at) = self.queued.iter().position(|next| next.token == held.token)
+        {
+            *held = self.queued.remove(at);
+        }
         if held.key_index == token.key_index {
             token.atcs = held.atcs.then(token.atcs);
             *held = token;

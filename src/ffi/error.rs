@@ -128,6 +128,7 @@ impl From<Inner> for WalletError {
                 detail,
             },
             Inner::Profile(_) => Self::Outdated { detail },
+            Inner::Unwritten => Self::Storage { detail },
             Inner::Interrupted => Self::Internal { detail },
             Inner::Backend(error) => error.into(),
             Inner::Store(error) => error.into(),

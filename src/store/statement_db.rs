@@ -1,7 +1,7 @@
 //! `statement.db`: the projection that a person sees.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
@@ -19,7 +19,8 @@ const KIND: Kind = Kind {
 /// The statement's database. All of it comes back, so it is never a reason to fail: see [`StatementDb::reset`].
 pub struct StatementDb {
     path: PathBuf,
-    connection: Mutex<Connection>,
+    /// Nothing while the file could not be made anew; the next use tries again.
+    connection: Mutex<Option<Connection>>,
     sealer: Arc<dyn Sealer>,
 }
 
@@ -35,7 +36,7 @@ impl StatementDb {
         };
         Ok(Self {
             path: path.to_owned(),
-            connection: Mutex::new(connection),
+            connection: Mutex::new(Some(connection)),
             sealer,
         })
     }
@@ -45,17 +46,29 @@ impl StatementDb {
     /// # Errors
     /// When the folder cannot be written or the disk is full.
     pub fn reset(&self) -> Result<(), StoreError> {
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock();
         // The file must be closed before it is deleted.
-        drop(std::mem::replace(
-            &mut *connection,
-            Connection::open_in_memory()?,
-        ));
-        *connection = recreate(&self.path)?;
+        drop(held.take());
+        *held = Some(recreate(&self.path)?);
         Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut held = self.lock();
+        let connection = match held.take() {
+            Some(connection) => connection,
+            None => recreate(&self.path)?,
+        };
+        work(held.insert(connection))
     }
 
     /// Reads and writes in one transaction.
@@ -66,17 +79,16 @@ impl StatementDb {
         &self,
         work: impl FnOnce(&StatementTx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let done = work(&StatementTx {
-            transaction: &transaction,
-            sealer: self.sealer.as_ref(),
-        })?;
-        transaction.commit()?;
-        Ok(done)
+        self.with(|connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&StatementTx {
+                transaction: &transaction,
+                sealer: self.sealer.as_ref(),
+            })?;
+            transaction.commit()?;
+            Ok(done)
+        })
     }
 
     /// The newest entries that a person should see, newest first, with their identifiers.
@@ -84,22 +96,20 @@ impl StatementDb {
     /// # Errors
     /// When they cannot be read or opened.
     pub fn newest(&self, limit: u32) -> Result<Vec<(String, Entry)>, StoreError> {
-        let connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut statement = connection.prepare(
-            "SELECT id, sealed FROM entry WHERE shown ORDER BY at_ms DESC, rowid DESC LIMIT ?1",
-        )?;
-        let rows = statement.query_map([limit], |row| {
-            Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, Vec<u8>>(1)?))
-        })?;
-        rows.map(|row| {
-            let (id, sealed) = row?;
-            let plain = self.sealer.open(&place(&id), &sealed)?;
-            Ok((hex::encode(id), serde_json::from_slice(&plain)?))
+        let sql =
+            "SELECT id, sealed FROM entry WHERE shown ORDER BY at_ms DESC, rowid DESC LIMIT ?1";
+        self.with(|connection| {
+            let mut statement = connection.prepare(sql)?;
+            let rows = statement.query_map([limit], |row| {
+                Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })?;
+            rows.map(|row| {
+                let (id, sealed) = row?;
+                let plain = self.sealer.open(&place(&id), &sealed)?;
+                Ok((hex::encode(id), serde_json::from_slice(&plain)?))
+            })
+            .collect()
         })
-        .collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::connection::{self, Kind};
-use super::{InstallationRecord, Sealer, StoreError, VaultTx};
+use super::{ArmingRecord, InstallationRecord, Sealer, StoreError, VaultTx, vault_tx};
 
 const KIND: Kind = Kind {
     synchronous: "FULL",
@@ -52,16 +52,22 @@ impl VaultFile {
         Ok(row)
     }
 
-    /// Records a new installation.
+    /// Records a new installation with its first arming, in one commit.
     ///
     /// # Errors
     /// When it cannot be written, or there is one.
-    pub fn create_installation(&self, record: &InstallationRecord) -> Result<(), StoreError> {
-        self.connection.execute(
+    pub fn create_installation(
+        &mut self,
+        record: &InstallationRecord,
+        arming: &ArmingRecord,
+    ) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
             "INSERT INTO installation (id, installation, storage) VALUES (1, ?1, ?2)",
             (record.installation, &record.storage),
         )?;
-        Ok(())
+        vault_tx::set_arming(&transaction, arming)?;
+        Ok(transaction.commit()?)
     }
 
     /// The database, with the sealer of its installation.

@@ -62,21 +62,7 @@ impl<'a> VaultTx<'a> {
     /// # Errors
     /// [`StoreError::Overtaken`] when the one in force is not the generation before; or when it cannot be written.
     pub fn set_arming(&self, record: &ArmingRecord) -> Result<(), StoreError> {
-        let changed = self.transaction.execute(
-            "INSERT INTO arming (id, generation, alias, wrapped, sealed) VALUES (1, ?1, ?2, ?3, ?4)
-             ON CONFLICT (id) DO UPDATE SET generation = ?1, alias = ?2, wrapped = ?3, sealed = ?4
-             WHERE generation = ?1 - 1",
-            (
-                record.generation,
-                &record.alias,
-                &record.wrapped,
-                &record.sealed,
-            ),
-        )?;
-        match changed {
-            1 => Ok(()),
-            _ => Err(StoreError::Overtaken),
-        }
+        set_arming(self.transaction, record)
     }
 
     /// A fact by name.
@@ -344,5 +330,27 @@ fn place<'r>(table: &'static str, row: &'r [u8]) -> Place<'r> {
         table,
         column: "sealed",
         row,
+    }
+}
+
+/// Replaces the arming by its next generation.
+pub(super) fn set_arming(
+    transaction: &Transaction<'_>,
+    record: &ArmingRecord,
+) -> Result<(), StoreError> {
+    let changed = transaction.execute(
+        "INSERT INTO arming (id, generation, alias, wrapped, sealed) VALUES (1, ?1, ?2, ?3, ?4)
+             ON CONFLICT (id) DO UPDATE SET generation = ?1, alias = ?2, wrapped = ?3, sealed = ?4
+             WHERE generation = ?1 - 1",
+        (
+            record.generation,
+            &record.alias,
+            &record.wrapped,
+            &record.sealed,
+        ),
+    )?;
+    match changed {
+        1 => Ok(()),
+        _ => Err(StoreError::Overtaken),
     }
 }

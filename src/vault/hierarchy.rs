@@ -17,13 +17,14 @@ pub struct Hierarchy {
 }
 
 impl Hierarchy {
-    /// Makes the platform keys and the storage key of a new installation.
+    /// Makes the platform keys and the storage key of a new installation, and its first arming, which gives out nothing
+    /// yet: from its first commit on, the database is tied to an alias that the next arming deletes.
     ///
     /// # Errors
     /// When the key store or the random number generator fails.
     pub fn create(
         key_store: Arc<dyn PlatformKeyStore>,
-    ) -> Result<(Self, InstallationRecord), VaultError> {
+    ) -> Result<(Self, InstallationRecord, ArmingRecord), VaultError> {
         let mut installation = [0; 16];
         random(&mut installation)?;
         let storage = Secret::<32>::fill(|bytes| random(bytes))?;
@@ -35,7 +36,9 @@ impl Hierarchy {
             installation,
             storage: wrapped,
         };
-        Ok((Self::with(key_store, installation, &storage)?, record))
+        let arming = Arming::first(Arc::clone(&key_store), installation)?.record()?;
+        let hierarchy = Self::with(key_store, installation, &storage)?;
+        Ok((hierarchy, record, arming))
     }
 
     /// Opens the keys of an installation.
@@ -105,16 +108,12 @@ impl Hierarchy {
         self.key_store.security_level()
     }
 
-    /// Opens what the current arming sealed, or starts the first one when there is no record.
+    /// Opens what the current arming sealed.
     ///
     /// # Errors
     /// [`VaultError::KeysGone`] when the record's alias is not on this phone: the database is an older copy.
-    pub fn arming(&self, current: Option<&ArmingRecord>) -> Result<Arming, VaultError> {
-        let store = Arc::clone(&self.key_store);
-        match current {
-            Some(record) => Arming::open(store, self.installation, record),
-            None => Arming::first(store, self.installation),
-        }
+    pub fn arming(&self, current: &ArmingRecord) -> Result<Arming, VaultError> {
+        Arming::open(Arc::clone(&self.key_store), self.installation, current)
     }
 
     /// Deletes every arming key but that of `record`, and makes sure by listing that they are gone.
@@ -139,13 +138,17 @@ impl Hierarchy {
         }
     }
 
-    /// Deletes every platform key that Tapcore made, of this and of earlier installations.
+    /// Deletes the platform keys of an installation; where it is not known which, every key that Tapcore made.
     ///
     /// # Errors
     /// When one of them may still be there.
-    pub fn destroy_all(key_store: &dyn PlatformKeyStore) -> Result<(), VaultError> {
+    pub fn destroy(
+        key_store: &dyn PlatformKeyStore,
+        installation: Option<&[u8; 16]>,
+    ) -> Result<(), VaultError> {
+        let prefix = installation.map_or_else(|| PREFIX.to_owned(), |id| alias(id, ""));
         for alias in key_store.aliases()? {
-            if alias.starts_with(PREFIX) {
+            if alias.starts_with(&prefix) {
                 key_store.delete(&alias)?;
             }
         }

@@ -95,7 +95,7 @@ impl ProvisioningKey {
     /// Opens what was sealed to this key.
     ///
     /// # Errors
-    /// [`VaultError::Unsealable`] when it was not, or for another purpose.
+    /// [`VaultError::Foreign`] when it was not, or for another purpose.
     pub fn open(
         &self,
         sealed: &SealedBox,
@@ -114,7 +114,7 @@ impl ProvisioningKey {
             aad,
         )
         .map(Zeroizing::new)
-        .map_err(|_| VaultError::Unsealable)
+        .map_err(|_| VaultError::Foreign)
     }
 
     fn private(&self) -> Result<<Suite as Kem>::PrivateKey, VaultError> {

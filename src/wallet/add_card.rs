@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::arm::{SECRET_LOG, SECRET_ODA, retire_older, secret_name};
+use super::enrol::Enrolment;
 use super::open::Opened;
 use super::payload::{Provisioning, open_provisioning};
 use super::{Wallet, WalletError};
@@ -142,17 +143,20 @@ impl Wallet {
             Err(error) => return Err(self.code_refused(challenge, error).await),
         };
         self.with_keys(move |wallet, opened| {
-            let key =
-                hex::decode(&*item.content.private_half).map_err(|_| BackendError::Malformed)?;
-            let key = ProvisioningKey::restore(&Zeroizing::new(key))?;
-            let provisioning = open_provisioning(
-                &enrolment,
-                &key,
-                &answer.sealed,
-                &challenge.id,
-                &answer.token_ref,
-            )?;
-            let token = store_token(opened, &provisioning, &challenge.id)?;
+            // Two callers with the same code get the same card.
+            let known = opened.vault.read(|tx| tx.tokens())?;
+            let mut known = known.into_iter().map(|stored| stored.token);
+            if let Some(token) = known.find(|token| token.reference == answer.token_ref) {
+                return Ok(token);
+            }
+            let token = take_in(opened, &enrolment, &item.content, &answer, &challenge.id);
+            if token.as_ref().is_err_and(WalletError::is_about_the_answer) {
+                // The same answer would come again; another try must ask anew.
+                opened
+                    .vault
+                    .write(|tx| tx.delete_outbox(&subject(&challenge.id)))?;
+            }
+            let token = token?;
             // The card is there; arming is tried again when a reader asks.
             drop(wallet.arm_now(opened));
             Ok(token)
@@ -166,9 +170,10 @@ impl Wallet {
         challenge: CardChallenge,
         error: BackendError,
     ) -> WalletError {
-        let BackendError::Refused(refusal) = &error else {
-            // Nobody answered: the same code may still have arrived, so the request stays in the outbox.
-            return error.into();
+        let refusal = match &error {
+            BackendError::Refused(refusal) if refusal.is_final() => refusal,
+            // Nobody decided: the same code may still have arrived, so the request stays in the outbox.
+            _ => return error.into(),
         };
         let remaining = match refusal.code.as_str() {
             "sms_code_wrong" => refusal
@@ -253,6 +258,26 @@ fn verification(
     Ok(item)
 }
 
+/// Opens the network's answer and stores the token in it.
+fn take_in(
+    opened: &Opened,
+    enrolment: &Enrolment,
+    sent: &Verification,
+    answer: &VerifyAnswer,
+    challenge: &str,
+) -> Result<PaymentToken, WalletError> {
+    let key = hex::decode(&*sent.private_half).map_err(|_| BackendError::Malformed)?;
+    let key = ProvisioningKey::restore(&Zeroizing::new(key))?;
+    let provisioning = open_provisioning(
+        enrolment,
+        &key,
+        &answer.sealed,
+        challenge,
+        &answer.token_ref,
+    )?;
+    store_token(opened, &provisioning, challenge)
+}
+
 /// Everything of a new token in one commit, under a new generation of the arming. What could not pay is refused here,
 /// before anything of it is kept.
 fn store_token(
@@ -282,8 +307,7 @@ fn store_token(
         account_type: provisioning.account_type,
         expiry: provisioning.expiry.clone(),
     };
-    let current = opened.vault.read(|tx| tx.arming())?;
-    let mut arming = opened.hierarchy.arming(current.as_ref())?;
+    let mut arming = opened.arming()?;
     let mut secrets = Vec::new();
     let mut seal = |name: String, plain: &[u8]| -> Result<(), WalletError> {
         let sealed = arming.seal_secret(&reference, &name, plain)?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -61,7 +62,7 @@ impl Wallet {
         let policy = self.policy_in(opened)?;
         let now_ms = self.now_ms();
         let today = today(now_ms);
-        let (record, tokens) = opened.vault.read(|tx| Ok((tx.arming()?, tx.tokens()?)))?;
+        let tokens = opened.vault.read(|tx| tx.tokens())?;
         let (expired, living): (Vec<_>, Vec<_>) = tokens
             .into_iter()
             .partition(|stored| stored.token.is_expired(&today));
@@ -73,9 +74,10 @@ impl Wallet {
             .collect();
         if low.is_empty() {
             self.tap.arm(policy, Vec::new());
+            self.arm_when_expired(now_ms);
             return Ok(());
         }
-        let mut arming = opened.hierarchy.arming(record.as_ref())?;
+        let mut arming = opened.arming()?;
         let mut armed = Vec::new();
         for stored in low {
             armed.extend(grant(
@@ -94,7 +96,29 @@ impl Wallet {
         }
         // The blocks are durable and the older arming key is gone: from here on their ATCs may leave.
         self.tap.arm(policy, armed);
+        self.arm_when_expired(now_ms);
         Ok(())
+    }
+
+    /// Arms again when the first key in memory comes to its end, so that a phone which lies idle does not pay with it.
+    fn arm_when_expired(&self, now_ms: i64) {
+        let Some(end_ms) = self.tap.first_end() else {
+            return;
+        };
+        let turn = self.expiries.fetch_add(1, Ordering::Relaxed) + 1;
+        let wait = u64::try_from(end_ms.saturating_sub(now_ms)).unwrap_or(0);
+        // A timer does not count sleep and the clock may be set: look again after a day at the latest.
+        let wait = Duration::from_millis(wait.clamp(1_000, 86_400_000));
+        let wallet = self.this.clone();
+        self.runtime.spawn(async move {
+            tokio::time::sleep(wait).await;
+            if let Some(wallet) = wallet.upgrade()
+                && wallet.expiries.load(Ordering::Relaxed) == turn
+            {
+                // A failure shows at the next tap, which arms as well.
+                drop(wallet.arm().await);
+            }
+        });
     }
 
     /// Payments that are left beyond those reserved in memory.
@@ -103,11 +127,10 @@ impl Wallet {
         opened: &Opened,
         tokens: &[StoredToken],
     ) -> Result<u32, WalletError> {
-        let record = opened.vault.read(|tx| tx.arming())?;
-        let Some(record) = record.filter(|_| !tokens.is_empty()) else {
+        if tokens.is_empty() {
             return Ok(0);
-        };
-        let arming = opened.hierarchy.arming(Some(&record))?;
+        }
+        let arming = opened.arming()?;
         let now_ms = self.now_ms();
         let today = today(now_ms);
         let living = tokens
@@ -126,8 +149,7 @@ impl Wallet {
             if unused.iter().all(|(_, _, left)| *left == 0) {
                 return Ok(());
             }
-            let current = opened.vault.read(|tx| tx.arming())?;
-            let mut arming = opened.hierarchy.arming(current.as_ref())?;
+            let mut arming = opened.arming()?;
             for (token, key_index, left) in unused {
                 if let Some(state) = arming.state_mut().tokens.get_mut(&token) {
                     // The ATCs stay burnt: gaps are accepted, repetitions never.

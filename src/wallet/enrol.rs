@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::open::{Opened, check, is_lost};
+use super::open::{Opened, Opening, check, is_lost};
 use super::{Wallet, WalletError};
 use crate::backend::protocol::{EnrolmentAnswer, EnrolmentChallenge, EnrolmentRequest, Policy};
 use crate::backend::{Backend, BackendError, Identity, Trust, fresh_key};
@@ -50,21 +51,21 @@ impl Wallet {
         ca_pem: String,
     ) -> Result<(), WalletError> {
         let _enrolling = self.enrolling.lock().await;
-        self.open_with(true).await?;
+        self.closed.store(false, Ordering::Relaxed);
+        self.open_with(Opening::StartingOver).await?;
+        let sound = self.with_keys(|_, opened| check(&opened.hierarchy, &opened.vault));
+        if sound.await.is_err_and(|error| is_lost(&error)) {
+            // This wallet can pay no more: close it, and let opening start over. That closing fails is part of it.
+            let tapping = self.started.load(Ordering::Relaxed);
+            drop(self.close().await);
+            self.closed.store(false, Ordering::Relaxed);
+            self.open_with(Opening::StartingOver).await?;
+            self.started.store(tapping, Ordering::Relaxed);
+        }
         match self.enrolment().await {
             Err(WalletError::NotEnrolled) => {}
             Err(error) => return Err(error),
-            Ok(_) => match self
-                .blocking(|_, opened| check(&opened.hierarchy, &opened.vault))
-                .await
-            {
-                // This enrolment can pay no more: close it, and let opening start over.
-                Err(error) if is_lost(&error) => {
-                    self.close().await?;
-                    self.open_with(true).await?;
-                }
-                checked => return Err(checked.err().unwrap_or(WalletError::EnrolledAlready)),
-            },
+            Ok(_) => return Err(WalletError::EnrolledAlready),
         }
         let trust = Trust {
             provider_url: &provider_url,

@@ -41,7 +41,23 @@ pub enum WalletError {
     /// The keys.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The last taps are not in the journal.
+    #[error("the last payments could not be written down: free some space; the bank knows them")]
+    Unwritten,
     /// The work was stopped before it ended.
     #[error("the work was stopped before it ended: try again")]
     Interrupted,
+}
+
+impl WalletError {
+    /// Whether what the provider answered is at fault, so that the same answer will never do.
+    pub(super) fn is_about_the_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::Provisioning(_)
+                | Self::Profile(_)
+                | Self::Backend(BackendError::Malformed)
+                | Self::Vault(VaultError::Foreign)
+        )
+    }
 }

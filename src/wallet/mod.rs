@@ -22,7 +22,7 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -66,6 +66,8 @@ pub struct Status {
 
 /// The wallet.
 pub struct Wallet {
+    /// For work in the background, which must not keep the wallet alive.
+    this: Weak<Self>,
     config: Config,
     key_store: Arc<dyn PlatformKeyStore>,
     clock: Arc<dyn Clock>,
@@ -86,6 +88,8 @@ pub struct Wallet {
     replenishing: tokio::sync::Mutex<()>,
     /// Held by whoever takes in the issuer's entries.
     syncing: tokio::sync::Mutex<()>,
+    /// Counts timers for the end of a key, so that the newest one alone counts.
+    expiries: AtomicU64,
     /// Counts follow-ups, so that the newest one alone goes on.
     follow_ups: AtomicU64,
     tap: Tap,
@@ -110,7 +114,8 @@ impl Wallet {
         }
         let (news, received) = mpsc::unbounded_channel();
         let (events, heard) = mpsc::unbounded_channel();
-        let wallet = Arc::new(Self {
+        let wallet = Arc::new_cyclic(|this| Self {
+            this: this.clone(),
             config,
             key_store,
             clock,
@@ -124,6 +129,7 @@ impl Wallet {
             enrolling: tokio::sync::Mutex::new(()),
             replenishing: tokio::sync::Mutex::new(()),
             syncing: tokio::sync::Mutex::new(()),
+            expiries: AtomicU64::new(0),
             follow_ups: AtomicU64::new(0),
             tap: Tap::new(news),
             observer: Mutex::new(None),
@@ -145,7 +151,8 @@ impl Wallet {
     /// # Errors
     /// When it was not started, or its databases cannot be read.
     pub async fn status(self: &Arc<Self>) -> Result<Status, WalletError> {
-        self.blocking(|wallet, opened| {
+        // In turn with arming: between two generations the one read would open nothing.
+        self.with_keys(|wallet, opened| {
             let enrolment: Option<Enrolment> = opened.vault.read(|tx| tx.record(enrol::RECORD))?;
             let tokens = opened.vault.read(|tx| tx.tokens())?;
             let reserved = wallet.tap.reserved();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Status, Wallet, WalletError};
 use crate::store::{FolderLock, SealError, StatementDb, StoreError, VaultDb, VaultFile};
-use crate::vault::{Hierarchy, PlatformKeyStore};
+use crate::vault::{Arming, Hierarchy, PlatformKeyStore, VaultError};
 
 /// What an opened wallet holds.
 pub(super) struct Opened {
@@ -16,10 +16,29 @@ pub(super) struct Opened {
     pub(super) statement: StatementDb,
 }
 
+/// What opening may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// Open what is there.
+    Usual,
+    /// Begin with empty databases where what is there is lost.
+    StartingOver,
+}
+
 const VAULT: &str = "vault.db";
 const STATEMENT: &str = "statement.db";
 /// How long closing waits for work under way.
 const CLOSING: Duration = Duration::from_secs(5);
+
+impl Opened {
+    /// The arming in force.
+    pub(super) fn arming(&self) -> Result<Arming, WalletError> {
+        let record = self.vault.read(|tx| tx.arming())?;
+        Ok(self
+            .hierarchy
+            .arming(&record.ok_or(VaultError::KeysGone)?)?)
+    }
+}
 
 impl Wallet {
     /// Opens the wallet and arms its cards. Calling it again does no harm.
@@ -34,9 +53,9 @@ impl Wallet {
         self.status().await
     }
 
-    /// Opened and armed.
+    /// Opened and armed, unless the wallet was shut down: a tap does not open it again.
     pub(super) async fn ready(self: &Arc<Self>) -> Result<(), WalletError> {
-        self.open().await?;
+        self.open_with(Opening::Usual).await?;
         self.started.store(true, Ordering::Relaxed);
         self.arm().await
     }
@@ -46,16 +65,21 @@ impl Wallet {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn open(self: &Arc<Self>) -> Result<(), WalletError> {
-        self.open_with(false).await
+        self.closed.store(false, Ordering::Relaxed);
+        self.open_with(Opening::Usual).await
     }
 
-    pub(super) async fn open_with(self: &Arc<Self>, start_over: bool) -> Result<(), WalletError> {
+    pub(super) async fn open_with(self: &Arc<Self>, how: Opening) -> Result<(), WalletError> {
         let turn = Arc::clone(&self.opening).lock_owned().await;
         let wallet = Arc::clone(self);
         let task = self.runtime.spawn_blocking(move || {
             let _turn = turn;
+            // Shutting down takes this turn as well, so what it has closed is not opened behind its back.
+            if wallet.closed.load(Ordering::Relaxed) {
+                return Err(WalletError::NotStarted);
+            }
             if wallet.held().is_none() {
-                let opened = Arc::new(wallet.open_files(start_over)?);
+                let opened = Arc::new(wallet.open_files(how)?);
                 *wallet.held() = Some(opened);
             }
             Ok(())
@@ -67,18 +91,22 @@ impl Wallet {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open_files(&self, start_over: bool) -> Result<Opened, WalletError> {
+    fn open_files(&self, how: Opening) -> Result<Opened, WalletError> {
         let folder = &self.config.folder;
         let lock = FolderLock::take(folder)?;
         let opened = self.open_vault().and_then(|(hierarchy, vault)| {
-            if start_over {
+            if how == Opening::StartingOver {
                 check(&hierarchy, &vault)?;
             }
             Ok((hierarchy, vault))
         });
         let (hierarchy, vault) = match opened {
-            Err(error) if start_over && is_lost(&error) => {
-                Hierarchy::destroy_all(self.key_store.as_ref())?;
+            Err(error) if how == Opening::StartingOver && is_lost(&error) => {
+                // Another wallet of this app may have keys of its own.
+                let known =
+                    VaultFile::open(&folder.join(VAULT)).and_then(|file| file.installation());
+                let installation = known.ok().flatten().map(|record| record.installation);
+                Hierarchy::destroy(self.key_store.as_ref(), installation.as_ref())?;
                 for name in [VAULT, STATEMENT] {
                     for suffix in ["", "-wal", "-shm"] {
                         remove(&folder.join(format!("{name}{suffix}")))?;
@@ -98,13 +126,13 @@ impl Wallet {
     }
 
     fn open_vault(&self) -> Result<(Hierarchy, VaultDb), WalletError> {
-        let file = VaultFile::open(&self.config.folder.join(VAULT))?;
+        let mut file = VaultFile::open(&self.config.folder.join(VAULT))?;
         let key_store: Arc<dyn PlatformKeyStore> = Arc::clone(&self.key_store);
         let hierarchy = match file.installation()? {
             Some(record) => Hierarchy::open(key_store, &record)?,
             None => {
-                let (hierarchy, record) = Hierarchy::create(key_store)?;
-                file.create_installation(&record)?;
+                let (hierarchy, record, arming) = Hierarchy::create(key_store)?;
+                file.create_installation(&record, &arming)?;
                 hierarchy
             }
         };
@@ -119,30 +147,32 @@ impl Wallet {
             tx.journal_after(0)?;
             tx.arming()
         })?;
-        if let Some(record) = record {
-            hierarchy.arming(Some(&record))?;
-            hierarchy.retire_older(&record)?;
-        }
+        // There is an arming from the first commit on; a file without one is older than the wallet.
+        let record = record.ok_or(VaultError::KeysGone)?;
+        hierarchy.arming(&record)?;
+        hierarchy.retire_older(&record)?;
         Ok((hierarchy, vault))
     }
 
     /// Ends the wallet's work: the field is left, reserved payments that were not used are given back, the folder is free.
     ///
     /// # Errors
-    /// When giving back failed; the reserved ATCs are then burnt, and the wallet is closed all the same.
+    /// When giving back failed, or the last taps could not be written down; the reserved ATCs are then burnt, and the
+    /// wallet is closed all the same.
     pub async fn close(self: &Arc<Self>) -> Result<(), WalletError> {
         self.closed.store(true, Ordering::Relaxed);
         self.started.store(false, Ordering::Relaxed);
+        let _turn = self.opening.lock().await;
         let given_back = match self.opened() {
             Ok(_) => {
                 self.deactivated();
-                self.settled().await;
-                self.disarm().await
+                let settled = self.settled().await;
+                self.disarm().await.and(settled)
             }
             Err(_) => Ok(()),
         };
-        *self.backend.lock().await = None;
         let opened = self.held().take();
+        *self.backend.lock().await = None;
         // Work under way still uses the databases; SQLite checkpoints and closes with the last of it. Both block.
         let task = self.runtime.spawn_blocking(move || {
             let Some(opened) = opened else { return };
@@ -161,7 +191,7 @@ impl Wallet {
 pub(super) fn check(hierarchy: &Hierarchy, vault: &VaultDb) -> Result<(), WalletError> {
     hierarchy.probe()?;
     let (record, tokens) = vault.read(|tx| Ok((tx.arming()?, tx.tokens()?)))?;
-    let arming = hierarchy.arming(record.as_ref())?;
+    let arming = hierarchy.arming(&record.ok_or(VaultError::KeysGone)?)?;
     for stored in tokens {
         let token = stored.token.reference;
         for (name, sealed) in vault.read(|tx| tx.secrets(&token))? {

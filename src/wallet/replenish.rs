@@ -68,7 +68,7 @@ impl Wallet {
             .await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(BackendError::Refused(refusal)) => {
+            Err(BackendError::Refused(refusal)) if refusal.is_final() => {
                 // A refused request is over; the next one is made from the journal as it is then.
                 let over = move |tx: &VaultTx<'_>| tx.delete_outbox(&subject(&token));
                 self.with_keys(move |_, opened| Ok(opened.vault.write(over)?))
@@ -79,18 +79,21 @@ impl Wallet {
         };
         let enrolment = enrolment.clone();
         self.with_keys(move |wallet, opened| {
-            let decode = |text: &str| hex::decode(text).map_err(|_| BackendError::Malformed);
-            let key = Zeroizing::new(decode(&item.content.private_half)?);
-            let key = ProvisioningKey::restore(&key)?;
-            let mac = decode(&item.content.request.log_mac)?;
-            let new = open_replenishment(&enrolment, &key, &answer.sealed, &token, &mac)?;
-            let keys = store_keys(
+            let keys = take_in(
                 opened,
+                &enrolment,
                 &token,
-                &new.keys,
-                item.content.through,
+                &item.content,
+                &answer,
                 wallet.now_ms(),
-            )?;
+            );
+            if keys.as_ref().is_err_and(WalletError::is_about_the_answer) {
+                // The same answer would come again; the next sync must ask anew.
+                opened
+                    .vault
+                    .write(|tx| tx.delete_outbox(&subject(&token)))?;
+            }
+            let keys = keys?;
             // The keys are there; arming is tried again when a reader asks.
             drop(wallet.arm_now(opened));
             Ok(keys)
@@ -105,11 +108,11 @@ impl Wallet {
         below: u32,
         device: &str,
     ) -> Result<Vec<(TokenRef, OutboxItem<Asked>)>, WalletError> {
-        let (record, tokens) = opened.vault.read(|tx| Ok((tx.arming()?, tx.tokens()?)))?;
-        let Some(record) = record.filter(|_| !tokens.is_empty()) else {
+        let tokens = opened.vault.read(|tx| tx.tokens())?;
+        if tokens.is_empty() {
             return Ok(Vec::new());
-        };
-        let arming = opened.hierarchy.arming(Some(&record))?;
+        }
+        let arming = opened.arming()?;
         let now_ms = self.now_ms();
         let mut asked = Vec::new();
         for stored in tokens {
@@ -198,6 +201,23 @@ fn request(
     })
 }
 
+/// Opens the network's answer and stores the keys in it.
+fn take_in(
+    opened: &Opened,
+    enrolment: &Enrolment,
+    token: &TokenRef,
+    sent: &Asked,
+    answer: &ReplenishAnswer,
+    now_ms: i64,
+) -> Result<u32, WalletError> {
+    let decode = |text: &str| hex::decode(text).map_err(|_| BackendError::Malformed);
+    let key = Zeroizing::new(decode(&sent.private_half)?);
+    let key = ProvisioningKey::restore(&key)?;
+    let mac = decode(&sent.request.log_mac)?;
+    let new = open_replenishment(enrolment, &key, &answer.sealed, token, &mac)?;
+    store_keys(opened, token, &new.keys, sent.through, now_ms)
+}
+
 /// New keys and the log's new position in one commit, under a new generation of the arming; spent keys are wiped.
 fn store_keys(
     opened: &Opened,
@@ -206,8 +226,7 @@ fn store_keys(
     through: i64,
     now_ms: i64,
 ) -> Result<u32, WalletError> {
-    let current = opened.vault.read(|tx| tx.arming())?;
-    let mut arming = opened.hierarchy.arming(current.as_ref())?;
+    let mut arming = opened.arming()?;
     let mut secrets = Vec::new();
     let mut states = Vec::new();
     for key in keys {

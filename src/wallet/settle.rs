@@ -59,8 +59,8 @@ pub(super) enum News {
     Fact(Fact),
     /// The phone has left the field.
     LeftField,
-    /// Answer when everything before this is in the journal.
-    Barrier(oneshot::Sender<()>),
+    /// Answer whether everything before this is in the journal.
+    Barrier(oneshot::Sender<bool>),
 }
 
 /// How long a journal that cannot be written (a full disk) is left alone.
@@ -71,6 +71,8 @@ pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver
     let mut open: Option<Cryptogram> = None;
     // What could not be written yet, oldest first. It is bounded by the counters that a process has reserved.
     let mut unwritten = VecDeque::new();
+    // Taps that are over but not in the journal.
+    let mut untold = Vec::new();
     loop {
         let news = match unwritten.is_empty() {
             true => Ok(received.recv().await),
@@ -98,21 +100,26 @@ pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver
             Ok(Some(News::Barrier(reached))) => {
                 wallet.write_down(&mut unwritten).await;
                 // Whoever waited may have given up.
-                let _ = reached.send(());
+                let _ = reached.send(unwritten.is_empty());
                 continue;
             }
             Ok(None) => return,
             Err(_) => None,
         };
+        untold.extend(ended);
         wallet.write_down(&mut unwritten).await;
-        if let Some((cryptogram, outcome)) = ended {
-            wallet.tell(WalletEvent::Tap {
-                atc: cryptogram.atc,
-                outcome,
-                money: cryptogram.money,
-                merchant: cryptogram.merchant,
-            });
-            wallet.after_tap().await;
+        if unwritten.is_empty() && !untold.is_empty() {
+            for (cryptogram, outcome) in untold.drain(..) {
+                wallet.tell(WalletEvent::Tap {
+                    atc: cryptogram.atc,
+                    outcome,
+                    money: cryptogram.money,
+                    merchant: cryptogram.merchant,
+                });
+            }
+            // Not waited for: a slow key store must not keep the next tap out of the journal.
+            let runtime = wallet.runtime.clone();
+            runtime.spawn(async move { wallet.after_tap().await });
         }
     }
 }
@@ -170,11 +177,14 @@ impl Wallet {
     }
 
     /// Waits until everything that has been tapped is in the journal.
-    pub(super) async fn settled(&self) {
+    pub(super) async fn settled(&self) -> Result<(), WalletError> {
         let (reached, wait) = oneshot::channel();
         self.tap.announce(News::Barrier(reached));
-        // An error means that nobody settles any more, and then nothing waits.
-        let _ = wait.await;
+        match wait.await {
+            Ok(false) => Err(WalletError::Unwritten),
+            // An error means that nobody settles any more, and then nothing waits.
+            Ok(true) | Err(_) => Ok(()),
+        }
     }
 
     async fn after_tap(self: &Arc<Self>) {

@@ -31,6 +31,8 @@ impl Wallet {
     /// [`BackendError`] when the provider cannot be reached; what came before stays.
     pub async fn sync(self: &Arc<Self>) -> Result<SyncReport, WalletError> {
         let mut report = SyncReport::default();
+        // Keys may have come to their end since the last tap; that needs no network.
+        self.arm().await?;
         {
             let _syncing = self.syncing.lock().await;
             let (backend, _) = self.backend().await?;
@@ -62,8 +64,6 @@ impl Wallet {
                 new_entries: report.new_entries,
             });
         }
-        // Keys may have come to their end since the last tap.
-        self.arm().await?;
         report.keys_received = self.replenish().await?;
         if report.keys_received > 0 {
             self.tell(WalletEvent::Replenished {

@@ -94,6 +94,15 @@ impl Tap {
         }
     }
 
+    /// When the first key in memory comes to its end, in milliseconds of Unix time.
+    pub(super) fn first_end(&self) -> Option<i64> {
+        let state = self.lock();
+        let held = state.card.iter().flat_map(Card::tokens);
+        held.filter(|held| held.atcs.left() > 0)
+            .map(|held| held.not_after_ms)
+            .min()
+    }
+
     /// Payments of a token that are reserved in memory.
     pub(super) fn left(&self, token: &TokenRef) -> u32 {
         let state = self.lock();
@@ -163,8 +172,10 @@ impl Wallet {
         drop(state);
         let wallet = Arc::clone(self);
         self.runtime.spawn(async move {
-            // Starting arms; where both are done, each returns at once. A failure answers like a delay does.
-            let _ = tokio::time::timeout(patience, wallet.ready()).await;
+            // The reader's patience ends the wait, not the work: what is begun serves the next command.
+            let begun = Arc::clone(&wallet);
+            let ready = wallet.runtime.spawn(async move { begun.ready().await });
+            let _ = tokio::time::timeout(patience, ready).await;
             wallet.answer_waiting(ticket);
         });
         Answer::Later

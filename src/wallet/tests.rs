@@ -141,7 +141,7 @@ impl Phone {
         life.runtime.block_on(life.wallet.open()).unwrap();
         let opened = life.wallet.opened().unwrap();
         let reference = TokenRef::new("tok_1");
-        let mut arming = opened.hierarchy.arming(None).unwrap();
+        let mut arming = opened.arming().unwrap();
         let key = KeyState {
             index: "6570201".to_owned().try_into().unwrap(),
             uses_left: 1_000,
