@@ -196,11 +196,13 @@ fn swift_tool(package: &str, tool: &str) -> Result<(Command, PathBuf)> {
     } else if let (Some(user), Some(group)) = (setup::id("-u"), setup::id("-g")) {
         chroot.push_str(&format!(" --userspec={user}:{group}"));
     }
+    // A temporary folder of its own: SwiftPM's lock files would otherwise belong to whoever ran it first.
     command
         .args(["sh", "-c"])
         .arg(format!(
             "set -e; inside=$1; root=$2; target=$3; shift 3\n\
              mount -t proc proc \"$inside/proc\"\n\
+             mount -t tmpfs -o mode=1777 tmpfs \"$inside/tmp\"\n\
              mount --bind \"$root\" \"$inside{ROOT_INSIDE}\"\n\
              mount --bind \"$target\" \"$inside{TARGET_INSIDE}\"\n\
              exec {chroot} \"$inside\" /usr/bin/env -i \"$@\""
