@@ -3,13 +3,19 @@
 /// `LP(label) ‖ LP(part) ‖ …`, each length as four big-endian bytes, so that no two lists of parts give the same bytes.
 pub(crate) fn bind(label: &str, parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
-    for part in [label.as_bytes()].iter().chain(parts) {
+    extend(&mut out, &[label.as_bytes()]);
+    extend(&mut out, parts);
+    out
+}
+
+/// Appends `LP(part) ‖ …`.
+pub(crate) fn extend(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
         // Parts are far below 4 GiB; a longer one would be cut in its length and thus never verify.
         let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-        out.extend(length.to_be_bytes());
+        out.extend_from_slice(&length.to_be_bytes());
         out.extend_from_slice(part);
     }
-    out
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@
 pub mod account;
 pub mod backend;
 mod bind;
+pub mod clock;
 pub mod emv;
 pub mod ffi;
+pub mod risk;
 pub mod secret;
 pub mod statement;
 pub mod store;

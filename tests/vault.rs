@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use tapcore::store::{ArmingRecord, InstallationRecord};
 use tapcore::token::{KeyState, KeyStock, TokenRef};
 use tapcore::vault::{
-    Hierarchy, KeyStoreError, PlatformKeyStore, ProvisioningKey, SealedBox, SecurityLevel,
+    Hierarchy, KeyStoreError, PlatformKeyStore, RecipientKey, SealedBox, SecurityLevel,
     TokenState, VaultError, verify_signature,
 };
 
@@ -193,13 +193,13 @@ fn data_without_this_phones_keys_asks_for_enrolment() {
 
 #[test]
 fn what_is_sealed_to_a_one_time_key_opens_for_its_purpose_only() {
-    let key = ProvisioningKey::generate().unwrap();
+    let key = RecipientKey::generate().unwrap();
     let sealed = SealedBox::seal(&key.public().unwrap(), b"info", b"aad", b"keys").unwrap();
-    let restored = ProvisioningKey::restore(key.private_half()).unwrap();
+    let restored = RecipientKey::restore(key.private_half()).unwrap();
     assert_eq!(*restored.open(&sealed, b"info", b"aad").unwrap(), b"keys");
     assert!(restored.open(&sealed, b"other", b"aad").is_err());
     assert!(restored.open(&sealed, b"info", b"other").is_err());
-    let other = ProvisioningKey::generate().unwrap();
+    let other = RecipientKey::generate().unwrap();
     assert!(other.open(&sealed, b"info", b"aad").is_err());
 }
 

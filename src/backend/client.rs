@@ -40,6 +40,8 @@ pub struct Trust<'a> {
 pub struct Identity {
     /// The device's identifier.
     pub device_id: String,
+    /// Version of the app.
+    pub app_version: String,
     /// Signs with the device key. Runs on a thread that may block.
     pub sign: Arc<DeviceSigner>,
 }
@@ -249,6 +251,7 @@ impl Backend {
                 device_id: identity.device_id.clone(),
                 session_key: hex::encode_upper(key.public()),
                 expires_at,
+                app_version: identity.app_version.clone(),
                 proof: hex::encode_upper(proof),
             };
             let request = Request::post("/v1/sessions", &request, &fresh_key())?;
@@ -343,6 +346,7 @@ impl Backend {
                 code: "http_error".into(),
                 detail: String::new(),
                 tries_left: None,
+                minimum_version: None,
             }),
         ))
     }

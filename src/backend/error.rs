@@ -43,6 +43,9 @@ pub struct Refusal {
     /// For a wrong SMS code: tries that are left.
     #[serde(default)]
     pub tries_left: Option<u32>,
+    /// For an app that is too old: the oldest that is served.
+    #[serde(default)]
+    pub minimum_version: Option<String>,
 }
 
 impl Refusal {

@@ -90,6 +90,21 @@ pub enum WalletError {
         /// What to do.
         detail: String,
     },
+    /// The person was not verified: ask again, or offer another way in.
+    #[error("{detail}")]
+    NotVerified {
+        /// A stable reason: `pin_wrong`, `pin_wait`, `pin_spent`, `password_wrong`, `not_set_up`, `biometric_changed` or
+        /// `verification_over`.
+        reason: String,
+        /// What to do.
+        detail: String,
+    },
+    /// The wallet was wiped from elsewhere: nothing of it is on this phone any more.
+    #[error("{detail}")]
+    Wiped {
+        /// What to do.
+        detail: String,
+    },
 }
 
 #[uniffi::export]
@@ -110,6 +125,8 @@ impl WalletError {
             Self::Invalid { .. } => 11,
             Self::Outdated { .. } => 12,
             Self::Internal { .. } => 13,
+            Self::NotVerified { .. } => 14,
+            Self::Wiped { .. } => 15,
         }
     }
 }
@@ -122,7 +139,16 @@ impl From<Inner> for WalletError {
             Inner::NotStarted | Inner::EnrolledAlready | Inner::Insecure => {
                 Self::Blocked { detail }
             }
-            Inner::Input(_) | Inner::NoChallenge => Self::Invalid { detail },
+            Inner::Input(_) | Inner::NoChallenge | Inner::NoSuchCard => Self::Invalid { detail },
+            Inner::NoPerson => not_verified("not_set_up", detail),
+            Inner::PinWrong(_) => not_verified("pin_wrong", detail),
+            Inner::PinWait(_) => not_verified("pin_wait", detail),
+            Inner::PinSpent => not_verified("pin_spent", detail),
+            Inner::PasswordWrong(_) => not_verified("password_wrong", detail),
+            Inner::NotVerified => not_verified("verification_over", detail),
+            Inner::VerificationVoided => not_verified("biometric_changed", detail),
+            Inner::Outdated(_) => Self::Outdated { detail },
+            Inner::Wiped => Self::Wiped { detail },
             Inner::Provisioning(_) => Self::Rejected {
                 reason: "provisioning_invalid".into(),
                 detail,
@@ -173,6 +199,10 @@ impl From<StoreError> for WalletError {
             StoreError::Full => Self::Storage {
                 detail: "The disk is full: free some space and try again; nothing was lost.".into(),
             },
+            StoreError::Seal(SealError::Exhausted) => exhausted(),
+            StoreError::Absent => Self::Internal {
+                detail: "Something the wallet looked for is not there: try again.".into(),
+            },
             StoreError::Overtaken => Self::Internal {
                 detail: "The wallet was busy arming: try again.".into(),
             },
@@ -214,8 +244,32 @@ impl From<VaultError> for WalletError {
                 reason: "provisioning_invalid".into(),
                 detail: "What the provider sent is not signed by the payment network: try again, and tell the provider if it stays.".into(),
             },
+            VaultError::RolledBack => Self::Corrupt {
+                detail: "Part of this wallet's data is older than the rest (it was put back from a copy): enrol again. Payments made are safe with the bank.".into(),
+            },
+            VaultError::Locked => Self::Locked {
+                detail: "The wallet is locked: unlock it first.".into(),
+            },
+            VaultError::WrongPin => not_verified("pin_wrong", "The PIN is wrong.".into()),
+            VaultError::WrongPassword => {
+                not_verified("password_wrong", "The payment password is wrong.".into())
+            }
+            VaultError::Exhausted => exhausted(),
             VaultError::Random => random(),
         }
+    }
+}
+
+fn not_verified(reason: &str, detail: String) -> WalletError {
+    WalletError::NotVerified {
+        reason: reason.into(),
+        detail,
+    }
+}
+
+fn exhausted() -> WalletError {
+    WalletError::Corrupt {
+        detail: "This wallet's key has sealed all it may in its life: enrol again.".into(),
     }
 }
 

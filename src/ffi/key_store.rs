@@ -41,6 +41,16 @@ impl From<uniffi::UnexpectedUniFFICallbackError> for KeyStoreError {
     }
 }
 
+/// A signing key that was made.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct AttestedKey {
+    /// SEC1 uncompressed, 65 bytes.
+    pub public_key: Vec<u8>,
+    /// DER certificates that prove where it lives (Android's key attestation), its own first; none where the platform
+    /// gives no such proof.
+    pub attestation: Vec<Vec<u8>>,
+}
+
 /// Keys that cannot be exported. Calls are synchronous and short and come from worker threads.
 #[uniffi::export(foreign)]
 pub trait PlatformKeyStore: Send + Sync {
@@ -52,8 +62,16 @@ pub trait PlatformKeyStore: Send + Sync {
     fn wrap(&self, alias: String, key: Vec<u8>) -> Result<Vec<u8>, KeyStoreError>;
     /// Unwraps what `wrap` gave.
     fn unwrap(&self, alias: String, wrapped: Vec<u8>) -> Result<Vec<u8>, KeyStoreError>;
-    /// Makes a P-256 signing key under a new alias; answers its public key, SEC1 uncompressed (65 bytes).
-    fn create_signing_key(&self, alias: String) -> Result<Vec<u8>, KeyStoreError>;
+    /// Makes a wrapping key whose unwrapping needs a person each time, and which a change of the enrolled biometrics
+    /// invalidates. `wrap` with it needs nobody. The core never calls `unwrap` with it: the app does, inside its prompt,
+    /// between `begin_verification` and `finish_verification`.
+    fn create_verified_key(&self, alias: String) -> Result<(), KeyStoreError>;
+    /// Makes a P-256 signing key under a new alias, attested over `challenge` where the platform can.
+    fn create_signing_key(
+        &self,
+        alias: String,
+        challenge: Vec<u8>,
+    ) -> Result<AttestedKey, KeyStoreError>;
     /// Signs with ECDSA and SHA-256: r ‖ s, 64 bytes, never DER.
     fn sign(&self, alias: String, message: Vec<u8>) -> Result<Vec<u8>, KeyStoreError>;
     /// Deletes a key for good; one that is not there is no error.
@@ -87,8 +105,20 @@ impl vault::PlatformKeyStore for Foreign {
         Ok(self.0.unwrap(alias.into(), wrapped.into())?)
     }
 
-    fn create_signing_key(&self, alias: &str) -> Result<Vec<u8>, vault::KeyStoreError> {
-        Ok(self.0.create_signing_key(alias.into())?)
+    fn create_verified_key(&self, alias: &str) -> Result<(), vault::KeyStoreError> {
+        Ok(self.0.create_verified_key(alias.into())?)
+    }
+
+    fn create_signing_key(
+        &self,
+        alias: &str,
+        challenge: &[u8],
+    ) -> Result<vault::AttestedKey, vault::KeyStoreError> {
+        let made = self.0.create_signing_key(alias.into(), challenge.into())?;
+        Ok(vault::AttestedKey {
+            public: made.public_key,
+            attestation: made.attestation,
+        })
     }
 
     fn sign(&self, alias: &str, message: &[u8]) -> Result<Vec<u8>, vault::KeyStoreError> {

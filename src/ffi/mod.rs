@@ -6,15 +6,21 @@
 
 mod error;
 mod key_store;
+mod lifecycle;
+mod person;
 mod records;
 mod runtime;
 mod wallet;
 
 pub use error::WalletError;
-pub use key_store::{KeyStoreError, PlatformKeyStore, SecurityLevel};
+pub use key_store::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel};
+pub use lifecycle::{LinkCode, LinkKind, Phone, RiskSignals};
+pub use person::{
+    Confirmation, PasswordReset, PersonProof, PromptOutcome, Purpose, VerificationRequest,
+};
 pub use records::{
-    AccountType, Answer, CardChallenge, ClockReading, EntryState, PaymentCard, PlatformClock,
-    StatementEntry, SyncReport, TapOutcome, TapResponder, WalletConfig, WalletEvent,
-    WalletObserver, WalletStatus,
+    AccountType, Answer, CardChallenge, CardState, ClockReading, EntryState, PaymentCard,
+    PlatformClock, StatementEntry, SyncReport, TapOutcome, TapRefusal, TapResponder, WalletConfig,
+    WalletEvent, WalletObserver, WalletStatus,
 };
 pub use wallet::Wallet;

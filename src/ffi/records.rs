@@ -59,6 +59,16 @@ pub struct WalletStatus {
     pub cards: u32,
     /// How many taps can be made without a network.
     pub taps_left: u32,
+    /// Why no reader is answered, where none is.
+    pub refusal: Option<TapRefusal>,
+    /// Tries left for the PIN, where one is set.
+    pub pin_tries_left: Option<u32>,
+    /// Seconds until the PIN may be tried again.
+    pub pin_wait_s: u32,
+    /// Whether fingerprint or face is set up.
+    pub biometric: bool,
+    /// Whether a change of the enrolled biometrics took it away: set it up again.
+    pub biometric_voided: bool,
 }
 
 /// A card that waits for the code which its bank has sent.
@@ -102,6 +112,30 @@ pub struct PaymentCard {
     pub account_type: AccountType,
     /// The token's last day, `YYYY-MM-DD`.
     pub expiry: String,
+    /// Whether it pays.
+    pub state: CardState,
+}
+
+/// Whether a card pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum CardState {
+    /// It pays.
+    Active,
+    /// It is held back and can be resumed.
+    Suspended,
+    /// It is gone for good.
+    Deleted,
+}
+
+/// Why no reader is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum TapRefusal {
+    /// The person has locked the wallet: unlock it.
+    Locked,
+    /// The app is older than the provider admits: update it.
+    Outdated,
+    /// The phone looks unsafe by the provider's rules.
+    Risk,
 }
 
 /// The answer to an APDU.
@@ -151,6 +185,8 @@ pub enum WalletEvent {
         /// How many.
         keys: u32,
     },
+    /// The wallet was wiped from elsewhere.
+    Wiped,
 }
 
 /// What a sync brought.
@@ -254,6 +290,7 @@ impl wallet::Observer for ForeignObserver {
             },
             wallet::WalletEvent::Synced { new_entries } => WalletEvent::Synced { new_entries },
             wallet::WalletEvent::Replenished { keys } => WalletEvent::Replenished { keys },
+            wallet::WalletEvent::Wiped => WalletEvent::Wiped,
         });
     }
 }
@@ -265,6 +302,15 @@ impl From<wallet::Status> for WalletStatus {
             device_id: status.device_id,
             cards: status.cards,
             taps_left: status.taps_left,
+            refusal: status.refusal.map(|refusal| match refusal {
+                wallet::TapRefusal::Locked => TapRefusal::Locked,
+                wallet::TapRefusal::Outdated => TapRefusal::Outdated,
+                wallet::TapRefusal::Risk => TapRefusal::Risk,
+            }),
+            pin_tries_left: status.person.pin_tries_left,
+            pin_wait_s: status.person.pin_wait_s,
+            biometric: status.person.biometric,
+            biometric_voided: status.person.biometric_voided,
         }
     }
 }
@@ -288,8 +334,8 @@ impl From<wallet::CardChallenge> for CardChallenge {
     }
 }
 
-impl From<token::PaymentToken> for PaymentCard {
-    fn from(token: token::PaymentToken) -> Self {
+impl From<(token::PaymentToken, token::TokenLife)> for PaymentCard {
+    fn from((token, state): (token::PaymentToken, token::TokenLife)) -> Self {
         Self {
             token_ref: token.reference.as_str().into(),
             masked_token: token.masked_number,
@@ -301,6 +347,11 @@ impl From<token::PaymentToken> for PaymentCard {
                 account::AccountType::Prepaid => AccountType::Prepaid,
             },
             expiry: token.expiry,
+            state: match state {
+                token::TokenLife::Active => CardState::Active,
+                token::TokenLife::Suspended => CardState::Suspended,
+                token::TokenLife::Deleted => CardState::Deleted,
+            },
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The core's own runtime: two workers with small stacks, and futures that stop when they are dropped.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 use super::WalletError;
+use crate::wallet::Wallet;
 
 /// Stack of a worker, in bytes; futures are small and nothing recurses.
 const STACK: usize = 512 * 1024;
@@ -47,6 +48,15 @@ pub(super) async fn run<T: Send + 'static>(
                 .into(),
         }),
     }
+}
+
+/// As [`run`], for work that talks to the provider: an answer that concerns the whole phone is heeded.
+pub(super) async fn contact<T: Send + 'static>(
+    wallet: &Arc<Wallet>,
+    work: impl Future<Output = Result<T, crate::wallet::WalletError>> + Send + 'static,
+) -> Result<T, WalletError> {
+    let wallet = Arc::clone(wallet);
+    run(async move { wallet.contact(work).await }).await
 }
 
 /// Dropping a bare handle only detaches the task.

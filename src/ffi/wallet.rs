@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use super::key_store::Foreign;
 use super::records::{ForeignClock, ForeignObserver, ForeignResponder};
-use super::runtime::{handle, run};
+use super::runtime::{contact, handle, run};
 use super::{
     Answer, CardChallenge, PaymentCard, PlatformClock, PlatformKeyStore, StatementEntry,
     SyncReport, TapResponder, WalletConfig, WalletError, WalletObserver, WalletStatus,
 };
+use crate::token::TokenLife;
 use crate::wallet;
 
 /// The wallet of one folder. Make one per process and keep it.
 #[derive(uniffi::Object)]
 pub struct Wallet {
-    inner: Arc<wallet::Wallet>,
+    pub(super) inner: Arc<wallet::Wallet>,
 }
 
 #[uniffi::export]
@@ -55,7 +56,10 @@ impl Wallet {
     /// Makes this device known to a provider (`https://host:port`), whose CA (PEM) is the only one trusted.
     pub async fn enrol(&self, provider_url: String, ca_pem: String) -> Result<(), WalletError> {
         let wallet = Arc::clone(&self.inner);
-        run(async move { wallet.enrol(&provider_url, &ca_pem).await }).await
+        contact(&self.inner, async move {
+            wallet.enrol(&provider_url, &ca_pem, None).await
+        })
+        .await
     }
 
     /// Asks a card's bank to send a code by SMS. `expiry` is `MM/YY`.
@@ -66,7 +70,10 @@ impl Wallet {
     ) -> Result<CardChallenge, WalletError> {
         let wallet = Arc::clone(&self.inner);
         let number = zeroize::Zeroizing::new(number);
-        run(async move { Ok(wallet.begin_add_card(&number, &expiry).await?.into()) }).await
+        contact(&self.inner, async move {
+            Ok(wallet.begin_add_card(&number, &expiry).await?.into())
+        })
+        .await
     }
 
     /// The cards that were begun and wait for their codes, the newest first.
@@ -86,7 +93,11 @@ impl Wallet {
         code: String,
     ) -> Result<PaymentCard, WalletError> {
         let wallet = Arc::clone(&self.inner);
-        run(async move { Ok(wallet.finish_add_card(&challenge_id, &code).await?.into()) }).await
+        contact(&self.inner, async move {
+            let card = wallet.finish_add_card(&challenge_id, &code).await?;
+            Ok((card, TokenLife::Active).into())
+        })
+        .await
     }
 
     /// The cards, the default one first.
@@ -125,7 +136,7 @@ impl Wallet {
     /// Takes in what the issuer has and replenishes keys that run low.
     pub async fn sync(&self) -> Result<SyncReport, WalletError> {
         let wallet = Arc::clone(&self.inner);
-        run(async move { Ok(wallet.sync().await?.into()) }).await
+        contact(&self.inner, async move { Ok(wallet.sync().await?.into()) }).await
     }
 
     /// The statement, newest first.

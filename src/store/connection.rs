@@ -15,8 +15,6 @@ pub(super) struct Kind {
     pub(super) synchronous: &'static str,
     /// `ON` overwrites freed space at once, `FAST` where that costs no extra write.
     pub(super) secure_delete: &'static str,
-    /// Whether the file's health is checked at each opening, or only when the last process did not close it.
-    pub(super) always_checked: bool,
     /// The steps from an empty file to today's schema.
     pub(super) migrations: &'static [&'static str],
 }
@@ -41,7 +39,7 @@ pub(super) fn open(path: &Path, kind: &Kind) -> Result<Connection, StoreError> {
         i32::from(cfg!(target_vendor = "apple")),
         kind.secure_delete,
     ))?;
-    if unclean || kind.always_checked {
+    if unclean {
         let verdict: String =
             connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {

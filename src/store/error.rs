@@ -22,6 +22,9 @@ pub enum StoreError {
     /// Another arming was committed since this one was begun.
     #[error("another arming came between")]
     Overtaken,
+    /// What should be changed is not there.
+    #[error("what should be changed is not there")]
+    Absent,
     /// A row does not open.
     #[error(transparent)]
     Seal(#[from] SealError),

@@ -9,6 +9,7 @@
 mod connection;
 mod error;
 mod lock;
+mod manifest;
 mod sealer;
 mod statement_db;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod vault_tx;
 
 pub use error::StoreError;
 pub use lock::FolderLock;
+pub use manifest::ManifestRoot;
 pub use sealer::{Place, SealError, Sealer};
 pub use statement_db::{StatementDb, StatementTx};
 pub use vault_db::{VaultDb, VaultFile};

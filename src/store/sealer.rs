@@ -25,6 +25,9 @@ pub enum SealError {
     /// The random number generator failed.
     #[error("the random number generator failed")]
     Random,
+    /// The key has sealed as many values as it may.
+    #[error("a key has sealed as many values as it may")]
+    Exhausted,
 }
 
 /// Seals values for their place. The vault is one.

@@ -12,7 +12,6 @@ use crate::statement::{Entry, Payment};
 const KIND: Kind = Kind {
     synchronous: "NORMAL",
     secure_delete: "FAST",
-    always_checked: false,
     migrations: &[include_str!("migrations/statement/001_first.sql")],
 };
 

@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::connection::{self, Kind};
+use super::manifest::{self, ManifestRoot};
 use super::{ArmingRecord, InstallationRecord, Sealer, StoreError, VaultTx, vault_tx};
 
 const KIND: Kind = Kind {
     synchronous: "FULL",
     secure_delete: "ON",
-    // What is damaged must be noticed while enrolling again can still be offered, not in the middle of a tap.
-    always_checked: true,
     migrations: &[include_str!("migrations/vault/001_first.sql")],
 };
 
@@ -50,6 +49,14 @@ impl VaultFile {
             )
             .optional()?;
         Ok(row)
+    }
+
+    /// The manifest's root as it is now.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub fn manifest_root(&mut self) -> Result<ManifestRoot, StoreError> {
+        manifest::root(&self.connection.transaction()?)
     }
 
     /// Records a new installation with its first arming, in one commit.

@@ -5,9 +5,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::manifest::{self, ManifestRoot};
 use super::{ArmingRecord, Place, Sealer, StoreError};
 use crate::statement::JournalEvent;
-use crate::token::{PaymentToken, TokenRef};
+use crate::token::{PaymentToken, TokenLife, TokenRef};
 
 /// A transaction of `vault.db`.
 pub struct VaultTx<'a> {
@@ -20,8 +21,12 @@ pub struct VaultTx<'a> {
 pub struct StoredToken {
     /// What a person sees of it.
     pub token: PaymentToken,
-    /// The card profile, as it was provisioned.
+    /// The card profile, as it was provisioned; empty once the card is deleted.
     pub profile: String,
+    /// Whether it may pay.
+    pub state: TokenLife,
+    /// Whether the provider was told of the state.
+    pub told: bool,
 }
 
 /// A request that is sent until it is answered.
@@ -65,6 +70,14 @@ impl<'a> VaultTx<'a> {
         set_arming(self.transaction, record)
     }
 
+    /// The root of the manifest: one digest over every row that must not go back, with where it stands.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub fn manifest_root(&self) -> Result<ManifestRoot, StoreError> {
+        manifest::root(self.transaction)
+    }
+
     /// A fact by name.
     ///
     /// # Errors
@@ -81,7 +94,7 @@ impl<'a> VaultTx<'a> {
             .transpose()
     }
 
-    /// Sets a fact, or takes it away.
+    /// Sets a fact that may go back, or takes it away.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -90,12 +103,37 @@ impl<'a> VaultTx<'a> {
         name: &'static str,
         value: Option<&T>,
     ) -> Result<(), StoreError> {
+        self.put_record(name, false, value)
+    }
+
+    /// Sets a fact that must not go back, or takes it away. The same transaction must set the next arming, which holds
+    /// the manifest's root.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_guarded<T: Serialize>(
+        &self,
+        name: &'static str,
+        value: Option<&T>,
+    ) -> Result<(), StoreError> {
+        self.put_record(name, true, value)
+    }
+
+    fn put_record<T: Serialize>(
+        &self,
+        name: &'static str,
+        guarded: bool,
+        value: Option<&T>,
+    ) -> Result<(), StoreError> {
         match value {
             Some(value) => self.transaction.execute(
-                "INSERT INTO record (name, sealed) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET sealed = ?2",
-                (name, self.seal("record", name.as_bytes(), value)?),
+                "INSERT INTO record (name, guarded, sealed) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (name) DO UPDATE SET guarded = ?2, sealed = ?3",
+                (name, guarded, self.seal("record", name.as_bytes(), value)?),
             )?,
-            None => self.transaction.execute("DELETE FROM record WHERE name = ?1", [name])?,
+            None => self
+                .transaction
+                .execute("DELETE FROM record WHERE name = ?1", [name])?,
         };
         Ok(())
     }
@@ -130,6 +168,20 @@ impl<'a> VaultTx<'a> {
             (reference, self.seal("token", &reference, token)?),
         )?;
         Ok(())
+    }
+
+    /// Writes a token anew, in its place.
+    ///
+    /// # Errors
+    /// When it cannot be written, or is not there.
+    pub fn update_token(&self, token: &StoredToken) -> Result<(), StoreError> {
+        let reference = self.reference(&token.token.reference);
+        let sealed = self.seal("token", &reference, token)?;
+        let sql = "UPDATE token SET sealed = ?2 WHERE reference = ?1";
+        match self.transaction.execute(sql, (reference, sealed))? {
+            0 => Err(StoreError::Absent),
+            _ => Ok(()),
+        }
     }
 
     /// A secret of a token, as the payment key sealed it.
@@ -171,6 +223,16 @@ impl<'a> VaultTx<'a> {
             "INSERT INTO token_secret (token, name, sealed) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
             (self.reference(token), name, sealed),
         )?;
+        Ok(())
+    }
+
+    /// Deletes every secret of a token; the file's settings overwrite them.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn delete_secrets(&self, token: &TokenRef) -> Result<(), StoreError> {
+        let sql = "DELETE FROM token_secret WHERE token = ?1";
+        self.transaction.execute(sql, [self.reference(token)])?;
         Ok(())
     }
 

@@ -10,4 +10,4 @@ mod payment_token;
 
 pub use key::{KeyIndex, KeyState, KeyStock};
 pub use log::{LogEntry, log_mac};
-pub use payment_token::{PaymentToken, TokenRef};
+pub use payment_token::{PaymentToken, TokenLife, TokenRef};

@@ -29,6 +29,18 @@ impl fmt::Debug for TokenRef {
     }
 }
 
+/// Whether a token may pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenLife {
+    /// It pays.
+    Active,
+    /// It is held back, and can be resumed.
+    Suspended,
+    /// It is gone for good; its payments stay in the statement.
+    Deleted,
+}
+
 /// A card in the wallet, as a person sees it. The token number is kept masked here; in full it stands in the profile.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentToken {

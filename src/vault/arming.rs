@@ -1,4 +1,8 @@
 //! Arming: a fresh key under a fresh alias, sealing what must never go back.
+//!
+//! One arming follows another in three steps: [`Arming::begin_next`] makes the alias and the key, [`Arming::seal_next`]
+//! seals the state for the commit that makes it durable, and [`Hierarchy::retire_older`](super::Hierarchy::retire_older)
+//! deletes the alias of the one before. Only then may anything leave that the new state gives out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,19 +11,29 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::hierarchy::alias;
+use super::hierarchy::fresh_alias;
 use super::sealing::{SealingKey, random};
-use super::{PlatformKeyStore, VaultError};
+use super::{PersonalKey, PlatformKeyStore, SealedBox, VaultError};
+use crate::bind::bind;
+use crate::clock::Anchor;
 use crate::secret::{Secret, SecretBytes};
-use crate::store::{ArmingRecord, Place};
+use crate::store::{ArmingRecord, ManifestRoot, Place};
 use crate::token::{KeyStock, TokenRef};
 
-/// What must never go back: counters given out and uses left.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+const ARMING: &str = "tapcore arming v1";
+const PAYMENT: &str = "tapcore payment v1";
+const LOCK: &[u8] = b"tapcore lock v1";
+
+/// What must never go back: counters given out and uses left, what was sealed so far, and the time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArmingState {
     /// By token reference.
     pub tokens: BTreeMap<TokenRef, TokenState>,
+    /// How many values the keys below the storage key have sealed, at least.
+    pub seals: u64,
+    /// When it was, last time anybody knew.
+    pub anchor: Anchor,
 }
 
 /// What must never go back of one token.
@@ -34,26 +48,52 @@ pub struct TokenState {
     pub logged_through: i64,
 }
 
-/// An arming in the making: the payment key is open until this is dropped.
+/// What the arming key seals behind the payment key.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed {
+    state: ArmingState,
+    /// The manifest's root, in hexadecimal.
+    root: String,
+    /// The payment key while the wallet is locked, sealed to the lock key of a person.
+    locked: Option<SealedBox>,
+}
+
+/// An arming in the making: the payment key is open until this is dropped, unless the wallet is locked.
 pub struct Arming {
     key_store: Arc<dyn PlatformKeyStore>,
     installation: [u8; 16],
-    payment: Secret<32>,
+    payment: Option<Secret<32>>,
+    locked: Option<SealedBox>,
     generation: i64,
     state: ArmingState,
+}
+
+/// The key of the next arming, before anything is sealed by it.
+pub struct NextArming {
+    generation: i64,
+    alias: String,
+    wrapped: Vec<u8>,
+    key: SealingKey,
 }
 
 impl Arming {
     pub(super) fn first(
         key_store: Arc<dyn PlatformKeyStore>,
         installation: [u8; 16],
+        anchor: Anchor,
     ) -> Result<Self, VaultError> {
         Ok(Self {
             key_store,
             installation,
-            payment: Secret::fill(|bytes| random(bytes))?,
+            payment: Some(Secret::fill(|bytes| random(bytes))?),
+            locked: None,
             generation: 0,
-            state: ArmingState::default(),
+            state: ArmingState {
+                tokens: BTreeMap::new(),
+                seals: 0,
+                anchor,
+            },
         })
     }
 
@@ -61,22 +101,34 @@ impl Arming {
         key_store: Arc<dyn PlatformKeyStore>,
         installation: [u8; 16],
         record: &ArmingRecord,
+        root: &ManifestRoot,
     ) -> Result<Self, VaultError> {
         if !key_store.aliases()?.contains(&record.alias) {
             return Err(VaultError::KeysGone);
         }
         let arming = key_store.unwrap(&record.alias, &record.wrapped)?;
         let arming = Secret::<32>::take(arming).ok_or(VaultError::Unsealable)?;
-        let key = SealingKey::new(&arming, "tapcore arming v1", installation)?;
+        let key = SealingKey::new(&arming, ARMING, installation)?;
+        drop(arming);
         let generation = record.generation.to_be_bytes();
         let plain = key.open(&place(&generation), &record.sealed)?;
-        let (payment, state) = plain.split_at_checked(32).ok_or(VaultError::Unsealable)?;
+        let (payment, sealed) = plain.split_at_checked(32).ok_or(VaultError::Unsealable)?;
+        let sealed: Sealed =
+            serde_json::from_slice(sealed).map_err(|_| VaultError::UnknownFormat)?;
+        let sealed_root = hex::decode(&sealed.root).map_err(|_| VaultError::UnknownFormat)?;
+        if sealed_root != root {
+            return Err(VaultError::RolledBack);
+        }
         Ok(Self {
             key_store,
             installation,
-            payment: Secret::copy_of(payment).ok_or(VaultError::Unsealable)?,
+            payment: match sealed.locked {
+                Some(_) => None,
+                None => Some(Secret::copy_of(payment).ok_or(VaultError::Unsealable)?),
+            },
+            locked: sealed.locked,
             generation: record.generation,
-            state: serde_json::from_slice(state).map_err(|_| VaultError::UnknownFormat)?,
+            state: sealed.state,
         })
     }
 
@@ -85,15 +137,47 @@ impl Arming {
         &self.state
     }
 
-    /// For changes that the next [`record`](Self::record) makes durable.
+    /// For changes that the next record makes durable.
     pub fn state_mut(&mut self) -> &mut ArmingState {
         &mut self.state
+    }
+
+    /// Whether the payment key is sealed to a person.
+    pub fn is_locked(&self) -> bool {
+        self.locked.is_some()
+    }
+
+    /// Seals the payment key to the lock key of a person (SEC1 uncompressed); from the next record on nothing pays
+    /// without that person. Locking what is locked changes nothing.
+    ///
+    /// # Errors
+    /// [`VaultError::Foreign`] when the key is none.
+    pub fn lock(&mut self, lock_key: &[u8]) -> Result<(), VaultError> {
+        if let Some(payment) = &self.payment {
+            let sealed = SealedBox::seal(lock_key, LOCK, &self.installation, payment.expose())?;
+            self.locked = Some(sealed);
+            self.payment = None;
+        }
+        Ok(())
+    }
+
+    /// Opens the payment key by what a person opened.
+    ///
+    /// # Errors
+    /// [`VaultError::Foreign`] when it was sealed to another key.
+    pub fn unlock(&mut self, key: &PersonalKey) -> Result<(), VaultError> {
+        if let Some(sealed) = &self.locked {
+            let payment = key.lock_key()?.open(sealed, LOCK, &self.installation)?;
+            self.payment = Some(Secret::copy_of(&payment).ok_or(VaultError::Foreign)?);
+            self.locked = None;
+        }
+        Ok(())
     }
 
     /// Seals a secret that can pay.
     ///
     /// # Errors
-    /// When the random number generator fails.
+    /// [`VaultError::Locked`]; or when the random number generator fails.
     pub fn seal_secret(
         &self,
         token: &TokenRef,
@@ -107,7 +191,7 @@ impl Arming {
     /// Opens a secret that can pay.
     ///
     /// # Errors
-    /// When it was not sealed here under this name.
+    /// [`VaultError::Locked`]; or when it was not sealed here under this name.
     pub fn open_secret(
         &self,
         token: &TokenRef,
@@ -133,39 +217,57 @@ impl Arming {
     }
 
     fn payment_key(&self) -> Result<SealingKey, VaultError> {
-        SealingKey::new(&self.payment, "tapcore payment v1", self.installation)
+        let payment = self.payment.as_ref().ok_or(VaultError::Locked)?;
+        SealingKey::new(payment, PAYMENT, self.installation)
     }
 
-    /// The next generation: a fresh alias, a fresh arming key, the state sealed by it.
-    ///
-    /// The caller commits the record durably, then calls
-    /// [`Hierarchy::retire_older`](super::Hierarchy::retire_older); before both are done, nothing that the new state
-    /// gives out may leave.
+    /// A fresh key under a fresh alias, for the next generation. An alias that comes to nothing is deleted when the next
+    /// arming retires the older ones, or the wallet is opened.
     ///
     /// # Errors
-    /// When the key store or the random number generator fails; a new alias that was made by then is deleted when the
-    /// wallet is opened next.
-    pub fn record(&mut self) -> Result<ArmingRecord, VaultError> {
-        self.generation += 1;
-        let mut fresh = [0; 4];
-        random(&mut fresh)?;
-        // A random part keeps the alias fresh even where a failed commit left one of the same generation behind.
-        let purpose = format!("arming.{}.{}", self.generation, hex::encode(fresh));
-        let alias = alias(&self.installation, &purpose);
+    /// When the key store or the random number generator fails.
+    pub fn begin_next(&self) -> Result<NextArming, VaultError> {
+        let generation = self.generation + 1;
+        let alias = fresh_alias(&self.installation, &format!("arming.{generation}"))?;
         self.key_store.create_wrapping_key(&alias)?;
         let arming = Secret::<32>::fill(|bytes| random(bytes))?;
-        let wrapped = self.key_store.wrap(&alias, arming.expose())?;
-        let key = SealingKey::new(&arming, "tapcore arming v1", self.installation)?;
-        let state = serde_json::to_vec(&self.state).map_err(|_| VaultError::UnknownFormat)?;
-        let mut plain = Zeroizing::new(Vec::with_capacity(32 + state.len()));
-        plain.extend_from_slice(self.payment.expose());
-        plain.extend_from_slice(&state);
-        let generation = self.generation.to_be_bytes();
-        Ok(ArmingRecord {
-            generation: self.generation,
+        Ok(NextArming {
+            generation,
+            wrapped: self.key_store.wrap(&alias, arming.expose())?,
             alias,
-            wrapped,
-            sealed: key.seal(&place(&generation), &plain)?,
+            key: SealingKey::new(&arming, ARMING, self.installation)?,
+        })
+    }
+
+    /// The state and the manifest's root, sealed by the next key, for the commit that makes both durable.
+    ///
+    /// # Errors
+    /// When the random number generator fails.
+    pub fn seal_next(
+        &mut self,
+        next: &NextArming,
+        root: ManifestRoot,
+    ) -> Result<ArmingRecord, VaultError> {
+        let sealed = Sealed {
+            state: self.state.clone(),
+            root: hex::encode_upper(root),
+            locked: self.locked.clone(),
+        };
+        let sealed = serde_json::to_vec(&sealed).map_err(|_| VaultError::UnknownFormat)?;
+        let mut plain = Zeroizing::new(vec![0; 32]);
+        plain.reserve_exact(sealed.len());
+        if let Some(payment) = &self.payment {
+            plain.copy_from_slice(payment.expose());
+        }
+        plain.extend_from_slice(&sealed);
+        self.generation = next.generation;
+        Ok(ArmingRecord {
+            generation: next.generation,
+            alias: next.alias.clone(),
+            wrapped: next.wrapped.clone(),
+            sealed: next
+                .key
+                .seal(&place(&next.generation.to_be_bytes()), &plain)?,
         })
     }
 }
@@ -179,7 +281,7 @@ fn place(generation: &[u8]) -> Place<'_> {
 }
 
 fn secret_row(token: &TokenRef, name: &str) -> Vec<u8> {
-    crate::bind::bind(
+    bind(
         "token_secret",
         &[token.as_str().as_bytes(), name.as_bytes()],
     )

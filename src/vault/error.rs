@@ -20,6 +20,21 @@ pub enum VaultError {
     /// A key or signature from outside is not what it must be.
     #[error("a key or signature from the network is not valid")]
     Foreign,
+    /// A row that must not go back is not the newest one, or one of them is missing.
+    #[error("part of this wallet's data is older than the rest")]
+    RolledBack,
+    /// The wallet is locked: what pays is sealed to a key that only a person opens.
+    #[error("the wallet is locked")]
+    Locked,
+    /// What a person gave does not open what it must.
+    #[error("the PIN is wrong")]
+    WrongPin,
+    /// The payment password is not the one that was set.
+    #[error("the payment password is wrong")]
+    WrongPassword,
+    /// A key has sealed as many values as it may.
+    #[error("a key has sealed as many values as it may")]
+    Exhausted,
     /// The platform's random number generator failed.
     #[error("the random number generator failed")]
     Random,
@@ -31,6 +46,8 @@ impl VaultError {
         matches!(
             self,
             Self::KeysGone
+                | Self::RolledBack
+                | Self::Exhausted
                 | Self::Unsealable
                 | Self::KeyStore(KeyStoreError::NotFound | KeyStoreError::Invalidated)
         )

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::arming::Arming;
 use super::sealing::{StorageSealer, random};
-use super::{PlatformKeyStore, VaultError};
+use super::{AttestedKey, PlatformKeyStore, VaultError};
 use crate::bind::bind;
+use crate::clock::Anchor;
 use crate::secret::Secret;
-use crate::store::{ArmingRecord, InstallationRecord};
+use crate::store::{ArmingRecord, InstallationRecord, ManifestRoot};
 
 /// The keys of one installation, opened.
 pub struct Hierarchy {
@@ -24,6 +25,8 @@ impl Hierarchy {
     /// When the key store or the random number generator fails.
     pub fn create(
         key_store: Arc<dyn PlatformKeyStore>,
+        anchor: Anchor,
+        root: ManifestRoot,
     ) -> Result<(Self, InstallationRecord, ArmingRecord), VaultError> {
         let mut installation = [0; 16];
         random(&mut installation)?;
@@ -31,12 +34,14 @@ impl Hierarchy {
         let alias = alias(&installation, "storage");
         key_store.create_wrapping_key(&alias)?;
         let wrapped = key_store.wrap(&alias, storage.expose())?;
-        key_store.create_signing_key(&self::alias(&installation, "device"))?;
+        key_store.create_signing_key(&self::alias(&installation, "device"), &[])?;
         let record = InstallationRecord {
             installation,
             storage: wrapped,
         };
-        let arming = Arming::first(Arc::clone(&key_store), installation)?.record()?;
+        let mut first = Arming::first(Arc::clone(&key_store), installation, anchor)?;
+        let next = first.begin_next()?;
+        let arming = first.seal_next(&next, root)?;
         let hierarchy = Self::with(key_store, installation, &storage)?;
         Ok((hierarchy, record, arming))
     }
@@ -93,14 +98,32 @@ impl Hierarchy {
         self.sign(&bind("tapcore-probe", &[])).map(drop)
     }
 
-    /// Makes the device key anew, for an enrolment, and answers its public half (65 bytes).
+    /// Makes the device key anew, for an enrolment, attested over the provider's challenge.
     ///
     /// # Errors
     /// When the key store refuses.
-    pub fn renew_device_key(&self) -> Result<Vec<u8>, VaultError> {
+    pub fn renew_device_key(&self, challenge: &[u8]) -> Result<AttestedKey, VaultError> {
         let alias = self.alias("device");
         self.key_store.delete(&alias)?;
-        Ok(self.key_store.create_signing_key(&alias)?)
+        Ok(self.key_store.create_signing_key(&alias, challenge)?)
+    }
+
+    /// The installation, for associated data.
+    pub(crate) fn installation(&self) -> [u8; 16] {
+        self.installation
+    }
+
+    /// The phone's key store, for the keys of a person.
+    pub(super) fn key_store(&self) -> &dyn PlatformKeyStore {
+        self.key_store.as_ref()
+    }
+
+    /// A fresh alias for a purpose.
+    ///
+    /// # Errors
+    /// When the random number generator fails.
+    pub(super) fn fresh_alias(&self, purpose: &str) -> Result<String, VaultError> {
+        fresh_alias(&self.installation, purpose)
     }
 
     /// Where the platform keys live.
@@ -112,8 +135,14 @@ impl Hierarchy {
     ///
     /// # Errors
     /// [`VaultError::KeysGone`] when the record's alias is not on this phone: the database is an older copy.
-    pub fn arming(&self, current: &ArmingRecord) -> Result<Arming, VaultError> {
-        Arming::open(Arc::clone(&self.key_store), self.installation, current)
+    /// [`VaultError::RolledBack`] when `root` is not the manifest's root as it was sealed: a row is an older copy.
+    pub fn arming(
+        &self,
+        current: &ArmingRecord,
+        root: &ManifestRoot,
+    ) -> Result<Arming, VaultError> {
+        let key_store = Arc::clone(&self.key_store);
+        Arming::open(key_store, self.installation, current, root)
     }
 
     /// Deletes every arming key but that of `record`, and makes sure by listing that they are gone.
@@ -129,8 +158,13 @@ impl Hierarchy {
                 .into_iter()
                 .filter(move |alias| alias.starts_with(&prefix) && *alias != record.alias)
         };
+        let mut deleted = false;
         for alias in others(self.key_store.aliases()?) {
             self.key_store.delete(&alias)?;
+            deleted = true;
+        }
+        if !deleted {
+            return Ok(());
         }
         match others(self.key_store.aliases()?).next() {
             None => Ok(()),
@@ -155,12 +189,22 @@ impl Hierarchy {
         Ok(())
     }
 
-    fn alias(&self, purpose: &str) -> String {
+    pub(super) fn alias(&self, purpose: &str) -> String {
         alias(&self.installation, purpose)
     }
 }
 
 const PREFIX: &str = "tapcore.";
+
+/// As [`alias`], with a random part that keeps it fresh even where a failed commit left one of its kind behind.
+pub(super) fn fresh_alias(installation: &[u8; 16], purpose: &str) -> Result<String, VaultError> {
+    let mut fresh = [0; 4];
+    random(&mut fresh)?;
+    Ok(alias(
+        installation,
+        &format!("{purpose}.{}", hex::encode(fresh)),
+    ))
+}
 
 /// `tapcore.<installation>.<purpose>`; arming keys append their generation.
 pub(super) fn alias(installation: &[u8; 16], purpose: &str) -> String {

@@ -42,6 +42,15 @@ impl SecurityLevel {
     }
 }
 
+/// A signing key that was made, and what proves where it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttestedKey {
+    /// SEC1 uncompressed, 65 bytes.
+    pub public: Vec<u8>,
+    /// DER certificates, the key's own first; none where the platform gives no such proof.
+    pub attestation: Vec<Vec<u8>>,
+}
+
 /// The platform's key store: keys that cannot be exported, under aliases that survive the app's own files.
 ///
 /// Every call is synchronous and short; what needs a person is prepared before. Calls come from worker threads.
@@ -55,6 +64,13 @@ pub trait PlatformKeyStore: Send + Sync {
     /// When the key cannot be made.
     fn create_wrapping_key(&self, alias: &str) -> Result<(), KeyStoreError>;
 
+    /// Makes a wrapping key whose unwrapping needs a person each time, and which a change of the enrolled biometrics
+    /// invalidates. Wrapping needs nobody. The core never unwraps with it: the shell does, inside its prompt.
+    ///
+    /// # Errors
+    /// When the key cannot be made, as where no biometric is enrolled.
+    fn create_verified_key(&self, alias: &str) -> Result<(), KeyStoreError>;
+
     /// Wraps 32 bytes.
     ///
     /// # Errors
@@ -67,11 +83,15 @@ pub trait PlatformKeyStore: Send + Sync {
     /// When there is no such key, it cannot be used now, or it did not wrap this.
     fn unwrap(&self, alias: &str, wrapped: &[u8]) -> Result<Vec<u8>, KeyStoreError>;
 
-    /// Makes a P-256 signing key under a new alias; answers its public key, SEC1 uncompressed (65 bytes).
+    /// Makes a P-256 signing key under a new alias, attested over `challenge` where the platform can.
     ///
     /// # Errors
     /// When the key cannot be made.
-    fn create_signing_key(&self, alias: &str) -> Result<Vec<u8>, KeyStoreError>;
+    fn create_signing_key(
+        &self,
+        alias: &str,
+        challenge: &[u8],
+    ) -> Result<AttestedKey, KeyStoreError>;
 
     /// Signs with ECDSA and SHA-256; the signature is r ‖ s, 64 bytes.
     ///

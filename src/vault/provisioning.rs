@@ -52,20 +52,24 @@ impl SealedBox {
     }
 }
 
-/// A key pair for one provisioning: the public half goes out signed by the device key, the private half waits sealed.
-pub struct ProvisioningKey(Secret<32>);
+/// A key pair that somebody seals to. For one provisioning its public half goes out signed by the device key, and the
+/// private half waits sealed; for the lock it is derived from the verified key.
+pub struct RecipientKey(Secret<32>);
 
-impl ProvisioningKey {
+impl RecipientKey {
     /// Draws a key pair.
     ///
     /// # Errors
     /// When the random number generator fails.
     pub fn generate() -> Result<Self, VaultError> {
-        let mut material = Zeroizing::new([0_u8; 32]);
-        random(material.as_mut())?;
-        let (private, _) = Suite::derive_keypair(material.as_ref());
+        Ok(Self::derive(&Secret::fill(|bytes| random(bytes))?))
+    }
+
+    /// The pair that follows from 32 secret bytes (RFC 9180, DeriveKeyPair).
+    pub(super) fn derive(material: &Secret<32>) -> Self {
+        let (private, _) = Suite::derive_keypair(material.expose());
         let bytes = Zeroizing::new(private.to_bytes());
-        Secret::copy_of(&bytes).map(Self).ok_or(VaultError::Foreign)
+        Self(Secret::new((*bytes).into()))
     }
 
     /// The pair again from the sealed private half.

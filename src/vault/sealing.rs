@@ -4,13 +4,15 @@
 //! tag of 16 bytes. Associated data names version, algorithm, key, installation, table, column and row, so that a value
 //! does not open anywhere else.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{hkdf, hmac};
 use zeroize::Zeroizing;
 
 use super::VaultError;
-use crate::bind::bind;
+use crate::bind::{bind, extend};
 use crate::secret::{Secret, SecretBytes};
 use crate::store::{Place, SealError, Sealer};
 
@@ -18,11 +20,14 @@ const VERSION: u8 = 1;
 const AES_256_GCM_ALGORITHM: u8 = 1;
 const NONCE: usize = 12;
 
-/// One AES-256-GCM key with its name and the installation it belongs to.
+/// The most values that one key seals under random nonces (NIST SP 800-38D, 8.3: 2^32).
+const CAP: u64 = 1 << 32;
+
+/// One AES-256-GCM key; its name and the installation it belongs to stand in all associated data.
 pub(super) struct SealingKey {
     key: LessSafeKey,
-    name: &'static str,
-    installation: [u8; 16],
+    /// The part of the associated data that is the same in every place.
+    context: Vec<u8>,
 }
 
 impl SealingKey {
@@ -44,8 +49,14 @@ impl SealingKey {
         let key = UnboundKey::new(&AES_256_GCM, key.expose()).map_err(|_| VaultError::Foreign)?;
         Ok(Self {
             key: LessSafeKey::new(key),
-            name,
-            installation,
+            context: bind(
+                "tapcore-sealed",
+                &[
+                    &[VERSION, AES_256_GCM_ALGORITHM],
+                    name.as_bytes(),
+                    &installation,
+                ],
+            ),
         })
     }
 
@@ -94,22 +105,73 @@ impl SealingKey {
     }
 
     fn associated_data(&self, place: &Place<'_>) -> Vec<u8> {
-        bind(
-            "tapcore-sealed",
-            &[
-                &[VERSION, AES_256_GCM_ALGORITHM],
-                self.name.as_bytes(),
-                &self.installation,
-                place.table.as_bytes(),
-                place.column.as_bytes(),
-                place.row,
-            ],
-        )
+        let parts = [place.table.as_bytes(), place.column.as_bytes(), place.row];
+        let length: usize = parts.iter().map(|part| part.len() + 4).sum();
+        let mut out = Vec::with_capacity(self.context.len() + length);
+        out.extend_from_slice(&self.context);
+        extend(&mut out, &parts);
+        out
+    }
+}
+
+/// Counts what is sealed under a set of keys, so that the cap holds over all lives of the process.
+///
+/// A count cannot be written down at each seal. It is written with each arming, and what may have been sealed since then
+/// is granted ahead: whoever opens the wallet goes on behind the grant.
+pub struct SealCount {
+    used: AtomicU64,
+    granted: AtomicU64,
+}
+
+impl SealCount {
+    /// How many seals are granted ahead of the last count that was written down.
+    pub const GRANT: u64 = 1 << 15;
+
+    fn new() -> Self {
+        Self {
+            used: AtomicU64::new(0),
+            // Until the count is known, a first arming must be sealed.
+            granted: AtomicU64::new(Self::GRANT),
+        }
+    }
+
+    /// Goes on behind what a count that was written down had granted.
+    pub(crate) fn resume(&self, written: u64) {
+        let behind = written.saturating_add(Self::GRANT);
+        self.used.fetch_max(behind, Ordering::Relaxed);
+        self.granted
+            .store(behind.saturating_add(Self::GRANT), Ordering::Relaxed);
+    }
+
+    /// What to write down now.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The count was written down: the next grant begins there.
+    pub(crate) fn written(&self, count: u64) {
+        self.granted
+            .fetch_max(count.saturating_add(Self::GRANT), Ordering::Relaxed);
+    }
+
+    /// How many seals are left before a count must be written down.
+    pub fn left(&self) -> u64 {
+        let end = self.granted.load(Ordering::Relaxed).min(CAP);
+        end.saturating_sub(self.used())
+    }
+
+    fn take(&self) -> Result<(), VaultError> {
+        let end = self.granted.load(Ordering::Relaxed).min(CAP);
+        match self.used.fetch_add(1, Ordering::Relaxed) < end {
+            true => Ok(()),
+            false => Err(VaultError::Exhausted),
+        }
     }
 }
 
 /// Seals rows under keys derived from the storage key, one for each kind of row.
 pub struct StorageSealer {
+    count: SealCount,
     journal: SealingKey,
     statement: SealingKey,
     records: SealingKey,
@@ -120,6 +182,7 @@ impl StorageSealer {
     pub(super) fn new(storage: &Secret<32>, installation: [u8; 16]) -> Result<Self, VaultError> {
         let derived = |name| SealingKey::derive(storage, name, installation);
         Ok(Self {
+            count: SealCount::new(),
             journal: derived("tapcore journal v1")?,
             statement: derived("tapcore statement v1")?,
             records: derived("tapcore records v1")?,
@@ -128,6 +191,11 @@ impl StorageSealer {
                 derive(storage, "tapcore lookup v1")?.expose(),
             ),
         })
+    }
+
+    /// What these keys have sealed together.
+    pub fn count(&self) -> &SealCount {
+        &self.count
     }
 
     fn key(&self, place: &Place<'_>) -> &SealingKey {
@@ -141,9 +209,8 @@ impl StorageSealer {
 
 impl Sealer for StorageSealer {
     fn seal(&self, place: &Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
-        self.key(place)
-            .seal(place, plaintext)
-            .map_err(SealError::from)
+        self.count.take()?;
+        Ok(self.key(place).seal(place, plaintext)?)
     }
 
     fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<SecretBytes, SealError> {
@@ -165,6 +232,7 @@ impl From<VaultError> for SealError {
         match error {
             VaultError::UnknownFormat => Self::UnknownFormat,
             VaultError::Random => Self::Random,
+            VaultError::Exhausted => Self::Exhausted,
             _ => Self::Unsealable,
         }
     }
@@ -177,8 +245,18 @@ pub(super) fn random(bytes: &mut [u8]) -> Result<(), VaultError> {
         .map_err(|_| VaultError::Random)
 }
 
-fn derive(root: &Secret<32>, label: &str) -> Result<Secret<32>, VaultError> {
-    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tapcore storage").extract(root.expose());
+/// A key for one purpose below a root; each label is used once.
+pub(super) fn derive(root: &Secret<32>, label: &str) -> Result<Secret<32>, VaultError> {
+    derive_salted(b"tapcore storage", root.expose(), label)
+}
+
+/// HKDF-SHA-256 (RFC 5869) with a salt.
+pub(super) fn derive_salted(
+    salt: &[u8],
+    root: &[u8],
+    label: &str,
+) -> Result<Secret<32>, VaultError> {
+    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(root);
     Secret::fill(|out| {
         prk.expand(&[label.as_bytes()], hkdf::HKDF_SHA256)
             .and_then(|okm| okm.fill(out))
@@ -201,7 +279,7 @@ mod tests {
     };
 
     #[test]
-    fn a_value_opens_where_it_was_sealed_and_nowhere_else() {
+    fn s09_a_value_opens_where_it_was_sealed_and_nowhere_else() {
         let sealed = sealer(1, 1).seal(&PLACE, b"12.50").unwrap();
         assert_eq!(*sealer(1, 1).open(&PLACE, &sealed).unwrap(), b"12.50");
         let elsewhere = [
@@ -232,7 +310,41 @@ mod tests {
     }
 
     #[test]
-    fn any_flipped_bit_is_noticed() {
+    fn s11_every_seal_draws_a_nonce_of_its_own() {
+        let sealer = sealer(1, 1);
+        let nonces: std::collections::BTreeSet<_> = (0..1000)
+            .map(|_| sealer.seal(&PLACE, b"12.50").unwrap()[2..14].to_vec())
+            .collect();
+        assert_eq!(nonces.len(), 1000);
+    }
+
+    #[test]
+    fn s11_a_key_refuses_at_its_cap_and_goes_on_behind_what_was_granted() {
+        let sealer = sealer(1, 1);
+        sealer.count().resume(CAP - SealCount::GRANT - 2);
+        assert_eq!(sealer.count().left(), 2);
+        assert!(sealer.seal(&PLACE, b"1").is_ok());
+        assert!(sealer.seal(&PLACE, b"2").is_ok());
+        assert_eq!(sealer.seal(&PLACE, b"3"), Err(SealError::Exhausted));
+        sealer.count().written(sealer.count().used());
+        assert_eq!(sealer.seal(&PLACE, b"4"), Err(SealError::Exhausted));
+    }
+
+    #[test]
+    fn s11_no_more_is_sealed_than_a_crash_could_hide() {
+        let sealer = sealer(1, 1);
+        sealer.count().resume(1000);
+        for _ in 0..SealCount::GRANT {
+            sealer.seal(&PLACE, b"").unwrap();
+        }
+        assert_eq!(sealer.seal(&PLACE, b""), Err(SealError::Exhausted));
+        let used = sealer.count().used();
+        sealer.count().written(used);
+        assert!(sealer.seal(&PLACE, b"").is_ok(), "written down, it goes on");
+    }
+
+    #[test]
+    fn s10_any_flipped_bit_is_noticed() {
         let sealed = sealer(1, 1).seal(&PLACE, b"12.50").unwrap();
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();
@@ -251,5 +363,33 @@ mod tests {
         for length in 0..sealed.len() {
             assert!(sealer(1, 1).open(&PLACE, &sealed[..length]).is_err());
         }
+    }
+
+    #[test]
+    fn s14_an_unknown_version_or_algorithm_is_refused_as_such() {
+        let sealed = sealer(1, 1).seal(&PLACE, b"12.50").unwrap();
+        for at in [0, 1] {
+            let mut newer = sealed.clone();
+            newer[at] += 1;
+            let refused = sealer(1, 1).open(&PLACE, &newer);
+            assert_eq!(refused, Err(SealError::UnknownFormat));
+        }
+    }
+
+    #[test]
+    fn s13_equal_values_look_up_alike_only_here_and_in_their_column() {
+        let (here, there) = (sealer(1, 1), sealer(2, 1));
+        assert_eq!(
+            here.lookup("token", b"tok_1"),
+            sealer(1, 2).lookup("token", b"tok_1")
+        );
+        assert_ne!(
+            here.lookup("token", b"tok_1"),
+            here.lookup("outbox", b"tok_1")
+        );
+        assert_ne!(
+            here.lookup("token", b"tok_1"),
+            there.lookup("token", b"tok_1")
+        );
     }
 }

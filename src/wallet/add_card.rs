@@ -15,8 +15,8 @@ use crate::backend::{BackendError, fresh_key, parse_rfc3339_ms};
 use crate::bind::bind;
 use crate::emv::profile::CardProfile;
 use crate::store::{OutboxItem, StoreError, StoredToken, VaultTx};
-use crate::token::{KeyStock, PaymentToken};
-use crate::vault::{ProvisioningKey, SealedBox, TokenState};
+use crate::token::{KeyStock, PaymentToken, TokenLife};
+use crate::vault::{RecipientKey, SealedBox, TokenState};
 
 /// Name of the list of challenges in the vault, newest first.
 pub(super) const RECORD: &str = "card_challenges";
@@ -58,21 +58,8 @@ impl Wallet {
         number: &str,
         expiry: &str,
     ) -> Result<CardChallenge, WalletError> {
-        let digits = number.chars().filter(|c| !matches!(c, ' ' | '-'));
-        let number: Zeroizing<String> = Zeroizing::new(digits.collect());
-        check_number(&number)?;
-        check_expiry(expiry)?;
         let (backend, enrolment) = self.backend().await?;
-        let network =
-            hex::decode(&enrolment.answer.network.hpke_key).map_err(|_| BackendError::Malformed)?;
-        let aad = bind("card-entry", &[enrolment.answer.device_id.as_bytes()]);
-        // Both were checked to be digits and a slash; a JSON value would leave copies of the number behind.
-        let plain = Zeroizing::new(format!(
-            r#"{{"number":"{}","expiry":"{expiry}"}}"#,
-            &*number
-        ));
-        let sealed_card =
-            SealedBox::seal(&network, b"tapcore card entry v1", &aad, plain.as_bytes())?;
+        let sealed_card = seal_card(&enrolment, number, expiry)?;
         let answer: CardAnswer = backend
             .post("/v1/cards", &CardRequest { sealed_card }, &fresh_key())
             .await?;
@@ -124,10 +111,7 @@ impl Wallet {
             .into_iter()
             .find(|challenge| challenge.id == challenge_id);
         let challenge = open.ok_or(WalletError::NoChallenge)?;
-        let code = code.trim().to_owned();
-        if code.is_empty() || code.len() > 12 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(WalletError::Input("the code from the SMS has digits only"));
-        }
+        let code = check_code(code)?;
         let (backend, enrolment) = self.backend().await?;
         let device = enrolment.answer.device_id.clone();
         let id = challenge.id.clone();
@@ -199,14 +183,16 @@ impl Wallet {
         noted.err().unwrap_or_else(|| error.into())
     }
 
-    /// The cards, the default one first.
+    /// The cards with their states, the default one first; deleted ones are not among them.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn cards(self: &Arc<Self>) -> Result<Vec<PaymentToken>, WalletError> {
+    pub async fn cards(self: &Arc<Self>) -> Result<Vec<(PaymentToken, TokenLife)>, WalletError> {
         self.blocking(|_, opened| {
             let tokens = opened.vault.read(|tx| tx.tokens())?;
-            Ok(tokens.into_iter().map(|stored| stored.token).collect())
+            let held = tokens.into_iter();
+            let held = held.filter(|stored| stored.state != TokenLife::Deleted);
+            Ok(held.map(|stored| (stored.token, stored.state)).collect())
         })
         .await
     }
@@ -234,7 +220,7 @@ fn verification(
     if let Some(waiting) = waiting.filter(|waiting| waiting.content.request.code == code) {
         return Ok(waiting);
     }
-    let key = ProvisioningKey::generate()?;
+    let key = RecipientKey::generate()?;
     let public = key.public()?;
     let parts = [device.as_bytes(), challenge.as_bytes(), &public];
     let proof = opened
@@ -267,7 +253,7 @@ fn take_in(
     challenge: &str,
 ) -> Result<PaymentToken, WalletError> {
     let key = hex::decode(&*sent.private_half).map_err(|_| BackendError::Malformed)?;
-    let key = ProvisioningKey::restore(&Zeroizing::new(key))?;
+    let key = RecipientKey::restore(&Zeroizing::new(key))?;
     let provisioning = open_provisioning(
         enrolment,
         &key,
@@ -331,25 +317,62 @@ fn store_token(
         logged_through: 0,
     };
     arming.state_mut().tokens.insert(reference.clone(), state);
-    let record = arming.record()?;
     let stored = StoredToken {
         token: token.clone(),
         profile: provisioning.profile.get().to_owned(),
+        state: TokenLife::Active,
+        told: true,
     };
-    opened.vault.write(|tx| -> Result<(), StoreError> {
+    let ((), record) = opened.commit(arming, |tx| {
         tx.add_token(&stored)?;
         for (name, sealed) in &secrets {
             tx.add_secret(&reference, name, sealed)?;
         }
-        tx.set_arming(&record)?;
         tx.delete_outbox(&subject(challenge))?;
         let mut challenges = challenges(tx)?;
         challenges.retain(|open| open.id != challenge);
-        tx.set_record(RECORD, Some(&challenges))
+        Ok(tx.set_record(RECORD, Some(&challenges))?)
     })?;
     // The card is stored. An older arming key that is still there is deleted before the next block leaves.
     drop(retire_older(opened, &record));
     Ok(token)
+}
+
+/// A card's number and expiry, checked and sealed to the network.
+pub(super) fn seal_card(
+    enrolment: &Enrolment,
+    number: &str,
+    expiry: &str,
+) -> Result<SealedBox, WalletError> {
+    let digits = number.chars().filter(|c| !matches!(c, ' ' | '-'));
+    // In one buffer from the start: growing would leave copies of the number behind.
+    let mut number = Zeroizing::new(String::with_capacity(number.len()));
+    number.extend(digits);
+    check_number(&number)?;
+    check_expiry(expiry)?;
+    let network =
+        hex::decode(&enrolment.answer.network.hpke_key).map_err(|_| BackendError::Malformed)?;
+    let aad = bind("card-entry", &[enrolment.answer.device_id.as_bytes()]);
+    // Both were checked to be digits and a slash; a JSON value would leave copies of the number behind.
+    let plain = Zeroizing::new(format!(
+        r#"{{"number":"{}","expiry":"{expiry}"}}"#,
+        &*number
+    ));
+    Ok(SealedBox::seal(
+        &network,
+        b"tapcore card entry v1",
+        &aad,
+        plain.as_bytes(),
+    )?)
+}
+
+/// A code out of an SMS.
+pub(super) fn check_code(code: &str) -> Result<String, WalletError> {
+    let code = code.trim();
+    match (1..=12).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(code.to_owned()),
+        false => Err(WalletError::Input("the code from the SMS has digits only")),
+    }
 }
 
 fn check_number(number: &str) -> Result<(), WalletError> {

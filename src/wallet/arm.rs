@@ -16,7 +16,7 @@ use crate::emv::oda::CardKey;
 use crate::emv::profile::CardProfile;
 use crate::secret::Secret;
 use crate::store::{ArmingRecord, StoredToken};
-use crate::token::{KeyIndex, TokenRef};
+use crate::token::{KeyIndex, TokenLife, TokenRef};
 use crate::vault::{Arming, VaultError};
 
 /// Name of the key under which the payment log is authenticated.
@@ -60,14 +60,20 @@ impl Wallet {
             return Ok(());
         }
         let policy = self.policy_in(opened)?;
-        let now_ms = self.now_ms();
+        let standing = self.standing(opened, &policy);
+        self.tap
+            .look(policy.clone(), standing, opened.sees_clock_jump());
+        if standing.is_some() {
+            return Ok(());
+        }
+        let now_ms = opened.time_ms();
         let today = today(now_ms);
         let tokens = opened.vault.read(|tx| tx.tokens())?;
-        let (expired, living): (Vec<_>, Vec<_>) = tokens
+        let (living, ended): (Vec<_>, Vec<_>) = tokens
             .into_iter()
-            .partition(|stored| stored.token.is_expired(&today));
-        let expired = expired.iter().map(|stored| &stored.token.reference);
-        self.tap.expire(now_ms, expired);
+            .partition(|stored| can_pay(stored, &today));
+        let ended = ended.iter().map(|stored| &stored.token.reference);
+        self.tap.expire(now_ms, ended);
         let low: Vec<_> = living
             .into_iter()
             .filter(|stored| self.tap.left(&stored.token.reference) < LOW)
@@ -89,9 +95,7 @@ impl Wallet {
             )?);
         }
         if !armed.is_empty() {
-            let record = arming.record()?;
-            drop(arming);
-            opened.vault.write(|tx| tx.set_arming(&record))?;
+            let ((), record) = opened.commit(arming, |_| Ok(()))?;
             retire_older(opened, &record)?;
         }
         // The blocks are durable and the older arming key is gone: from here on their ATCs may leave.
@@ -122,24 +126,15 @@ impl Wallet {
     }
 
     /// Payments that are left beyond those reserved in memory.
-    pub(super) fn stocked_uses(
-        &self,
-        opened: &Opened,
-        tokens: &[StoredToken],
-    ) -> Result<u32, WalletError> {
-        if tokens.is_empty() {
-            return Ok(0);
-        }
-        let arming = opened.arming()?;
-        let now_ms = self.now_ms();
+    pub(super) fn stocked_uses(&self, opened: &Opened, tokens: &[StoredToken]) -> u32 {
+        let known = opened.known();
+        let now_ms = opened.time_ms();
         let today = today(now_ms);
-        let living = tokens
-            .iter()
-            .filter(|stored| !stored.token.is_expired(&today));
-        let states = living.filter_map(|stored| arming.state().tokens.get(&stored.token.reference));
-        Ok(states
+        let living = tokens.iter().filter(|stored| can_pay(stored, &today));
+        let states = living.filter_map(|stored| known.state.tokens.get(&stored.token.reference));
+        states
             .map(|state| state.keys.uses_left(now_ms))
-            .fold(0, u32::saturating_add))
+            .fold(0, u32::saturating_add)
     }
 
     /// Takes the cards out of the field for good and gives back the payments that were reserved and not used.
@@ -150,18 +145,25 @@ impl Wallet {
                 return Ok(());
             }
             let mut arming = opened.arming()?;
-            for (token, key_index, left) in unused {
-                if let Some(state) = arming.state_mut().tokens.get_mut(&token) {
-                    // The ATCs stay burnt: gaps are accepted, repetitions never.
-                    state.keys.give_back(&key_index, left);
-                }
-            }
-            let record = arming.record()?;
-            opened.vault.write(|tx| tx.set_arming(&record))?;
+            give_back(&mut arming, unused);
+            let ((), record) = opened.commit(arming, |_| Ok(()))?;
             retire_older(opened, &record)
         })
         .await
     }
+}
+
+/// Gives back the payments that were reserved and not used. Their ATCs stay burnt: gaps are accepted, repetitions never.
+pub(super) fn give_back(arming: &mut Arming, unused: Vec<(TokenRef, KeyIndex, u32)>) {
+    for (token, key_index, left) in unused {
+        if let Some(state) = arming.state_mut().tokens.get_mut(&token) {
+            state.keys.give_back(&key_index, left);
+        }
+    }
+}
+
+fn can_pay(stored: &StoredToken, today: &str) -> bool {
+    stored.state == TokenLife::Active && !stored.token.is_expired(today)
 }
 
 /// Deletes the older arming keys, with patience: the block that depends on it is durable already.

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+use super::arm::retire_older;
 use super::open::{Opened, Opening, check, is_lost};
 use super::{Wallet, WalletError};
 use crate::backend::protocol::{EnrolmentAnswer, EnrolmentChallenge, EnrolmentRequest, Policy};
 use crate::backend::{Backend, BackendError, Identity, Trust, fresh_key};
-use crate::bind::bind;
+use crate::bind::{bind, extend};
 use crate::vault::KeyStoreError;
 
 /// Name of the record in the vault.
@@ -25,7 +27,8 @@ pub(super) struct Enrolment {
 }
 
 impl Wallet {
-    /// Enrols this device. Where the databases or their keys are lost, it starts over with empty ones.
+    /// Enrols this device; with a code from another phone ([`create_link_code`](Self::create_link_code)) as the same
+    /// person's. Where the databases or their keys are lost, it starts over with empty ones.
     ///
     /// Once begun it goes on to its end, even when nobody waits for it any more.
     ///
@@ -36,12 +39,14 @@ impl Wallet {
         self: &Arc<Self>,
         provider_url: &str,
         ca_pem: &str,
+        link_code: Option<&str>,
     ) -> Result<(), WalletError> {
         let wallet = Arc::clone(self);
         let (provider_url, ca_pem) = (provider_url.to_owned(), ca_pem.to_owned());
+        let link_code = link_code.map(|code| code.trim().to_ascii_uppercase());
         let task = self
             .runtime
-            .spawn(async move { wallet.enrol_once(provider_url, ca_pem).await });
+            .spawn(async move { wallet.enrol_once(provider_url, ca_pem, link_code).await });
         task.await.map_err(|_| WalletError::Interrupted)?
     }
 
@@ -49,11 +54,15 @@ impl Wallet {
         self: &Arc<Self>,
         provider_url: String,
         ca_pem: String,
+        link_code: Option<String>,
     ) -> Result<(), WalletError> {
         let _enrolling = self.enrolling.lock().await;
         self.closed.store(false, Ordering::Relaxed);
         self.open_with(Opening::StartingOver).await?;
-        let sound = self.with_keys(|_, opened| check(&opened.hierarchy, &opened.vault));
+        let sound = self.with_keys(|_, opened| {
+            let arming = opened.arming()?;
+            check(&opened.hierarchy, &opened.vault, &arming)
+        });
         if sound.await.is_err_and(|error| is_lost(&error)) {
             // This wallet can pay no more: close it, and let opening start over. That closing fails is part of it.
             let tapping = self.started.load(Ordering::Relaxed);
@@ -83,17 +92,29 @@ impl Wallet {
         let app_version = self.config.app_version.clone();
         let request = self
             .blocking(move |_, opened| {
-                let device_key = opened.hierarchy.renew_device_key()?;
+                let device = opened.hierarchy.renew_device_key(&challenge_bytes)?;
                 let key_store = opened.hierarchy.security_level().as_str();
+                let certificates: Vec<&[u8]> =
+                    device.attestation.iter().map(Vec::as_slice).collect();
+                let mut attestation = Vec::new();
+                extend(&mut attestation, &certificates);
                 let message = bind(
                     "tapcore-enrol-v1",
-                    &[&challenge_bytes, &device_key, key_store.as_bytes()],
+                    &[
+                        &challenge_bytes,
+                        &device.public,
+                        key_store.as_bytes(),
+                        digest(&SHA256, &attestation).as_ref(),
+                        link_code.as_deref().unwrap_or_default().as_bytes(),
+                    ],
                 );
                 Ok(EnrolmentRequest {
                     challenge: challenge.challenge,
-                    device_key: hex::encode_upper(device_key),
+                    device_key: hex::encode_upper(&device.public),
                     key_store: key_store.to_owned(),
                     app_version,
+                    attestation: certificates.iter().map(hex::encode_upper).collect(),
+                    link_code,
                     proof: hex::encode_upper(opened.hierarchy.sign(&message)?),
                 })
             })
@@ -113,11 +134,11 @@ impl Wallet {
         };
         // Pins and key must work before they are relied on.
         self.client(&enrolment)?.check().await?;
-        self.blocking(move |_, opened| {
-            opened
-                .vault
-                .write(|tx| tx.set_record(RECORD, Some(&enrolment)))?;
-            Ok(())
+        self.with_keys(move |_, opened| {
+            let arming = opened.arming()?;
+            let ((), record) =
+                opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&enrolment))?))?;
+            retire_older(opened, &record)
         })
         .await
     }
@@ -169,6 +190,7 @@ impl Wallet {
         let opened = Arc::downgrade(&self.opened()?);
         let identity = Identity {
             device_id: enrolment.answer.device_id.clone(),
+            app_version: self.config.app_version.clone(),
             sign: Arc::new(move |message| match opened.upgrade() {
                 Some(opened) => opened.hierarchy.sign(message),
                 None => Err(KeyStoreError::Unavailable.into()),

@@ -41,6 +41,38 @@ pub enum WalletError {
     /// The keys.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// Nobody can be verified: neither PIN nor biometric is set.
+    #[error("set a PIN or a fingerprint first; where both are lost, enrol again")]
+    NoPerson,
+    /// The PIN is wrong; so many tries are left.
+    #[error("the PIN is wrong, tries left: {0}")]
+    PinWrong(u32),
+    /// The PIN may be tried again after so many seconds.
+    #[error("wait {0} seconds before the next try")]
+    PinWait(u32),
+    /// The PIN was tried too often.
+    #[error("the PIN was wrong too often: use the fingerprint, or enrol again")]
+    PinSpent,
+    /// The person was not verified for this: nothing was finished, it is over, was used, or was for something else.
+    #[error("this needs a fresh verification of the person: ask for it again")]
+    NotVerified,
+    /// The enrolled biometrics changed.
+    #[error(
+        "the fingerprints or faces on this phone changed: set verification up again with the PIN"
+    )]
+    VerificationVoided,
+    /// The payment password is wrong; so many tries are left.
+    #[error("the payment password is wrong, tries left: {0}")]
+    PasswordWrong(u32),
+    /// There is no such card in this wallet.
+    #[error("there is no such card in this wallet")]
+    NoSuchCard,
+    /// The app is older than the provider admits.
+    #[error("this app is too old to pay: update it to version {0} or newer")]
+    Outdated(String),
+    /// The wallet was wiped from elsewhere.
+    #[error("this wallet was wiped from elsewhere: enrol again if this phone is yours")]
+    Wiped,
     /// The last taps are not in the journal.
     #[error("the last payments could not be written down: free some space; the bank knows them")]
     Unwritten,

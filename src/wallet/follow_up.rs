@@ -26,7 +26,7 @@ impl Wallet {
                     return;
                 }
                 // Without a network this fails, and the next attempt comes.
-                drop(wallet.sync().await);
+                drop(wallet.contact(wallet.sync()).await);
             }
         });
     }

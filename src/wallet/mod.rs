@@ -7,18 +7,26 @@
 mod add_card;
 mod arm;
 mod clock;
+mod confirm;
 mod enrol;
 mod error;
 mod follow_up;
+mod lifecycle;
 mod open;
+mod password;
 mod payload;
+mod person;
+mod phones;
 mod replenish;
 mod settle;
+mod standing;
 mod statement;
 mod sync;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod verify;
+mod wipe;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -28,19 +36,24 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::backend::Backend;
+use crate::token::TokenLife;
 use crate::vault::PlatformKeyStore;
 
 pub use add_card::CardChallenge;
 pub use clock::{Clock, ClockReading};
 pub use error::WalletError;
+pub use person::{PersonStatus, Proof};
 pub use settle::{Observer, TapOutcome, WalletEvent};
+pub use standing::TapRefusal;
 pub use statement::StatementLine;
 pub use sync::SyncReport;
 pub use tap::{Answer, Responder};
+pub use verify::{PromptOutcome, Purpose, VerificationRequest};
 
 use enrol::Enrolment;
 use open::Opened;
 use tap::Tap;
+use verify::Verification;
 
 /// How a wallet is set up.
 #[derive(Clone, Debug)]
@@ -62,6 +75,10 @@ pub struct Status {
     pub cards: u32,
     /// How many taps can be made without a network.
     pub taps_left: u32,
+    /// Why no reader is answered, where none is.
+    pub refusal: Option<TapRefusal>,
+    /// The person's ways in.
+    pub person: PersonStatus,
 }
 
 /// The wallet.
@@ -93,6 +110,8 @@ pub struct Wallet {
     /// Counts follow-ups, so that the newest one alone goes on.
     follow_ups: AtomicU64,
     tap: Tap,
+    /// A verification of the person that is asked for or done.
+    verification: Mutex<Option<Verification>>,
     observer: Mutex<Option<Arc<dyn Observer>>>,
     events: mpsc::UnboundedSender<WalletEvent>,
 }
@@ -132,6 +151,7 @@ impl Wallet {
             expiries: AtomicU64::new(0),
             follow_ups: AtomicU64::new(0),
             tap: Tap::new(news),
+            verification: Mutex::new(None),
             observer: Mutex::new(None),
             events,
         });
@@ -156,11 +176,19 @@ impl Wallet {
             let enrolment: Option<Enrolment> = opened.vault.read(|tx| tx.record(enrol::RECORD))?;
             let tokens = opened.vault.read(|tx| tx.tokens())?;
             let reserved = wallet.tap.reserved();
-            let stocked = wallet.stocked_uses(opened, &tokens)?;
+            let stocked = wallet.stocked_uses(opened, &tokens);
+            let held = tokens.iter();
+            let cards = held
+                .filter(|stored| stored.state != TokenLife::Deleted)
+                .count();
+            let policy = wallet.policy_in(opened)?;
+            let standing = wallet.standing(opened, &policy);
             Ok(Status {
                 device_id: enrolment.map(|enrolment| enrolment.answer.device_id),
-                cards: u32::try_from(tokens.len()).unwrap_or(u32::MAX),
+                cards: u32::try_from(cards).unwrap_or(u32::MAX),
                 taps_left: reserved.saturating_add(stocked),
+                refusal: standing.or(wallet.tap.risk_refusal()),
+                person: wallet.person_status(opened)?,
             })
         })
         .await

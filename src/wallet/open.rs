@@ -1,19 +1,33 @@
 //! Opening the wallet: folder, databases, keys; and starting over where they are lost.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Status, Wallet, WalletError};
-use crate::store::{FolderLock, SealError, StatementDb, StoreError, VaultDb, VaultFile};
-use crate::vault::{Arming, Hierarchy, PlatformKeyStore, VaultError};
+use super::{Clock, Status, Wallet, WalletError, wipe};
+use crate::clock::Anchor;
+use crate::store::{
+    ArmingRecord, FolderLock, SealError, StatementDb, StoreError, VaultDb, VaultFile, VaultTx,
+};
+use crate::vault::{Arming, ArmingState, Hierarchy, PlatformKeyStore, VaultError};
 
-/// What an opened wallet holds.
+/// What an opened wallet holds. Of the keys that pay it holds none.
 pub(super) struct Opened {
     _lock: FolderLock,
     pub(super) hierarchy: Hierarchy,
     pub(super) vault: VaultDb,
     pub(super) statement: StatementDb,
+    clock: Arc<dyn Clock>,
+    known: Mutex<Known>,
+    /// The arming as opening read it, for whoever arms next: its key crosses from the platform once.
+    fresh: Mutex<Option<Arming>>,
+}
+
+/// What is known of the arming in force without its key.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) state: ArmingState,
+    pub(super) locked: bool,
 }
 
 /// What opening may do.
@@ -25,19 +39,111 @@ pub(super) enum Opening {
     StartingOver,
 }
 
-const VAULT: &str = "vault.db";
-const STATEMENT: &str = "statement.db";
+pub(super) const VAULT: &str = "vault.db";
+pub(super) const STATEMENT: &str = "statement.db";
 /// How long closing waits for work under way.
 const CLOSING: Duration = Duration::from_secs(5);
 
 impl Opened {
     /// The arming in force.
     pub(super) fn arming(&self) -> Result<Arming, WalletError> {
-        let record = self.vault.read(|tx| tx.arming())?;
-        Ok(self
-            .hierarchy
-            .arming(&record.ok_or(VaultError::KeysGone)?)?)
+        let fresh = self
+            .fresh
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let mut arming = match fresh {
+            Some(arming) => arming,
+            None => arming_in_force(&self.hierarchy, &self.vault)?.0,
+        };
+        // The provider may have told the time since.
+        arming.state_mut().anchor = self.known().state.anchor;
+        Ok(arming)
     }
+
+    /// Closes what opening left open for whoever arms next.
+    fn settle_down(&self) {
+        drop(
+            self.fresh
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+    }
+
+    /// Counters, times and whether the wallet is locked, as last committed.
+    pub(super) fn known(&self) -> Known {
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The time, as far as setting the phone's clock does not reach it, in milliseconds of Unix time.
+    pub(super) fn time_ms(&self) -> i64 {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.state.anchor.now_ms(&self.clock.now())
+    }
+
+    /// Whether somebody has set the phone's clock.
+    pub(super) fn sees_clock_jump(&self) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.state.anchor.sees_jump(&self.clock.now())
+    }
+
+    /// The provider has told the time.
+    pub(super) fn set_time(&self, at_ms: i64) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.state.anchor = Anchor::new(at_ms, &self.clock.now());
+    }
+
+    /// Makes changes durable under the next arming: one commit for the rows that `work` writes, the state, and the
+    /// manifest over all that must not go back. The caller then [retires](retire_older) the arming before.
+    ///
+    /// # Errors
+    /// What `work` fails with, or key store and database; nothing has changed then.
+    pub(super) fn commit<T>(
+        &self,
+        mut arming: Arming,
+        work: impl FnOnce(&VaultTx<'_>) -> Result<T, WalletError>,
+    ) -> Result<(T, ArmingRecord), WalletError> {
+        let sealer = self.hierarchy.sealer();
+        let seals = sealer.count().used();
+        let reading = self.clock.now();
+        let state = arming.state_mut();
+        state.seals = seals;
+        state.anchor = Anchor::new(state.anchor.now_ms(&reading), &reading);
+        let next = arming.begin_next()?;
+        let committed = self.vault.write(|tx| {
+            let done = work(tx)?;
+            let record = arming.seal_next(&next, tx.manifest_root()?)?;
+            tx.set_arming(&record)?;
+            Ok::<_, WalletError>((done, record))
+        })?;
+        sealer.count().written(seals);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::of(&arming);
+        Ok(committed)
+    }
+}
+
+impl Known {
+    fn of(arming: &Arming) -> Self {
+        Self {
+            state: arming.state().clone(),
+            locked: arming.is_locked(),
+        }
+    }
+}
+
+/// Opens the arming that the database names, with its record.
+fn arming_in_force(
+    hierarchy: &Hierarchy,
+    vault: &VaultDb,
+) -> Result<(Arming, ArmingRecord), WalletError> {
+    let (record, root) = vault.read(|tx| Ok((tx.arming()?, tx.manifest_root()?)))?;
+    // There is an arming from the first commit on; a file without one is older than the wallet.
+    let record = record.ok_or(VaultError::KeysGone)?;
+    Ok((hierarchy.arming(&record, &root)?, record))
 }
 
 impl Wallet {
@@ -57,7 +163,11 @@ impl Wallet {
     pub(super) async fn ready(self: &Arc<Self>) -> Result<(), WalletError> {
         self.open_with(Opening::Usual).await?;
         self.started.store(true, Ordering::Relaxed);
-        self.arm().await
+        let armed = self.arm().await;
+        if let Ok(opened) = self.opened() {
+            opened.settle_down();
+        }
+        armed
     }
 
     /// Opens the wallet without arming, for work that does not tap.
@@ -66,7 +176,9 @@ impl Wallet {
     /// As [`start`](Self::start).
     pub async fn open(self: &Arc<Self>) -> Result<(), WalletError> {
         self.closed.store(false, Ordering::Relaxed);
-        self.open_with(Opening::Usual).await
+        self.open_with(Opening::Usual).await?;
+        self.opened()?.settle_down();
+        Ok(())
     }
 
     pub(super) async fn open_with(self: &Arc<Self>, how: Opening) -> Result<(), WalletError> {
@@ -87,31 +199,25 @@ impl Wallet {
         task.await.map_err(|_| WalletError::Interrupted)?
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Arc<Opened>>> {
+    pub(super) fn held(&self) -> MutexGuard<'_, Option<Arc<Opened>>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open_files(&self, how: Opening) -> Result<Opened, WalletError> {
         let folder = &self.config.folder;
         let lock = FolderLock::take(folder)?;
-        let opened = self.open_vault().and_then(|(hierarchy, vault)| {
+        if wipe::is_under_way(folder) {
+            wipe::wipe(folder, self.key_store.as_ref())?;
+        }
+        let opened = self.open_vault().and_then(|(hierarchy, vault, arming)| {
             if how == Opening::StartingOver {
-                check(&hierarchy, &vault)?;
+                check(&hierarchy, &vault, &arming)?;
             }
-            Ok((hierarchy, vault))
+            Ok((hierarchy, vault, arming))
         });
-        let (hierarchy, vault) = match opened {
+        let (hierarchy, vault, arming) = match opened {
             Err(error) if how == Opening::StartingOver && is_lost(&error) => {
-                // Another wallet of this app may have keys of its own.
-                let known =
-                    VaultFile::open(&folder.join(VAULT)).and_then(|file| file.installation());
-                let installation = known.ok().flatten().map(|record| record.installation);
-                Hierarchy::destroy(self.key_store.as_ref(), installation.as_ref())?;
-                for name in [VAULT, STATEMENT] {
-                    for suffix in ["", "-wal", "-shm"] {
-                        remove(&folder.join(format!("{name}{suffix}")))?;
-                    }
-                }
+                wipe::wipe(folder, self.key_store.as_ref())?;
                 self.open_vault()?
             }
             opened => opened?,
@@ -122,16 +228,22 @@ impl Wallet {
             hierarchy,
             vault,
             statement,
+            clock: Arc::clone(&self.clock),
+            known: Mutex::new(Known::of(&arming)),
+            fresh: Mutex::new(Some(arming)),
         })
     }
 
-    fn open_vault(&self) -> Result<(Hierarchy, VaultDb), WalletError> {
+    fn open_vault(&self) -> Result<(Hierarchy, VaultDb, Arming), WalletError> {
         let mut file = VaultFile::open(&self.config.folder.join(VAULT))?;
         let key_store: Arc<dyn PlatformKeyStore> = Arc::clone(&self.key_store);
         let hierarchy = match file.installation()? {
             Some(record) => Hierarchy::open(key_store, &record)?,
             None => {
-                let (hierarchy, record, arming) = Hierarchy::create(key_store)?;
+                let reading = self.clock.now();
+                let anchor = Anchor::new(reading.wall_ms, &reading);
+                let root = file.manifest_root()?;
+                let (hierarchy, record, arming) = Hierarchy::create(key_store, anchor, root)?;
                 file.create_installation(&record, &arming)?;
                 hierarchy
             }
@@ -139,19 +251,10 @@ impl Wallet {
         let vault = file.unlock(hierarchy.sealer());
         // A crash may have fallen between a commit and the deletion of the older alias; and an older database is
         // noticed here, before anything is done with it.
-        let record = vault.read(|tx| {
-            // Every row is opened once: what is damaged must be noticed while enrolling again can still be offered.
-            tx.tokens()?;
-            tx.record::<serde_json::Value>(super::enrol::RECORD)?;
-            tx.record::<serde_json::Value>(super::add_card::RECORD)?;
-            tx.journal_after(0)?;
-            tx.arming()
-        })?;
-        // There is an arming from the first commit on; a file without one is older than the wallet.
-        let record = record.ok_or(VaultError::KeysGone)?;
-        hierarchy.arming(&record)?;
+        let (arming, record) = arming_in_force(&hierarchy, &vault)?;
         hierarchy.retire_older(&record)?;
-        Ok((hierarchy, vault))
+        hierarchy.sealer().count().resume(arming.state().seals);
+        Ok((hierarchy, vault, arming))
     }
 
     /// Ends the wallet's work: the field is left, reserved payments that were not used are given back, the folder is free.
@@ -188,10 +291,22 @@ impl Wallet {
 
 /// Uses every key and opens every secret once. Whoever may start over wants to know whether all of it still works;
 /// others find out when they use it.
-pub(super) fn check(hierarchy: &Hierarchy, vault: &VaultDb) -> Result<(), WalletError> {
+pub(super) fn check(
+    hierarchy: &Hierarchy,
+    vault: &VaultDb,
+    arming: &Arming,
+) -> Result<(), WalletError> {
     hierarchy.probe()?;
-    let (record, tokens) = vault.read(|tx| Ok((tx.arming()?, tx.tokens()?)))?;
-    let arming = hierarchy.arming(&record.ok_or(VaultError::KeysGone)?)?;
+    let tokens = vault.read(|tx| {
+        tx.journal_after(0)?;
+        tx.record::<serde_json::Value>(super::enrol::RECORD)?;
+        tx.record::<serde_json::Value>(super::add_card::RECORD)?;
+        tx.tokens()
+    })?;
+    if arming.is_locked() {
+        // The secrets are sealed to a person; unlocking shows whether they open.
+        return Ok(());
+    }
     for stored in tokens {
         let token = stored.token.reference;
         for (name, sealed) in vault.read(|tx| tx.secrets(&token))? {
@@ -207,12 +322,5 @@ pub(super) fn is_lost(error: &WalletError) -> bool {
         WalletError::Vault(error) => error.is_gone(),
         WalletError::Store(StoreError::Damaged | StoreError::Seal(SealError::Unsealable)) => true,
         _ => false,
-    }
-}
-
-fn remove(path: &std::path::Path) -> Result<(), StoreError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use crate::account::AccountType;
 use crate::backend::{BackendError, parse_rfc3339_ms};
 use crate::bind::bind;
 use crate::token::{KeyIndex, KeyState, TokenRef};
-use crate::vault::{ProvisioningKey, SealedBox, verify_signature};
+use crate::vault::{RecipientKey, SealedBox, verify_signature};
 
 const INFO: &[u8] = b"tapcore provisioning v1";
 
@@ -113,7 +113,7 @@ impl SecretHex {
 /// Opens a new token that was sealed for this device, this challenge and this reference.
 pub(super) fn open_provisioning(
     enrolment: &Enrolment,
-    key: &ProvisioningKey,
+    key: &RecipientKey,
     sealed: &SealedBox,
     challenge_id: &str,
     token_ref: &TokenRef,
@@ -138,7 +138,7 @@ pub(super) fn open_provisioning(
 /// Opens new keys that were sealed for this device, this token and this log.
 pub(super) fn open_replenishment(
     enrolment: &Enrolment,
-    key: &ProvisioningKey,
+    key: &RecipientKey,
     sealed: &SealedBox,
     token_ref: &TokenRef,
     log_mac: &[u8],
@@ -159,7 +159,7 @@ pub(super) fn open_replenishment(
 
 fn open<T: for<'de> Deserialize<'de>>(
     enrolment: &Enrolment,
-    key: &ProvisioningKey,
+    key: &RecipientKey,
     sealed: &SealedBox,
     aad: &[u8],
 ) -> Result<T, WalletError> {

@@ -15,8 +15,8 @@ use crate::backend::{Backend, BackendError, fresh_key, rfc3339};
 use crate::bind::bind;
 use crate::statement::JournalEvent;
 use crate::store::{OutboxItem, VaultTx};
-use crate::token::{LogEntry, TokenRef, log_mac};
-use crate::vault::{Arming, ProvisioningKey, VaultError};
+use crate::token::{LogEntry, TokenLife, TokenRef, log_mac};
+use crate::vault::{Arming, RecipientKey, VaultError};
 
 /// A request on its way, kept so that it can be sent again and its answer be opened.
 #[derive(Serialize, Deserialize)]
@@ -85,7 +85,7 @@ impl Wallet {
                 &token,
                 &item.content,
                 &answer,
-                wallet.now_ms(),
+                opened.time_ms(),
             );
             if keys.as_ref().is_err_and(WalletError::is_about_the_answer) {
                 // The same answer would come again; the next sync must ask anew.
@@ -109,11 +109,16 @@ impl Wallet {
         device: &str,
     ) -> Result<Vec<(TokenRef, OutboxItem<Asked>)>, WalletError> {
         let tokens = opened.vault.read(|tx| tx.tokens())?;
-        if tokens.is_empty() {
+        let tokens: Vec<_> = tokens
+            .into_iter()
+            .filter(|stored| stored.state == TokenLife::Active)
+            .collect();
+        // Locked, it can neither authenticate its log nor take keys in.
+        if tokens.is_empty() || opened.known().locked {
             return Ok(Vec::new());
         }
         let arming = opened.arming()?;
-        let now_ms = self.now_ms();
+        let now_ms = opened.time_ms();
         let mut asked = Vec::new();
         for stored in tokens {
             let token = stored.token.reference;
@@ -140,7 +145,7 @@ impl Wallet {
     }
 }
 
-fn subject(token: &TokenRef) -> String {
+pub(super) fn subject(token: &TokenRef) -> String {
     format!("replenish {}", token.as_str())
 }
 
@@ -180,7 +185,7 @@ fn request(
     let sealed = sealed.ok_or(VaultError::Unsealable)?;
     let mac_key = arming.mac_key(token, SECRET_LOG, &sealed)?;
     let mac = log_mac(&mac_key, token, &log);
-    let key = ProvisioningKey::generate()?;
+    let key = RecipientKey::generate()?;
     let public = key.public()?;
     let parts = [device.as_bytes(), token.as_str().as_bytes(), &public, &mac];
     let proof = opened
@@ -212,7 +217,7 @@ fn take_in(
 ) -> Result<u32, WalletError> {
     let decode = |text: &str| hex::decode(text).map_err(|_| BackendError::Malformed);
     let key = Zeroizing::new(decode(&sent.private_half)?);
-    let key = ProvisioningKey::restore(&key)?;
+    let key = RecipientKey::restore(&key)?;
     let mac = decode(&sent.request.log_mac)?;
     let new = open_replenishment(enrolment, &key, &answer.sealed, token, &mac)?;
     store_keys(opened, token, &new.keys, sent.through, now_ms)
@@ -247,15 +252,13 @@ fn store_keys(
     // What is in memory of a spent key pays to its end; only what is stored of it goes.
     let spent = state.keys.prune(now_ms);
     state.logged_through = through;
-    let record = arming.record()?;
-    opened.vault.write(|tx| -> Result<(), WalletError> {
+    let ((), record) = opened.commit(arming, |tx| {
         for (name, sealed) in &secrets {
             tx.add_secret(token, name, sealed)?;
         }
         for index in &spent {
             tx.delete_secret(token, &secret_name(index))?;
         }
-        tx.set_arming(&record)?;
         tx.delete_outbox(&subject(token))?;
         Ok(())
     })?;

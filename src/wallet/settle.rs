@@ -45,6 +45,8 @@ pub enum WalletEvent {
         /// How many.
         keys: u32,
     },
+    /// The wallet was wiped from elsewhere.
+    Wiped,
 }
 
 /// Is told of taps and news, on a background thread; it may call the wallet.

@@ -33,6 +33,7 @@ impl Wallet {
         let mut report = SyncReport::default();
         // Keys may have come to their end since the last tap; that needs no network.
         self.arm().await?;
+        self.follow_provider().await?;
         {
             let _syncing = self.syncing.lock().await;
             let (backend, _) = self.backend().await?;

@@ -8,11 +8,12 @@ use std::time::Duration;
 use rand_core::OsRng;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::Wallet;
 use super::settle::News;
+use super::{TapRefusal, Wallet};
 use crate::backend::protocol::Policy;
 use crate::emv::apdu::StatusWord;
 use crate::emv::card::{ArmedToken, Card, Reply};
+use crate::risk::RiskSignals;
 use crate::token::{KeyIndex, TokenRef};
 
 /// The answer to an APDU.
@@ -41,9 +42,22 @@ pub(super) struct Tap {
 struct State {
     card: Option<Card>,
     policy: Policy,
+    /// Why nothing is answered, apart from risk.
+    refusal: Option<TapRefusal>,
+    /// What the shell sees of the phone.
+    signals: RiskSignals,
+    /// Whether somebody has set the clock.
+    clock_jump: bool,
     /// The command that waits for arming, and which one it is.
     waiting: Option<(u64, Vec<u8>)>,
     waited: u64,
+}
+
+impl State {
+    fn risk_refusal(&self) -> Option<TapRefusal> {
+        let blocks = self.policy.risk.block(self.signals, self.clock_jump);
+        blocks.then_some(TapRefusal::Risk)
+    }
 }
 
 impl Tap {
@@ -69,14 +83,46 @@ impl Tap {
     /// Puts armed tokens into the card, which is made when there is none: from then on readers are answered at once.
     pub(super) fn arm(&self, policy: Policy, tokens: Vec<ArmedToken>) {
         let mut state = self.lock();
-        state.policy = policy;
         let limit = policy.cryptograms_per_field;
+        state.policy = policy;
         let card = state
             .card
             .get_or_insert_with(|| Card::new(Vec::new(), limit));
         for token in tokens {
             card.arm(token);
         }
+    }
+
+    /// Takes in how the phone stands.
+    pub(super) fn look(&self, policy: Policy, refusal: Option<TapRefusal>, clock_jump: bool) {
+        let mut state = self.lock();
+        state.policy = policy;
+        state.refusal = refusal;
+        state.clock_jump = clock_jump;
+    }
+
+    /// Takes in what the shell sees.
+    pub(super) fn report_risk(&self, signals: RiskSignals) {
+        self.lock().signals = signals;
+    }
+
+    /// Whether risk keeps the card from answering.
+    pub(super) fn risk_refusal(&self) -> Option<TapRefusal> {
+        self.lock().risk_refusal()
+    }
+
+    /// Takes one token out of the card; answers what of it was reserved and not used.
+    pub(super) fn take_out(&self, token: &TokenRef) -> Vec<(TokenRef, KeyIndex, u32)> {
+        let mut state = self.lock();
+        let Some(card) = state.card.as_mut() else {
+            return Vec::new();
+        };
+        let unused = card.unused();
+        card.remove(token);
+        unused
+            .into_iter()
+            .filter(|(held, ..)| held == token)
+            .collect()
     }
 
     /// Takes the card away; answers what of each token was reserved and not used.
@@ -150,9 +196,18 @@ impl Wallet {
     }
 
     fn answer(self: &Arc<Self>, apdu: Vec<u8>) -> Answer {
+        // Each payment begins with a SELECT: the clock is looked at there, so that the score is of this moment.
+        let jump = match apdu.starts_with(&[0x00, 0xA4]) {
+            true => self.opened().ok().map(|opened| opened.sees_clock_jump()),
+            false => None,
+        };
         let mut state = self.tap.lock();
+        state.clock_jump = jump.unwrap_or(state.clock_jump);
         // A new command: the reader does not wait for the answer to an earlier one any more.
         state.waiting = None;
+        if state.refusal.or(state.risk_refusal()).is_some() {
+            return Answer::Now(StatusWord::CONDITIONS_NOT_SATISFIED.answer());
+        }
         if let Some(bytes) = self.tap.process(&mut state, &apdu) {
             return Answer::Now(bytes);
         }
@@ -188,7 +243,11 @@ impl Wallet {
             let Some((_, apdu)) = state.waiting.take_if(|(waiting, _)| *waiting == ticket) else {
                 return;
             };
-            let processed = catch_unwind(AssertUnwindSafe(|| self.tap.process(&mut state, &apdu)));
+            let refused = state.refusal.or(state.risk_refusal()).is_some();
+            let processed = catch_unwind(AssertUnwindSafe(|| match refused {
+                true => None,
+                false => self.tap.process(&mut state, &apdu),
+            }));
             match processed {
                 Ok(bytes) => bytes.unwrap_or_else(|| StatusWord::CONDITIONS_NOT_SATISFIED.answer()),
                 Err(_) => StatusWord::INTERNAL.answer(),

@@ -14,13 +14,15 @@ CREATE TABLE arming (
     sealed     BLOB NOT NULL
 ) STRICT;
 
--- Single facts by name: the enrolment, a card that is being added.
+-- Single facts by name. Guarded ones (the enrolment, the PIN, the policy) stand in the manifest and must not go back;
+-- others (a card that is being added) may.
 CREATE TABLE record (
-    name   TEXT PRIMARY KEY,
-    sealed BLOB NOT NULL
+    name    TEXT PRIMARY KEY,
+    guarded INTEGER NOT NULL,
+    sealed  BLOB NOT NULL
 ) STRICT;
 
--- `reference` is a keyed hash; `position` orders the cards.
+-- `reference` is a keyed hash; `position` orders the cards. Guarded, as are the secrets.
 CREATE TABLE token (
     reference BLOB PRIMARY KEY,
     position  INTEGER NOT NULL,

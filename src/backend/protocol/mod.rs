@@ -1,10 +1,25 @@
 //! The messages of `docs/backend-api.yaml`, phone's side.
 
+mod device;
+mod password;
+mod policy;
+
 use serde::{Deserialize, Serialize};
 
 use crate::account::Money;
 use crate::token::{LogEntry, TokenRef};
 use crate::vault::SealedBox;
+
+pub use device::{
+    DeviceAnswer, LinkCodeAnswer, LinkCodeRequest, LinkKind, Phone, PhoneState, StateRequest,
+    TokenStanding, TokenStateAnswer,
+};
+pub use password::{
+    Authority, ConfirmationAnswer, ConfirmationKeyRequest, ConfirmationRequest, LoginAnswer,
+    LoginRequest, Method, PasswordStanding, PasswordState, RegistrationAnswer, RegistrationRequest,
+    ResetAnswer, ResetRequest, ResetVerifyRequest, SetRequest,
+};
+pub use policy::Policy;
 
 /// Answer of `POST /v1/enrolment-challenges`.
 #[derive(Debug, Deserialize)]
@@ -24,6 +39,11 @@ pub struct EnrolmentRequest {
     pub key_store: String,
     /// Version of the app.
     pub app_version: String,
+    /// The device key's attestation: DER certificates in hexadecimal, its own first.
+    pub attestation: Vec<String>,
+    /// A code from another phone of the same person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_code: Option<String>,
     /// The device key's signature.
     pub proof: String,
 }
@@ -33,6 +53,8 @@ pub struct EnrolmentRequest {
 pub struct EnrolmentAnswer {
     /// The device's identifier.
     pub device_id: String,
+    /// The person's identifier, the same on all their phones.
+    pub user_id: String,
     /// SHA-256 of the leaf key in use and of a spare, in hexadecimal.
     pub pins: Vec<String>,
     /// The payment network's keys.
@@ -50,34 +72,6 @@ pub struct NetworkKeys {
     pub hpke_key: String,
 }
 
-/// Numbers that the provider sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Policy {
-    /// ATCs reserved at a time.
-    pub atc_block: u32,
-    /// New cryptograms in one stay in the field.
-    pub cryptograms_per_field: u8,
-    /// How long a reader is kept waiting for an answer that is not ready, in milliseconds.
-    pub tap_response_ms: u64,
-    /// Below so many payments, new keys are asked for.
-    pub replenish_below: u32,
-    /// How long the issuer is given to confirm a payment, in hours.
-    pub pending_expires_hours: u32,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            atc_block: 4,
-            cryptograms_per_field: 3,
-            tap_response_ms: 400,
-            replenish_below: 5,
-            pending_expires_hours: 168,
-        }
-    }
-}
-
 /// `POST /v1/sessions`.
 #[derive(Debug, Serialize)]
 pub struct SessionRequest {
@@ -87,6 +81,8 @@ pub struct SessionRequest {
     pub session_key: String,
     /// When it ends, RFC 3339.
     pub expires_at: String,
+    /// Version of the app.
+    pub app_version: String,
     /// The device key's signature.
     pub proof: String,
 }

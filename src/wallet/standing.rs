@@ -1,0 +1,97 @@
+//! Whether this phone may pay now: locked or not, new enough, safe enough.
+
+use std::sync::Arc;
+
+use super::open::Opened;
+use super::{Wallet, WalletError, WalletEvent, enrol};
+use crate::backend::BackendError;
+use crate::backend::protocol::Policy;
+use crate::risk::RiskSignals;
+
+/// Why no reader is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TapRefusal {
+    /// The person has locked the wallet.
+    Locked,
+    /// The app is older than the provider admits.
+    Outdated,
+    /// The phone looks unsafe.
+    Risk,
+}
+
+impl Wallet {
+    /// Takes in what the shell sees of the phone, in place of what it said before. It counts from the next command of a
+    /// reader on.
+    pub fn report_risk(&self, signals: RiskSignals) {
+        self.tap.report_risk(signals);
+    }
+
+    pub(super) fn standing(&self, opened: &Opened, policy: &Policy) -> Option<TapRefusal> {
+        match (
+            opened.known().locked,
+            policy.admits(&self.config.app_version),
+        ) {
+            (true, _) => Some(TapRefusal::Locked),
+            (false, false) => Some(TapRefusal::Outdated),
+            (false, true) => None,
+        }
+    }
+
+    /// Does work that talks to the provider, and heeds an answer that concerns the whole phone: it was wiped from
+    /// elsewhere, or its app is too old.
+    ///
+    /// # Errors
+    /// [`WalletError::Wiped`], [`WalletError::Outdated`], or what the work fails with.
+    pub async fn contact<T>(
+        self: &Arc<Self>,
+        work: impl Future<Output = Result<T, WalletError>>,
+    ) -> Result<T, WalletError> {
+        let done = work.await;
+        let Err(WalletError::Backend(BackendError::Refused(refusal))) = &done else {
+            return done;
+        };
+        match refusal.code.as_str() {
+            "device_wiped" => {
+                self.wipe().await?;
+                self.tell(WalletEvent::Wiped);
+                Err(WalletError::Wiped)
+            }
+            "version_too_old" => {
+                let minimum = refusal.minimum_version.clone().unwrap_or_default();
+                // Where it cannot be written down now, the next contact says it again.
+                drop(self.note_minimum(minimum.clone()).await);
+                Err(WalletError::Outdated(minimum))
+            }
+            _ => done,
+        }
+    }
+
+    async fn note_minimum(self: &Arc<Self>, minimum: String) -> Result<(), WalletError> {
+        self.with_keys(move |wallet, opened| {
+            let mut policy = wallet.policy_in(opened)?;
+            policy.minimum_app_version = minimum;
+            wallet.set_policy(opened, policy)
+        })
+        .await
+    }
+
+    /// Takes in what the provider configures, where it differs from what is known.
+    pub(super) fn set_policy(&self, opened: &Opened, policy: Policy) -> Result<(), WalletError> {
+        let mut enrolment = self.enrolment_in(opened)?;
+        if enrolment.answer.policy == policy {
+            return Ok(());
+        }
+        enrolment.answer.policy = policy;
+        let arming = opened.arming()?;
+        let ((), record) = opened.commit(arming, |tx| {
+            Ok(tx.set_guarded(enrol::RECORD, Some(&enrolment))?)
+        })?;
+        super::arm::retire_older(opened, &record)?;
+        self.tap.look(
+            enrolment.answer.policy.clone(),
+            self.standing(opened, &enrolment.answer.policy),
+            opened.sees_clock_jump(),
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! Wiping: the keys first, then the files. What is begun is finished, at the next opening if need be.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::open::{STATEMENT, VAULT};
+use super::{Wallet, WalletError};
+use crate::store::{FolderLock, StoreError, VaultFile};
+use crate::vault::{Hierarchy, PlatformKeyStore};
+
+/// Says that a wipe was begun, and of which installation.
+const MARKER: &str = "wiping";
+
+impl Wallet {
+    /// Wipes the wallet from this phone: taps end at once, then the platform keys go, then the files. Doing it again does
+    /// no harm; where it is interrupted, the next opening goes on with it.
+    ///
+    /// The provider is not told: to end the cards there too, delete them or wipe this phone from another one.
+    ///
+    /// # Errors
+    /// When a key or file may still be there; try again.
+    pub async fn wipe(self: &Arc<Self>) -> Result<(), WalletError> {
+        self.tap.disarm();
+        self.forget_verification();
+        let turn = Arc::clone(&self.opening).lock_owned().await;
+        let keys = Arc::clone(&self.keys).lock_owned().await;
+        *self.backend.lock().await = None;
+        let wallet = Arc::clone(self);
+        let task = self.runtime.spawn_blocking(move || {
+            let _turns = (turn, keys);
+            let opened = wallet.held().take();
+            let lock = match opened {
+                Some(_) => None,
+                None => Some(FolderLock::take(&wallet.config.folder)?),
+            };
+            let wiped = wipe(&wallet.config.folder, wallet.key_store.as_ref());
+            // Only now is the folder free for others.
+            drop((opened, lock));
+            wiped
+        });
+        task.await.map_err(|_| WalletError::Interrupted)?
+    }
+}
+
+/// Whether a wipe of this folder was begun and not finished.
+pub(super) fn is_under_way(folder: &Path) -> bool {
+    folder.join(MARKER).exists()
+}
+
+/// Wipes a folder and the platform keys of the wallet in it. The caller has the folder's lock.
+pub(super) fn wipe(folder: &Path, key_store: &dyn PlatformKeyStore) -> Result<(), WalletError> {
+    let marker = folder.join(MARKER);
+    if !is_under_way(folder) {
+        // Another wallet of this app may have keys of its own; where it cannot be known whose they are, all go.
+        let known = VaultFile::open(&folder.join(VAULT)).and_then(|file| file.installation());
+        let installation = known.ok().flatten().map(|record| record.installation);
+        let draft = folder.join("wiping.draft");
+        let mut file = File::create(&draft).map_err(StoreError::from)?;
+        let name = installation.map(hex::encode).unwrap_or_default();
+        file.write_all(name.as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&draft, &marker))
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(StoreError::from)?;
+    }
+    let named = fs::read_to_string(&marker).map_err(StoreError::from)?;
+    let installation: Option<[u8; 16]> = hex::FromHex::from_hex(named.trim()).ok();
+    Hierarchy::destroy(key_store, installation.as_ref())?;
+    for name in [VAULT, STATEMENT] {
+        for suffix in ["-wal", "-shm", ""] {
+            remove(&folder.join(format!("{name}{suffix}")))?;
+        }
+    }
+    remove(&marker)?;
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
