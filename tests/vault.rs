@@ -5,11 +5,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use tapcore::store::{ArmingRecord, InstallationRecord};
+use tapcore::clock::{Anchor, ClockReading};
+use tapcore::store::{ArmingRecord, InstallationRecord, ManifestRoot};
 use tapcore::token::{KeyState, KeyStock, TokenRef};
 use tapcore::vault::{
-    Hierarchy, KeyStoreError, PlatformKeyStore, RecipientKey, SealedBox, SecurityLevel,
-    TokenState, VaultError, verify_signature,
+    AttestedKey, Hierarchy, KeyStoreError, PlatformKeyStore, RecipientKey, SealedBox,
+    SecurityLevel, TokenState, VaultError, verify_signature,
 };
 
 /// Keys in memory. Wrapping is a table of what was wrapped, so nothing opens without its alias.
@@ -48,9 +49,16 @@ impl PlatformKeyStore for TestKeyStore {
         key.get(wrapped).cloned().ok_or(KeyStoreError::Invalidated)
     }
 
-    fn create_signing_key(&self, alias: &str) -> Result<Vec<u8>, KeyStoreError> {
+    fn create_verified_key(&self, alias: &str) -> Result<(), KeyStoreError> {
+        self.create_wrapping_key(alias)
+    }
+
+    fn create_signing_key(&self, alias: &str, _: &[u8]) -> Result<AttestedKey, KeyStoreError> {
         self.create_wrapping_key(alias)?;
-        Ok(vec![4; 65])
+        Ok(AttestedKey {
+            public: vec![4; 65],
+            attestation: Vec::new(),
+        })
     }
 
     fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
@@ -71,6 +79,18 @@ fn token() -> TokenRef {
     TokenRef::new("tok_1")
 }
 
+/// The manifest's root, which stands for the rows that must not go back.
+const ROOT: ManifestRoot = [7; 32];
+
+fn anchor() -> Anchor {
+    let reading = ClockReading {
+        wall_ms: 1_000,
+        boot_id: "boot".into(),
+        since_boot_ms: 0,
+    };
+    Anchor::new(reading.wall_ms, &reading)
+}
+
 fn installed() -> (
     Arc<TestKeyStore>,
     Hierarchy,
@@ -78,13 +98,13 @@ fn installed() -> (
     ArmingRecord,
 ) {
     let store = Arc::new(TestKeyStore::default());
-    let (hierarchy, record, arming) = Hierarchy::create(store.clone()).unwrap();
+    let (hierarchy, record, arming) = Hierarchy::create(store.clone(), anchor(), ROOT).unwrap();
     (store, hierarchy, record, arming)
 }
 
 /// Arms once with a token whose counters reach `next_atc`; answers the record and a sealed key.
 fn arm(hierarchy: &Hierarchy, current: &ArmingRecord, next_atc: u32) -> (ArmingRecord, Vec<u8>) {
-    let mut arming = hierarchy.arming(current).unwrap();
+    let mut arming = hierarchy.arming(current, &ROOT).unwrap();
     let mut keys = KeyStock::default();
     keys.add([KeyState {
         index: "6570201".to_owned().try_into().unwrap(),
@@ -100,7 +120,8 @@ fn arm(hierarchy: &Hierarchy, current: &ArmingRecord, next_atc: u32) -> (ArmingR
     let sealed = arming
         .seal_secret(&token(), "luk 6570201", b"0123456789ABCDEF")
         .unwrap();
-    (arming.record().unwrap(), sealed)
+    let next = arming.begin_next().unwrap();
+    (arming.seal_next(&next, ROOT).unwrap(), sealed)
 }
 
 #[test]
@@ -110,7 +131,7 @@ fn the_payment_key_outlives_armings_and_counters_come_back() {
     let (second, _) = arm(&hierarchy, &first, 9);
     assert_ne!(first.alias, second.alias);
     hierarchy.retire_older(&second).unwrap();
-    let arming = hierarchy.arming(&second).unwrap();
+    let arming = hierarchy.arming(&second, &ROOT).unwrap();
     assert_eq!(arming.state().tokens[&token()].next_atc, 9);
     assert_eq!(
         *arming
@@ -123,30 +144,30 @@ fn the_payment_key_outlives_armings_and_counters_come_back() {
 }
 
 #[test]
-fn an_older_record_opens_nothing_once_the_newer_one_is_in_force() {
+fn s22_an_older_record_opens_nothing_once_the_newer_one_is_in_force() {
     let (_, hierarchy, _, zeroth) = installed();
     let (first, _) = arm(&hierarchy, &zeroth, 5);
     let (second, _) = arm(&hierarchy, &first, 9);
     hierarchy.retire_older(&second).unwrap();
     assert!(matches!(
-        hierarchy.arming(&first),
+        hierarchy.arming(&first, &ROOT),
         Err(VaultError::KeysGone)
     ));
 }
 
 #[test]
-fn a_copy_from_before_the_first_card_opens_nothing_either() {
+fn s22_a_copy_from_before_the_first_card_opens_nothing_either() {
     let (_, hierarchy, _, zeroth) = installed();
     let (first, _) = arm(&hierarchy, &zeroth, 1);
     hierarchy.retire_older(&first).unwrap();
     assert!(matches!(
-        hierarchy.arming(&zeroth),
+        hierarchy.arming(&zeroth, &ROOT),
         Err(VaultError::KeysGone)
     ));
 }
 
 #[test]
-fn a_crash_between_commit_and_deletion_leaves_exactly_one_that_opens() {
+fn s07_a_crash_between_commit_and_deletion_leaves_exactly_one_that_opens() {
     let (store, hierarchy, installation, zeroth) = installed();
     let (first, _) = arm(&hierarchy, &zeroth, 5);
     let (second, _) = arm(&hierarchy, &first, 9);
@@ -154,15 +175,18 @@ fn a_crash_between_commit_and_deletion_leaves_exactly_one_that_opens() {
     for (kept, lost) in [(&first, &second), (&second, &first)] {
         let keys: HashMap<_, _> = store.keys.lock().unwrap().clone();
         let hierarchy = Hierarchy::open(store.clone(), &installation).unwrap();
-        assert!(hierarchy.arming(kept).is_ok());
+        assert!(hierarchy.arming(kept, &ROOT).is_ok());
         hierarchy.retire_older(kept).unwrap();
-        assert!(matches!(hierarchy.arming(lost), Err(VaultError::KeysGone)));
+        assert!(matches!(
+            hierarchy.arming(lost, &ROOT),
+            Err(VaultError::KeysGone)
+        ));
         *store.keys.lock().unwrap() = keys;
     }
 }
 
 #[test]
-fn parts_of_two_records_do_not_mix() {
+fn s09_parts_of_two_records_do_not_mix() {
     let (_, hierarchy, _, zeroth) = installed();
     let (first, _) = arm(&hierarchy, &zeroth, 5);
     let (second, _) = arm(&hierarchy, &first, 9);
@@ -171,7 +195,7 @@ fn parts_of_two_records_do_not_mix() {
         ..second.clone()
     };
     assert!(matches!(
-        hierarchy.arming(&older_state),
+        hierarchy.arming(&older_state, &ROOT),
         Err(VaultError::Unsealable)
     ));
     let older_generation = ArmingRecord {
@@ -179,20 +203,30 @@ fn parts_of_two_records_do_not_mix() {
         ..second
     };
     assert!(matches!(
-        hierarchy.arming(&older_generation),
+        hierarchy.arming(&older_generation, &ROOT),
         Err(VaultError::Unsealable)
     ));
 }
 
 #[test]
-fn data_without_this_phones_keys_asks_for_enrolment() {
+fn s12_a_manifest_that_is_not_the_newest_is_noticed() {
+    let (_, hierarchy, _, zeroth) = installed();
+    let older: ManifestRoot = [6; 32];
+    assert!(matches!(
+        hierarchy.arming(&zeroth, &older),
+        Err(VaultError::RolledBack)
+    ));
+}
+
+#[test]
+fn s21_data_without_this_phones_keys_asks_for_enrolment() {
     let (_, _, record, _) = installed();
     let elsewhere = Hierarchy::open(Arc::new(TestKeyStore::default()), &record);
     assert!(matches!(elsewhere, Err(VaultError::KeysGone)));
 }
 
 #[test]
-fn what_is_sealed_to_a_one_time_key_opens_for_its_purpose_only() {
+fn s40_what_is_sealed_to_a_one_time_key_opens_for_its_purpose_only() {
     let key = RecipientKey::generate().unwrap();
     let sealed = SealedBox::seal(&key.public().unwrap(), b"info", b"aad", b"keys").unwrap();
     let restored = RecipientKey::restore(key.private_half()).unwrap();

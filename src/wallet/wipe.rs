@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::open::{STATEMENT, VAULT};
 use super::{Wallet, WalletError};
@@ -22,6 +23,9 @@ impl Wallet {
     /// # Errors
     /// When a key or file may still be there; try again.
     pub async fn wipe(self: &Arc<Self>) -> Result<(), WalletError> {
+        // A reader must not open it again.
+        self.closed.store(true, Ordering::Relaxed);
+        self.started.store(false, Ordering::Relaxed);
         self.tap.disarm();
         self.forget_verification();
         let turn = Arc::clone(&self.opening).lock_owned().await;

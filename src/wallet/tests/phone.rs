@@ -1,0 +1,350 @@
+//! A phone for tests: key hardware that can be slow, fail or lose keys, a clock that can be set, and a card.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use crate::account::AccountType;
+use crate::store::{FolderLock, StoredToken};
+use crate::token::{KeyState, KeyStock, PaymentToken, TokenLife, TokenRef};
+use crate::vault::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel, TokenState};
+use crate::wallet::arm::{retire_older, secret_name};
+use crate::wallet::{Answer, Clock, ClockReading, Config, Responder, Wallet};
+
+pub(super) const PPSE: &str = "00A404000E325041592E5359532E444446303100";
+pub(super) const SELECT: &str = "00A4040008A00000033301010100";
+
+/// Noon of one day, milliseconds of Unix time.
+pub(super) const NOON_MS: i64 = 1_795_348_800_000;
+
+/// When the card's key ends.
+pub(super) const KEY_ENDS_MS: i64 = NOON_MS + 30 * 86_400_000;
+
+/// How long a test waits for what must come.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Key hardware that can be slow, and can fail from its Nth call on.
+#[derive(Default)]
+pub(super) struct Hardware {
+    keys: Mutex<HashMap<String, Vec<Vec<u8>>>>,
+    calls: AtomicU64,
+    fails_at: AtomicU64,
+    lasting: AtomicBool,
+    pub(super) delay_ms: AtomicU64,
+    /// How often a key crossed to the core.
+    pub(super) unwraps: AtomicU64,
+}
+
+impl Hardware {
+    fn call(&self) -> Result<(), KeyStoreError> {
+        std::thread::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst)));
+        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        match self.fails_at.load(Ordering::SeqCst) {
+            at if at == call => Err(KeyStoreError::Unavailable),
+            at if at > 0 && at < call && self.lasting.load(Ordering::SeqCst) => {
+                Err(KeyStoreError::Unavailable)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the Nth call from now fail, once; 0 for none.
+    pub(super) fn fail_in(&self, calls: u64) {
+        self.calls.store(0, Ordering::SeqCst);
+        self.lasting.store(false, Ordering::SeqCst);
+        self.fails_at.store(calls, Ordering::SeqCst);
+    }
+
+    /// Makes every call fail from the Nth on.
+    pub(super) fn fails_from(&self, calls: u64) {
+        self.fail_in(calls);
+        self.lasting.store(true, Ordering::SeqCst);
+    }
+
+    /// Loses a key, as when the platform invalidates it.
+    pub(super) fn lose(&self, alias: &str) {
+        self.keys.lock().unwrap().remove(alias);
+    }
+
+    /// The aliases that hold this text.
+    pub(super) fn aliases_with(&self, text: &str) -> Vec<String> {
+        let keys = self.keys.lock().unwrap();
+        let held = keys.keys().filter(|alias| alias.contains(text));
+        held.cloned().collect()
+    }
+}
+
+impl PlatformKeyStore for Hardware {
+    fn security_level(&self) -> SecurityLevel {
+        SecurityLevel::Software
+    }
+
+    fn create_wrapping_key(&self, alias: &str) -> Result<(), KeyStoreError> {
+        self.call()?;
+        self.keys.lock().unwrap().insert(alias.into(), Vec::new());
+        Ok(())
+    }
+
+    fn wrap(&self, alias: &str, key: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+        self.call()?;
+        let mut keys = self.keys.lock().unwrap();
+        let held = keys.get_mut(alias).ok_or(KeyStoreError::NotFound)?;
+        held.push(key.to_vec());
+        Ok(vec![u8::try_from(held.len() - 1).unwrap()])
+    }
+
+    fn unwrap(&self, alias: &str, wrapped: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+        self.call()?;
+        self.unwraps.fetch_add(1, Ordering::SeqCst);
+        let keys = self.keys.lock().unwrap();
+        let held = keys.get(alias).ok_or(KeyStoreError::NotFound)?;
+        held.get(usize::from(wrapped[0]))
+            .cloned()
+            .ok_or(KeyStoreError::Invalidated)
+    }
+
+    fn create_verified_key(&self, alias: &str) -> Result<(), KeyStoreError> {
+        self.create_wrapping_key(alias)
+    }
+
+    fn create_signing_key(&self, alias: &str, _: &[u8]) -> Result<AttestedKey, KeyStoreError> {
+        self.create_wrapping_key(alias)?;
+        Ok(AttestedKey {
+            public: vec![4; 65],
+            attestation: Vec::new(),
+        })
+    }
+
+    fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+        self.call()?;
+        Ok(vec![0; 64])
+    }
+
+    fn delete(&self, alias: &str) -> Result<(), KeyStoreError> {
+        self.call()?;
+        self.keys.lock().unwrap().remove(alias);
+        Ok(())
+    }
+
+    fn aliases(&self) -> Result<Vec<String>, KeyStoreError> {
+        self.call()?;
+        Ok(self.keys.lock().unwrap().keys().cloned().collect())
+    }
+}
+
+/// Clocks that stand still until a test moves them.
+pub(super) struct Clocks {
+    pub(super) wall_ms: AtomicI64,
+    pub(super) boot: AtomicU64,
+    pub(super) since_boot_ms: AtomicI64,
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self {
+            wall_ms: AtomicI64::new(NOON_MS),
+            boot: AtomicU64::new(1),
+            since_boot_ms: AtomicI64::new(1_000),
+        }
+    }
+}
+
+impl Clocks {
+    /// Time passes, for both clocks.
+    pub(super) fn pass(&self, ms: i64) {
+        self.wall_ms.fetch_add(ms, Ordering::SeqCst);
+        self.since_boot_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the wall clock.
+    pub(super) fn set(&self, wall_ms: i64) {
+        self.wall_ms.store(wall_ms, Ordering::SeqCst);
+    }
+
+    /// The phone is started again.
+    pub(super) fn reboot(&self) {
+        self.boot.fetch_add(1, Ordering::SeqCst);
+        self.since_boot_ms.store(0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Clocks {
+    fn now(&self) -> ClockReading {
+        ClockReading {
+            wall_ms: self.wall_ms.load(Ordering::SeqCst),
+            boot_id: format!("boot {}", self.boot.load(Ordering::SeqCst)),
+            since_boot_ms: self.since_boot_ms.load(Ordering::SeqCst),
+        }
+    }
+}
+
+pub(super) struct Reader(Mutex<Sender<Vec<u8>>>);
+
+impl Responder for Reader {
+    fn respond(&self, answer: Vec<u8>) {
+        self.0.lock().unwrap().send(answer).unwrap();
+    }
+}
+
+/// A phone whose app can be started again and again on the same folder and hardware.
+pub(super) struct Phone {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) hardware: Arc<Hardware>,
+    pub(super) clocks: Arc<Clocks>,
+}
+
+/// One life of the app's process.
+pub(super) struct Life {
+    pub(super) runtime: Runtime,
+    pub(super) wallet: Arc<Wallet>,
+    pub(super) answers: Receiver<Vec<u8>>,
+}
+
+impl Phone {
+    /// A phone with a card of 1,000 payments, no provider in reach.
+    pub(super) fn new() -> Self {
+        Self::with_next_atc(1)
+    }
+
+    /// As [`new`](Self::new), with a counter that has come so far.
+    pub(super) fn with_next_atc(next_atc: u32) -> Self {
+        let phone = Self {
+            folder: tempfile::tempdir().unwrap(),
+            hardware: Arc::default(),
+            clocks: Arc::default(),
+        };
+        let life = phone.live();
+        life.runtime.block_on(life.wallet.open()).unwrap();
+        let opened = life.wallet.opened().unwrap();
+        let reference = TokenRef::new("tok_1");
+        let mut arming = opened.arming().unwrap();
+        let key = KeyState {
+            index: "6570201".to_owned().try_into().unwrap(),
+            uses_left: 1_000,
+            not_after_ms: KEY_ENDS_MS,
+        };
+        let name = secret_name(&key.index);
+        let sealed = arming
+            .seal_secret(&reference, &name, b"0123456789ABCDEF")
+            .unwrap();
+        let mut keys = KeyStock::default();
+        keys.add([key]);
+        let state = TokenState {
+            next_atc,
+            keys,
+            logged_through: 0,
+        };
+        arming.state_mut().tokens.insert(reference.clone(), state);
+        let stored = StoredToken {
+            token: PaymentToken {
+                reference: reference.clone(),
+                masked_number: "62".into(),
+                masked_card: "…0015".into(),
+                bank: "bank-a".into(),
+                account_type: AccountType::BankCard,
+                expiry: "2099-12-31".into(),
+            },
+            profile: include_str!("../../../tests/fixtures/quickpass.json").into(),
+            state: TokenLife::Active,
+            told: true,
+        };
+        let ((), record) = opened
+            .commit(arming, |tx| {
+                tx.add_token(&stored)?;
+                Ok(tx.add_secret(&reference, &name, &sealed)?)
+            })
+            .unwrap();
+        retire_older(&opened, &record).unwrap();
+        drop(opened);
+        life.runtime.block_on(life.wallet.close()).unwrap();
+        phone
+    }
+
+    pub(super) fn live(&self) -> Life {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let hardware: Arc<dyn PlatformKeyStore> = self.hardware.clone();
+        let wallet = Wallet::new(
+            config(self.folder.path()),
+            hardware,
+            self.clocks.clone(),
+            runtime.handle().clone(),
+        );
+        let wallet = wallet.unwrap();
+        let (sender, answers) = channel();
+        wallet.set_responder(Arc::new(Reader(Mutex::new(sender))));
+        Life {
+            runtime,
+            wallet,
+            answers,
+        }
+    }
+}
+
+fn config(folder: &Path) -> Config {
+    Config {
+        folder: folder.to_owned(),
+        app_version: "0".into(),
+        production: false,
+    }
+}
+
+impl Life {
+    /// Runs a use case to its end.
+    pub(super) fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// What the reader gets, sooner or later.
+    pub(super) fn send(&self, apdu: &str) -> Vec<u8> {
+        match self.wallet.process_apdu(hex::decode(apdu).unwrap()) {
+            Answer::Now(bytes) => bytes,
+            Answer::Later => self.answers.recv_timeout(PATIENCE).unwrap(),
+        }
+    }
+
+    /// One stay in the field with one payment: its ATC, or the status word that refused it.
+    pub(super) fn pay(&self, number: u32) -> Result<u16, u16> {
+        self.wallet.deactivated();
+        status(&self.send(SELECT))?;
+        let gpo = format!(
+            "80A8000037833566800000000000001250000000000000015600000000000156261122 00{number:08X}{}00",
+            "20".repeat(20)
+        );
+        let answer = self.send(&gpo.replace(' ', ""));
+        status(&answer)?;
+        let at = answer
+            .windows(3)
+            .position(|window| window == [0x9F, 0x36, 0x02])
+            .unwrap();
+        Ok(u16::from_be_bytes([answer[at + 3], answer[at + 4]]))
+    }
+
+    /// The process is killed: nothing is closed, what was not written is gone.
+    pub(super) fn kill(self, phone: &Phone) {
+        self.runtime.shutdown_background();
+        drop(self.wallet);
+        // The system frees the folder with the process; here, with the last work that was under way.
+        let deadline = Instant::now() + PATIENCE;
+        while FolderLock::take(phone.folder.path()).is_err() {
+            assert!(Instant::now() < deadline, "the folder is never freed");
+            std::thread::yield_now();
+        }
+    }
+}
+
+pub(super) fn status(answer: &[u8]) -> Result<(), u16> {
+    match answer {
+        [.., 0x90, 0x00] => Ok(()),
+        [.., high, low] => Err(u16::from_be_bytes([*high, *low])),
+        _ => panic!("an answer without a status word"),
+    }
+}
