@@ -229,7 +229,9 @@ fn check_signature(
     let weak = [OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA].contains(&algorithm.algorithm);
     let named = certificate.issuer().as_raw() == issuer.subject().as_raw();
     let same = *algorithm == certificate.tbs_certificate.signature;
-    if weak || !named || !same {
+    // Outside of what is signed, and read past by the parser.
+    let whole = certificate.signature_value.unused_bits == 0;
+    if weak || !named || !same || !whole {
         return Err(Fault::Broken);
     }
     certificate
