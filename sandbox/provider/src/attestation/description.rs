@@ -90,17 +90,17 @@ impl Authorizations {
 }
 
 /// DER elements one after another.
-struct Elements<'a>(&'a [u8]);
+pub(super) struct Elements<'a>(pub(super) &'a [u8]);
 
 impl<'a> Elements<'a> {
-    fn any(&mut self) -> Option<Any<'a>> {
+    pub(super) fn any(&mut self) -> Option<Any<'a>> {
         let (rest, element) = Any::from_der(self.0).ok()?;
         self.0 = rest;
         Some(element)
     }
 
     /// The content of the next element, which must be of this universal type.
-    fn next(&mut self, tag: Tag) -> Option<&'a [u8]> {
+    pub(super) fn next(&mut self, tag: Tag) -> Option<&'a [u8]> {
         let element = self.any()?;
         (element.class() == Class::Universal && element.tag() == tag).then_some(element.data)
     }

@@ -93,11 +93,11 @@ fn s03_any_changed_bit_and_any_cut_refuses_the_chain() {
     let good = maker::attest(&key.public(), CHALLENGE, Level::Tee);
     // The root is compared as a whole and then stands for itself, so the two below it are the ones to change.
     for index in 0..2 {
-        for byte in 0..good[index].len() {
+        for bit in 0..good[index].len() * 8 {
             let mut chain = good.clone();
-            chain[index][byte] ^= 1 << (byte % 8);
+            chain[index][bit / 8] ^= 1 << (bit % 8);
             let judged = by_maker(&chain, &key, KeyStore::Tee);
-            assert!(judged.is_err(), "certificate {index}, byte {byte}");
+            assert!(judged.is_err(), "certificate {index}, bit {bit}");
         }
         for length in (0..good[index].len()).step_by(7) {
             let mut chain = good.clone();
