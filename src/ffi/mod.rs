@@ -6,12 +6,14 @@
 
 mod error;
 mod key_store;
+mod log;
 mod records;
 mod runtime;
 mod wallet;
 
 pub use error::WalletError;
 pub use key_store::{KeyStoreError, PlatformKeyStore, SecurityLevel};
+pub use log::{LogLevel, LogSink, set_log_sink};
 pub use records::{
     AccountType, Answer, CardChallenge, ClockReading, EntryState, PaymentCard, PlatformClock,
     StatementEntry, SyncReport, TapOutcome, TapResponder, WalletConfig, WalletEvent,
