@@ -2,7 +2,8 @@
 //!
 //! A pure middle with doors around it. The middle ([`emv`], [`token`], [`account`], [`statement`]) takes values and
 //! returns values. The doors are [`vault`] (secrets), [`store`] (SQL), [`backend`] (HTTP) and [`ffi`] (Kotlin and
-//! Swift). [`wallet`] joins them into use cases: enrol, add a card, arm, tap, settle, sync.
+//! Swift). [`wallet`] joins them into use cases: enrol, add a card, arm, tap, settle, sync. What they report passes the
+//! redaction of [`log`] on its way to the app.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +13,7 @@ mod bind;
 pub mod clock;
 pub mod emv;
 pub mod ffi;
+pub mod log;
 pub mod risk;
 pub mod secret;
 pub mod statement;

@@ -6,6 +6,26 @@
 use zeroize::{Zeroize, Zeroizing};
 
 /// A secret of a fixed length, in one heap buffer that moves never copy.
+///
+/// It cannot be shown:
+/// ```compile_fail,E0277
+/// println!("{:?}", tapcore::secret::Secret::new([0; 16]));
+/// ```
+/// ```compile_fail,E0277
+/// println!("{}", tapcore::secret::Secret::new([0; 16]));
+/// ```
+/// nor copied:
+/// ```compile_fail,E0599
+/// let copy = tapcore::secret::Secret::new([0; 16]).clone();
+/// ```
+/// nor written out:
+/// ```compile_fail,E0277
+/// let json = serde_json::to_string(&tapcore::secret::Secret::new([0; 16]));
+/// ```
+/// nor compared in a time that depends on it; `ring::constant_time` is for that:
+/// ```compile_fail,E0369
+/// let same = tapcore::secret::Secret::new([0; 16]) == tapcore::secret::Secret::new([0; 16]);
+/// ```
 pub struct Secret<const N: usize>(Box<[u8; N]>);
 
 impl<const N: usize> Secret<N> {

@@ -362,7 +362,7 @@ fn a_profile_with_anything_unknown_is_refused() {
         assert!(PROFILE.contains(from), "{from}");
         CardProfile::parse(&PROFILE.replacen(from, to, 1))
     };
-    let form = |result| assert!(matches!(result, Err(ProfileError::Form(_))));
+    let form = |result| assert!(matches!(result, Err(ProfileError::Form { .. })));
     form(changed("\"scheme\"", "\"surprise\": 1, \"scheme\""));
     form(changed("\"gpo\"", "\"generate_ac\""));
     form(changed("\"tdes\"", "\"rot13\""));

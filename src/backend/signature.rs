@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_base_has_a_line_for_each_component() {
+    fn s37_the_base_has_a_line_for_each_component() {
         let covered = Covered {
             method: "GET",
             authority: "127.0.0.1:8443",

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_counter_is_65535_and_none_comes_after_it() {
+    fn s25_the_last_counter_is_65535_and_none_comes_after_it() {
         let mut block = AtcBlock::new(65_534, 65_540);
         assert_eq!(block.left(), 2);
         assert_eq!(

@@ -7,6 +7,7 @@
 mod error;
 mod key_store;
 mod lifecycle;
+mod log;
 mod person;
 mod records;
 mod runtime;
@@ -15,6 +16,7 @@ mod wallet;
 pub use error::WalletError;
 pub use key_store::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel};
 pub use lifecycle::{LinkCode, LinkKind, Phone, RiskSignals};
+pub use log::{LogLevel, LogSink, set_log_sink};
 pub use person::{
     Confirmation, PasswordReset, PersonProof, PromptOutcome, Purpose, VerificationRequest,
 };

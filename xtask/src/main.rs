@@ -1,15 +1,17 @@
-//! The project's tasks: `cargo xtask test`, `bindings`, `size`, `check-targets`, `setup`.
+//! The project's tasks: `cargo xtask test`, `score`, `bench`, `bindings`, `size`, `check-targets`, `setup`.
 //!
 //! Everything here runs on a machine that has Rust and a C compiler and nothing else: a task that needs
 //! more says so, installs it through the system's package manager where it may, and otherwise names what
 //! is missing. One file per subject; [`step`] runs programs and keeps their output, the others use it.
 
 mod api;
+mod bench;
 mod bindings;
 mod count;
 mod kotlin;
 mod paths;
 mod rust;
+mod score;
 mod setup;
 mod size;
 mod step;
@@ -51,6 +53,24 @@ enum Task {
     },
     /// Checks that the core compiles for phones: types and cfgs, not linking.
     CheckTargets,
+    /// Runs the tests of the security score card and prints it.
+    Score {
+        /// One JSON object instead of lines.
+        #[arg(long, conflicts_with = "prove")]
+        json: bool,
+        /// Breaks the guarded code in a copy, and demands that the tests notice.
+        #[arg(long)]
+        prove: bool,
+        /// Proves this line alone.
+        #[arg(long, value_name = "NN", requires = "prove", value_parser = clap::value_parser!(u8).range(1..=44))]
+        only: Option<u8>,
+    },
+    /// Measures the core against the bare libraries under it; also writes target/bench.json.
+    Bench {
+        /// Runs only the benches whose names begin so.
+        #[arg(long, value_name = "PREFIX")]
+        only: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -60,6 +80,11 @@ fn main() -> ExitCode {
         Task::Bindings => alone("bindings", bindings::run),
         Task::Size { accept } => alone("size", |step| size::run(step, accept.as_deref())),
         Task::CheckTargets => alone("targets", targets::run),
+        Task::Score {
+            prove: true, only, ..
+        } => score::prove(only),
+        Task::Score { json, .. } => score::run(json),
+        Task::Bench { only } => alone("bench", |step| bench::run(step, only.as_deref())),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -47,6 +47,12 @@ pub fn text(at: OffsetDateTime) -> String {
     )
 }
 
+/// A moment in seconds since 1970, as text.
+#[must_use]
+pub fn unix_text(seconds: i64) -> String {
+    text(OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH))
+}
+
 /// Reads any RFC 3339 text in UTC. `None` for anything else, another offset included.
 #[must_use]
 pub fn parse(text: &str) -> Option<OffsetDateTime> {
@@ -66,6 +72,7 @@ mod tests {
         assert_eq!(text(at), "2026-11-22T09:30:05Z");
         assert_eq!(parse("2026-11-22T09:30:05+00:00"), None);
         assert_eq!(parse("yesterday"), None);
+        assert_eq!(unix_text(at.unix_timestamp()), "2026-11-22T09:30:05Z");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod hpke;
 pub mod idempotency;
 pub mod keys;
 pub mod ledger;
+pub mod maker;
 pub mod problem;
 pub mod server;
 pub mod signed;

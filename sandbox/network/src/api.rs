@@ -15,6 +15,7 @@ use crate::Network;
 use crate::authorise::{Authorisation, AuthorisationQuery};
 use crate::entry::{EntryQuery, VerifyQuery};
 use crate::replenish::ReplenishQuery;
+use crate::state::StateQuery;
 
 impl Network {
     /// The routes, to be served over TLS.
@@ -25,7 +26,8 @@ impl Network {
         let for_provider = Router::new()
             .route("/v1/card-entries", post(begin_entry))
             .route("/v1/card-entries/{id}/verify", post(finish_entry))
-            .route("/v1/tokens/{token_ref}/replenish", post(replenish));
+            .route("/v1/tokens/{token_ref}/replenish", post(replenish))
+            .route("/v1/tokens/{token_ref}/state", post(set_state));
         let for_acquirer = Router::new().route("/v1/authorisations", post(authorise));
         let for_all = Router::new()
             .route("/v1/keys", get(keys))
@@ -47,8 +49,20 @@ impl Network {
         body: &T,
         work: impl Future<Output = Result<R, Problem>>,
     ) -> Result<Answer, Problem> {
+        self.once_as(201, scope, key, body, work).await
+    }
+
+    /// The same with another status of the answer.
+    async fn once_as<T: Serialize, R: Serialize>(
+        &self,
+        status: u16,
+        scope: &str,
+        key: IdempotencyKey,
+        body: &T,
+        work: impl Future<Output = Result<R, Problem>>,
+    ) -> Result<Answer, Problem> {
         let request = serde_json::to_vec(body).map_err(|_| Problem::internal())?;
-        let answer = || async { Answer::json(201, &work.await?) };
+        let answer = || async { Answer::json(status, &work.await?) };
         self.inner
             .answers
             .once(scope, &key.0, &request, answer)
@@ -97,6 +111,17 @@ async fn replenish(
     network
         .once(&scope, key, &query, network.replenish(&token_ref, &query))
         .await
+}
+
+async fn set_state(
+    State(network): State<Network>,
+    ApiPath(token_ref): ApiPath,
+    key: IdempotencyKey,
+    ApiJson(query): ApiJson<StateQuery>,
+) -> Result<Answer, Problem> {
+    let scope = format!("tokens/{token_ref}/state");
+    let work = network.set_state(&token_ref, &query);
+    network.once_as(200, &scope, key, &query, work).await
 }
 
 async fn authorise(

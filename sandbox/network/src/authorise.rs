@@ -1,5 +1,5 @@
-//! Authorisations. The network checks, in this order: token, key index, cryptogram, transaction counter, uses of the
-//! key; what passes goes to the bank behind the token. The counter is spent in the transaction that records the
+//! Authorisations. The network checks, in this order: token, key index, cryptogram, transaction counter, the token's
+//! state, uses of the key; what passes goes to the bank behind the token. The counter is spent in the transaction that records the
 //! authorisation, before the bank is asked, so a crash can lose an answer but never let a cryptogram count twice.
 
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use crate::Network;
 use crate::derive::{cryptogram_is_right, limited_use_key};
 use crate::profile::{cryptogram_inputs, key_index_of};
 use crate::settle::{Case, book_and_tell};
+use crate::state;
 
 /// The largest amount that fits tag 9F02, in minor units.
 pub const MAX_AMOUNT: i64 = 999_999_999_999;
@@ -123,7 +124,7 @@ impl Network {
         }
         let network_ref = bytes::random_id("net");
         let judged = self.judge(&mut tx, query, &said, &network_ref).await?;
-        let (state, result, reason) = match judged.reason {
+        let (stage, result, reason) = match judged.reason {
             Some(reason) => ("done", "declined", reason),
             None => ("asking", "", ""),
         };
@@ -140,7 +141,7 @@ impl Network {
             .bind(judged.key_index.as_str())
             .bind(judged.bank.as_str())
             .bind(judged.card_ref.as_str())
-            .bind(state)
+            .bind(stage)
             .bind(result)
             .bind(reason)
             .bind(at.as_str())
@@ -179,7 +180,7 @@ impl Network {
         said: &CardSaid,
         network_ref: &str,
     ) -> Result<Judgement, Problem> {
-        let row = sqlx::query("SELECT token_ref, psn, expiry, bank, card_ref FROM tokens WHERE token = $1 AND state = 'active'")
+        let row = sqlx::query("SELECT token_ref, psn, expiry, bank, card_ref, state FROM tokens WHERE token = $1 AND state <> 'withdrawn'")
             .bind(query.token.as_str())
             .fetch_optional(&mut **tx)
             .await?;
@@ -226,18 +227,25 @@ impl Network {
         if spent.rows_affected() == 0 {
             return refused("atc_replayed");
         }
+        let found = |reason| -> Result<Judgement, Problem> {
+            Ok(Judgement {
+                reason,
+                bank: row.try_get(3)?,
+                card_ref: row.try_get(4)?,
+                token_ref: token_ref.clone(),
+                key_index: key_index.clone(),
+            })
+        };
+        // Only now that the counter is spent: a cryptogram that was refused must not pay once the token is resumed.
+        if let Some(reason) = state::refusal(&row.try_get::<String, _>(5)?) {
+            return found(Some(reason));
+        }
         let used = sqlx::query("UPDATE limited_keys SET used = used + 1 WHERE token_ref = $1 AND key_index = $2 AND used < uses")
             .bind(token_ref.as_str())
             .bind(key_index.as_str())
             .execute(&mut **tx)
             .await?;
-        Ok(Judgement {
-            reason: (used.rows_affected() == 0).then_some("key_exhausted"),
-            bank: row.try_get(3)?,
-            card_ref: row.try_get(4)?,
-            token_ref,
-            key_index,
-        })
+        found((used.rows_affected() == 0).then_some("key_exhausted"))
     }
 }
 

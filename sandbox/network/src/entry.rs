@@ -15,6 +15,7 @@ use crate::bank::{BankCard, BankChallenge, unavailable};
 use crate::issue::PSN;
 use crate::number::{luhn_valid, masked};
 use crate::payload::{CARD_ENTRY_INFO, Provisioning, seal};
+use crate::state;
 
 /// A card to be added, as the provider passes it on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -173,6 +174,14 @@ impl Network {
                 .fetch_one(&mut *tx)
                 .await?
                 .try_get(0)?;
+        let state = sqlx::query("SELECT state FROM tokens WHERE token_ref = $1")
+            .bind(earlier.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+        if let Some(row) = state {
+            // The lost answer's token has a fate of its own by now; asking for it again must not undo that.
+            state::must_be_active(&row.try_get::<String, _>(0)?)?;
+        }
         sqlx::query("UPDATE tokens SET state = 'withdrawn' WHERE token_ref = $1")
             .bind(earlier)
             .execute(&mut *tx)

@@ -15,6 +15,7 @@ pub mod profile;
 pub mod replenish;
 pub mod secrets;
 pub mod settle;
+pub mod state;
 
 mod api;
 mod bank;

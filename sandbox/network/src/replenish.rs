@@ -14,6 +14,7 @@ use sqlx::Row;
 use crate::Network;
 use crate::authorise::AuthorisationQuery;
 use crate::payload::{LogEntry, Replenishment, log_mac_is_right, seal};
+use crate::state;
 
 /// A phone's request for keys; the provider has checked that the key is the device's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,21 +48,15 @@ impl Network {
             .ok_or_else(|| Problem::invalid("provisioning_key is not a P-256 public key."))?;
         let mac = bytes::from_hex_exact::<32>(&query.log_mac)
             .ok_or_else(|| Problem::invalid("log_mac is not 64 hex digits."))?;
-        let row = sqlx::query("SELECT token, expiry, log_key FROM tokens WHERE token_ref = $1 AND device_id = $2 AND state = 'active'")
+        let row = sqlx::query("SELECT token, expiry, log_key, state FROM tokens WHERE token_ref = $1 AND device_id = $2")
             .bind(token_ref)
             .bind(query.device_id.as_str())
             .fetch_optional(self.db().pool())
             .await?
-            .ok_or_else(|| {
-                Problem::new(
-                    404,
-                    "token_unknown",
-                    "Unknown token",
-                    "This device has no such token. Add the card again.",
-                )
-            })?;
+            .ok_or_else(state::unknown)?;
         let (token, expiry, log_key): (String, String, String) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        state::must_be_active(&row.try_get::<String, _>(3)?)?;
         if self.now().date().to_string() > expiry {
             return Err(Problem::new(
                 410,
@@ -93,6 +88,13 @@ impl Network {
             ));
         }
         let mut tx = self.db().begin().await?;
+        // Again, where nobody can change it any more before the keys are out.
+        let state: String = sqlx::query("SELECT state FROM tokens WHERE token_ref = $1")
+            .bind(token_ref)
+            .fetch_one(&mut *tx)
+            .await?
+            .try_get(0)?;
+        state::must_be_active(&state)?;
         let keys = self.issue_keys(&mut tx, token_ref, &token).await?;
         let payload = Replenishment {
             version: 1,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::relayed_key;
 use crate::store::Device;
-use crate::{Shared, device, form};
+use crate::{Shared, device, form, orders, sessions};
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -145,10 +145,15 @@ pub(crate) async fn verify(
                     &[400, 403, 404, 409, 410, 422, 429],
                 )
                 .await?;
-            provider
+            if !provider
                 .store
-                .add_token(&answer.token_ref, &device.id)
-                .await?;
+                .add_token(&answer.token_ref, &device.id, &challenge)
+                .await?
+            {
+                // Wiped while the network was at it: the token goes again, and the phone does not get it.
+                orders::carry_out_now(&provider).await;
+                return Err(sessions::wiped());
+            }
             provider
                 .events
                 .tell(Event::new("token_provisioned").with("token_ref", answer.token_ref.as_str()));
@@ -202,13 +207,13 @@ pub(crate) async fn replenish(
     let log_mac = form::exact::<32>("log_mac", &request.log_mac)?;
     log_form(&request.log)?;
     let device = provider.store.device_of_session(&session).await?;
-    if !provider.store.is_token(&token, &device.id).await? {
-        return Err(Problem::new(
-            404,
-            "token_unknown",
-            "Unknown token",
-            "This device has no such token. Add the card again.",
-        ));
+    if provider
+        .store
+        .token_state(&token, &device.id)
+        .await?
+        .is_none()
+    {
+        return Err(token_unknown());
     }
     let parts: [&[u8]; 4] = [
         device.id.as_bytes(),
@@ -277,8 +282,17 @@ fn vouched(device: &Device, label: &str, parts: &[&[u8]], proof: &[u8]) -> Resul
     }
 }
 
+pub(crate) fn token_unknown() -> Problem {
+    Problem::new(
+        404,
+        "token_unknown",
+        "Unknown token",
+        "This device has no such token. Add the card again.",
+    )
+}
+
 /// What makes two requests the same: their content, however their JSON was spaced.
-fn fingerprint(request: &impl Serialize) -> Result<Bytes, Problem> {
+pub(crate) fn fingerprint(request: &impl Serialize) -> Result<Bytes, Problem> {
     serde_json::to_vec(request)
         .map(Bytes::from)
         .map_err(|_| Problem::internal())

@@ -128,7 +128,7 @@ pub(crate) async fn list(
     // One more than asked for tells whether there are more.
     let mut entries = provider
         .store
-        .entries(&device.id, after, i64::from(limit) + 1)
+        .entries(&device.user, after, i64::from(limit) + 1)
         .await?;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = entries.len() > wanted;

@@ -2,20 +2,31 @@
 //!
 //! It enrols devices, opens sessions, relays sealed boxes between phones and the payment network, and keeps for each
 //! phone the list of payments that the network told it of. It sees neither card numbers nor payment keys (both travel
-//! sealed), and it holds no money: its books are memos. `docs/backend-api.yaml` is its contract with phones.
+//! sealed), and it holds no money: its books are memos. `docs/backend-api.yaml` is its contract with phones; [`desk`] is
+//! for the people who work there.
 //!
 //! ```text
 //! let provider = Provider::open(config).await?;
+//! let background = provider.start();
 //! sandbox_kit::server::serve(provider.router(), listener, &identity)?;
 //! ```
 
+pub mod desk;
+pub mod policy;
+
+mod attestation;
 mod cards;
 mod device;
 mod entries;
 mod form;
 mod network;
+mod orders;
+mod person;
+mod phones;
 mod sessions;
 mod store;
+mod tokens;
+mod version;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,11 +41,14 @@ use sandbox_kit::keys::PartyKey;
 use sandbox_kit::ledger::Ledger;
 use sandbox_kit::signed::{self, FixedKeys, Verifier};
 use sandbox_kit::{problem, signed::MAX_BODY};
-use serde::Serialize;
 
+use crate::attestation::Roots;
 use crate::network::Network;
 use crate::sessions::Sessions;
 use crate::store::Store;
+
+pub use crate::orders::Background;
+pub use crate::policy::Policy;
 
 /// The key id under which the provider signs, and the one under which the network does.
 pub const KEY_ID: &str = "provider";
@@ -59,37 +73,12 @@ pub struct ProviderConfig {
     pub key: PartyKey,
     /// Pins of the provider's own TLS keys: in use, spare.
     pub pins: [String; 2],
-    /// What phones are told to keep to.
+    /// What phones are told to keep to, as long as the support desk does not say otherwise.
     pub policy: Policy,
+    /// Root certificates of makers whose key attestations are believed, DER.
+    pub attestation_roots: Vec<Vec<u8>>,
     /// Who watches.
     pub events: Events,
-}
-
-/// Limits that an issuer sets and phones keep to.
-#[derive(Clone, Debug, Serialize)]
-pub struct Policy {
-    /// How many transaction counters a phone reserves at once.
-    pub atc_block: u32,
-    /// The most cryptograms in one stay in the field.
-    pub cryptograms_per_field: u32,
-    /// How long a tap may wait for a cold start, milliseconds.
-    pub tap_response_ms: u32,
-    /// With fewer taps left than this, a phone asks for new keys.
-    pub replenish_below: u32,
-    /// After how many hours a pending entry counts as expired.
-    pub pending_expires_hours: u32,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            atc_block: 4,
-            cryptograms_per_field: 3,
-            tap_response_ms: 400,
-            replenish_below: 5,
-            pending_expires_hours: 168,
-        }
-    }
 }
 
 /// A provider, open and ready to serve.
@@ -103,6 +92,9 @@ pub(crate) struct Inner {
     answers: Answers,
     network: Network,
     greeting: device::Greeting,
+    policy: Policy,
+    roots: Roots,
+    token_turn: tokio::sync::Mutex<()>,
     network_signing_key: [u8; 65],
     events: Events,
 }
@@ -118,13 +110,15 @@ impl Provider {
             config.pins,
             &config.network_signing_key,
             &config.network_hpke_key,
-            config.policy,
         );
         let inner = Inner {
             answers: Answers::new(store.db().clone()),
             network: Network::new(client, config.network_url),
             store,
             greeting,
+            policy: config.policy,
+            roots: Roots::new(config.attestation_roots)?,
+            token_turn: tokio::sync::Mutex::default(),
             network_signing_key: config.network_signing_key,
             events: config.events,
         };
@@ -145,7 +139,13 @@ impl Provider {
             .route("/v1/cards", post(cards::add))
             .route("/v1/cards/{challenge_id}/verify", post(cards::verify))
             .route("/v1/tokens/{token_ref}/replenish", post(cards::replenish))
-            .route("/v1/entries", get(entries::list));
+            .route("/v1/tokens/{token_ref}/state", post(tokens::set_state))
+            .route("/v1/entries", get(entries::list))
+            .route("/v1/device", get(phones::standing))
+            .route("/v1/phones/{device_id}/wipe", post(phones::wipe))
+            .route("/v1/link-codes", post(phones::link_code))
+            .route("/v1/export", get(person::export))
+            .route("/v1/erasure", post(person::erase));
         let phones = signed::require(
             phones,
             Verifier::new(db.clone(), Sessions(inner.store.clone())),
@@ -158,6 +158,12 @@ impl Provider {
             .with_state(Arc::clone(inner))
     }
 
+    /// Starts what runs beside the API: orders to the network that could not be carried out at once, or that the support
+    /// desk gave, are carried out. It ends when the answer is dropped.
+    pub fn start(&self) -> Background {
+        Background::start(Arc::clone(&self.inner))
+    }
+
     /// The provider's books: the payments it was told of, as memos that move nothing.
     pub async fn ledger(&self) -> anyhow::Result<Ledger> {
         Ok(self.inner.store.ledger().await?)
@@ -166,6 +172,13 @@ impl Provider {
     /// Closes the database.
     pub async fn close(&self) {
         self.inner.store.db().close().await;
+    }
+}
+
+impl Inner {
+    /// The policy as of now, the support desk's overrides over it.
+    async fn policy(&self) -> anyhow::Result<Policy> {
+        self.policy.under(&self.store.overrides().await?)
     }
 }
 

@@ -9,7 +9,8 @@ use sandbox_kit::signed::{KeyDirectory, KeyFuture};
 use sandbox_kit::{ApiJson, bytes, clock, keys};
 use serde::{Deserialize, Serialize};
 
-use crate::store::Store;
+use crate::store::{Known, NewSession, Store};
+use crate::version::Version;
 use crate::{Shared, device, form};
 
 /// An hour, and five minutes for a phone whose clock is ahead.
@@ -21,7 +22,14 @@ pub(crate) struct Opening {
     device_id: String,
     session_key: String,
     expires_at: String,
+    /// Phones of before may leave it out.
+    #[serde(default = "version_of_before")]
+    app_version: String,
     proof: String,
+}
+
+fn version_of_before() -> String {
+    "0.1.0".to_owned()
 }
 
 #[derive(Serialize)]
@@ -45,13 +53,20 @@ pub(crate) async fn open(
     let expires_at = clock::parse(&request.expires_at)
         .ok_or_else(|| Problem::invalid("expires_at must be an RFC 3339 time in UTC, with Z."))?
         .unix_timestamp();
-    let Some(device_key) = provider.store.device_key(&request.device_id).await? else {
-        return Err(Problem::new(
-            404,
-            "device_unknown",
-            "Unknown device",
-            "This device is not enrolled here. Enrol it first.",
-        ));
+    device::app_version(&request.app_version)?;
+    let (device_key, active) = match provider.store.device(&request.device_id).await? {
+        Some(Known::Active(key)) => (key, true),
+        Some(Known::Wiped(key)) => (key, false),
+        // Its key is forgotten with everything else, so there is nothing to check a proof by.
+        Some(Known::Gone) => return Err(wiped()),
+        None => {
+            return Err(Problem::new(
+                404,
+                "device_unknown",
+                "Unknown device",
+                "This device is not enrolled here. Enrol it first.",
+            ));
+        }
     };
     let bound = bind(
         "tapcore-session-v1",
@@ -64,6 +79,19 @@ pub(crate) async fn open(
     if !keys::verify(&device_key, &bound, &proof) {
         return Err(device::proof_invalid());
     }
+    if !active {
+        return Err(wiped());
+    }
+    let minimum = provider.policy().await?.minimum_app_version;
+    if Version::of(&request.app_version) < Version::of(&minimum) {
+        return Err(Problem::new(
+            426,
+            "version_too_old",
+            "App too old",
+            "This version of the app is not served any more. Update the app.",
+        )
+        .with("minimum_version", minimum));
+    }
     let now = clock::unix_now();
     if expires_at <= now || expires_at > now.saturating_add(LONGEST_SECONDS) {
         return Err(Problem::new(
@@ -75,16 +103,16 @@ pub(crate) async fn open(
         .with("server_time", clock::now_text()));
     }
     let session_id = bytes::random_id("ses");
-    provider
-        .store
-        .add_session(
-            &session_id,
-            &request.device_id,
-            &session_key,
-            expires_at,
-            now,
-        )
-        .await?;
+    let new = NewSession {
+        id: &session_id,
+        device: &request.device_id,
+        key: &session_key,
+        expires_at,
+        app_version: &request.app_version,
+    };
+    if !provider.store.add_session(&new, now).await? {
+        return Err(wiped());
+    }
     let session = Session {
         session_id,
         expires_at: request.expires_at,
@@ -121,5 +149,15 @@ pub(crate) fn unknown() -> Problem {
         "session_unknown",
         "Unknown session",
         "There is no such session. Open a new one and send the request again.",
+    )
+}
+
+/// The device was wiped, replaced by another or erased. The phone that hears this wipes itself.
+pub(crate) fn wiped() -> Problem {
+    Problem::new(
+        410,
+        "device_wiped",
+        "Device wiped",
+        "This device was wiped by its user or the support desk. Wipe the wallet on it, then enrol it anew if it is in the right hands.",
     )
 }

@@ -46,15 +46,32 @@ pub(crate) const ANSWER_LIMIT: usize = 256;
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
-    /// It is not JSON of the known form, or has a field or value that this version does not know.
-    #[error("the card profile has a form that this version does not know")]
-    Form(#[from] serde_json::Error),
+    /// It is not JSON of the known form, or has a field or value that this version does not know. Where is told, and
+    /// not what: the parser's own error quotes values, and a card's are not for logs.
+    #[error(
+        "the card profile has a form that this version does not know (line {line}, column {column})"
+    )]
+    Form {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
     /// It was made for another version of the format.
     #[error("the card profile is of version {0}, this version of the app knows 1: update the app")]
     Version(u32),
     /// It is well-formed but could not be answered at a reader.
     #[error("the card profile cannot be used: {0}")]
     Unusable(&'static str),
+}
+
+impl From<serde_json::Error> for ProfileError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Form {
+            line: error.line(),
+            column: error.column(),
+        }
+    }
 }
 
 /// A provisioned card profile, checked.

@@ -35,7 +35,11 @@ pub(crate) struct Parties {
     provider: Provider,
     acquirer: Acquirer,
     banks: Vec<Bank>,
-    background: (Background, sandbox_acquirer::Background),
+    background: (
+        Background,
+        sandbox_provider::Background,
+        sandbox_acquirer::Background,
+    ),
     servers: Vec<Running>,
 }
 
@@ -138,7 +142,7 @@ impl Parties {
             .with("acquirer", acquirer_server.url.as_str())
             .with("ca", authority.ca_path().to_string_lossy().into_owned());
         servers.extend([provider_server, acquirer_server]);
-        let background = (network.start(), acquirer.start());
+        let background = (network.start(), provider.start(), acquirer.start());
         Ok(Self {
             ready,
             network,
@@ -200,6 +204,7 @@ fn provider_config(
         key: party_key(data, PROVIDER)?,
         pins: authority.party(PROVIDER)?.pins(),
         policy: Policy::default(),
+        attestation_roots: vec![sandbox_kit::maker::root()],
         events: events.clone(),
     })
 }

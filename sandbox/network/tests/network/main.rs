@@ -2,4 +2,5 @@
 
 mod authorisations;
 mod common;
+mod states;
 mod tokens;

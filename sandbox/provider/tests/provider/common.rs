@@ -15,7 +15,7 @@ use sandbox_kit::keys::PartyKey;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::server::{Authority, Running, serve};
 use sandbox_kit::signed::{self, FixedKeys, Verifier};
-use sandbox_kit::{ApiJson, bytes, clock};
+use sandbox_kit::{ApiJson, ApiPath, bytes, clock, maker};
 use sandbox_provider::{Policy, Provider, ProviderConfig};
 use serde_json::{Value, json};
 
@@ -43,6 +43,7 @@ impl FakeNetwork {
 
     fn router(&self, verifier: Verifier) -> Router {
         let (cards, tokens, keys) = (self.clone(), self.clone(), self.clone());
+        let states = self.clone();
         let some_box = || hpke::seal(&PartyKey::generate().public(), b"", b"", b"keys").unwrap();
         let routes = Router::new()
             .route(
@@ -67,6 +68,16 @@ impl FakeNetwork {
                 post(move |ApiJson(body): ApiJson<Value>| async move {
                     keys.answer(body, |_| json!({ "sealed": some_box() }))
                 }),
+            )
+            .route(
+                "/v1/tokens/{id}/state",
+                post(
+                    move |ApiPath(token): ApiPath, ApiJson(body): ApiJson<Value>| async move {
+                        let state = body["state"].clone();
+                        let asked = json!({ "token_ref": token, "device_id": body["device_id"], "state": state });
+                        states.answer(asked, |_| json!({ "token_ref": token, "state": state }))
+                    },
+                ),
             );
         signed::require(routes, verifier)
     }
@@ -113,6 +124,7 @@ pub(crate) async fn bench() -> Bench {
         key: provider_key,
         pins: identity.pins(),
         policy: Policy::default(),
+        attestation_roots: vec![maker::root()],
         events: Events::nobody(),
     })
     .await

@@ -25,7 +25,13 @@ async fn an_enrolled_device_learns_pins_keys_and_policy() {
     );
     assert_eq!(
         answer["policy"],
-        json!({ "atc_block": 4, "cryptograms_per_field": 3, "tap_response_ms": 400, "replenish_below": 5, "pending_expires_hours": 168 })
+        json!({
+            "atc_block": 4, "cryptograms_per_field": 3, "tap_response_ms": 400, "replenish_below": 5, "pending_expires_hours": 168,
+            "minimum_app_version": "0.0.0",
+            "risk": { "weights": { "rooted": 100, "emulator": 40, "hooked": 100, "debugger": 20, "clock_jump": 20 }, "block_at": 100 },
+            "pin": { "tries": 10, "delays_s": [0, 0, 30, 60, 300, 900, 3600] },
+            "verification_window_s": 60, "one_tap_ceiling_minor": 100_000
+        })
     );
     assert!(clock::parse(answer["server_time"].as_str().unwrap()).is_some());
 }

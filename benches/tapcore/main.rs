@@ -1,0 +1,34 @@
+//! The core against the bare libraries under it: `cargo xtask bench`, or `cargo bench --bench tapcore -- --only vault`.
+//!
+//! One file per subject. A bench has a name `subject.what`, and measures Tapcore's own code and a *floor*: the same
+//! work by ring, des or rusqlite alone, in the same run and in turn, so that the ratio means something on any machine.
+//! To add one, write a [`Bench`] into its subject's `BENCHES`; a new subject is one more line in [`SUBJECTS`].
+
+mod backend;
+mod installed;
+mod measure;
+mod vault;
+
+use measure::Reading;
+
+/// One bench.
+struct Bench {
+    /// `subject.what`.
+    name: &'static str,
+    /// Measures it; sets up whatever it needs.
+    run: fn() -> Reading,
+}
+
+const SUBJECTS: &[&[Bench]] = &[vault::BENCHES, backend::BENCHES];
+
+/// Prints one JSON object per bench, times in microseconds.
+fn main() {
+    // Cargo says `--bench` as well, which this program knows.
+    let mut arguments = std::env::args().skip_while(|word| word != "--only").skip(1);
+    let prefix = arguments.next().unwrap_or_default();
+    for bench in SUBJECTS.iter().copied().flatten() {
+        if bench.name.starts_with(&prefix) {
+            println!("{}", (bench.run)().to_json(bench.name));
+        }
+    }
+}
