@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use tapcore::account::{Currency, Money};
+use tapcore::clock::{Anchor, ClockReading};
 use tapcore::statement::{Entry, JournalEvent, Payment};
 use tapcore::store::{StatementDb, StoreError, VaultDb, VaultFile};
 use tapcore::token::TokenRef;
-use tapcore::vault::{Hierarchy, KeyStoreError, PlatformKeyStore, SecurityLevel, StorageSealer};
+use tapcore::vault::{
+    AttestedKey, Hierarchy, KeyStoreError, PlatformKeyStore, SecurityLevel, StorageSealer,
+};
 
 /// Rows in each of the two databases.
 const ROWS: u16 = 1_000;
@@ -60,10 +63,17 @@ impl PlatformKeyStore for MemoryKeyStore {
         Ok(plain.to_vec())
     }
 
-    fn create_signing_key(&self, alias: &str) -> Result<Vec<u8>, KeyStoreError> {
+    fn create_verified_key(&self, alias: &str) -> Result<(), KeyStoreError> {
+        self.create_wrapping_key(alias)
+    }
+
+    fn create_signing_key(&self, alias: &str, _: &[u8]) -> Result<AttestedKey, KeyStoreError> {
         // Listed, and never used by what is measured.
         self.create_wrapping_key(alias)?;
-        Ok(vec![4; 65])
+        Ok(AttestedKey {
+            public: vec![4; 65],
+            attestation: Vec::new(),
+        })
     }
 
     fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
@@ -89,14 +99,17 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 
 /// The sealer of an installation that has no files.
 pub(crate) fn sealer() -> Arc<StorageSealer> {
-    let (hierarchy, _, _) = Hierarchy::create(Arc::new(MemoryKeyStore::default())).unwrap();
+    let (hierarchy, _, _) =
+        Hierarchy::create(Arc::new(MemoryKeyStore::default()), anchor(), [0; 32]).unwrap();
     hierarchy.sealer()
 }
 
 /// Sets a wallet up in an empty folder and fills both databases.
 pub(crate) fn set_up(folder: &Path, keys: &Arc<MemoryKeyStore>) {
     let mut file = VaultFile::open(&folder.join("vault.db")).unwrap();
-    let (hierarchy, installation, arming) = Hierarchy::create(keys.clone()).unwrap();
+    let root = file.manifest_root().unwrap();
+    let (hierarchy, installation, arming) =
+        Hierarchy::create(keys.clone(), anchor(), root).unwrap();
     file.create_installation(&installation, &arming).unwrap();
     let vault = file.unlock(hierarchy.sealer());
     let events: Vec<_> = (1..=ROWS).map(event).collect();
@@ -140,4 +153,13 @@ fn event(atc: u16) -> JournalEvent {
         },
         merchant: None,
     }
+}
+
+fn anchor() -> Anchor {
+    let reading = ClockReading {
+        wall_ms: 0,
+        boot_id: String::new(),
+        since_boot_ms: 0,
+    };
+    Anchor::new(0, &reading)
 }

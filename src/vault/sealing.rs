@@ -136,7 +136,7 @@ impl SealCount {
     }
 
     /// Goes on behind what a count that was written down had granted.
-    pub(crate) fn resume(&self, written: u64) {
+    pub fn resume(&self, written: u64) {
         let behind = written.saturating_add(Self::GRANT);
         self.used.fetch_max(behind, Ordering::Relaxed);
         self.granted
@@ -144,12 +144,12 @@ impl SealCount {
     }
 
     /// What to write down now.
-    pub(crate) fn used(&self) -> u64 {
+    pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
     /// The count was written down: the next grant begins there.
-    pub(crate) fn written(&self, count: u64) {
+    pub fn written(&self, count: u64) {
         self.granted
             .fetch_max(count.saturating_add(Self::GRANT), Ordering::Relaxed);
     }

@@ -12,7 +12,10 @@ use anyhow::Context;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use tapcore::ffi::{ClockReading, KeyStoreError, PlatformClock, PlatformKeyStore, SecurityLevel};
+use sandbox_kit::maker;
+use tapcore::ffi::{
+    AttestedKey, ClockReading, KeyStoreError, PlatformClock, PlatformKeyStore, SecurityLevel,
+};
 
 /// A key store in a folder: one file per alias.
 pub(super) struct SoftwareKeyStore {
@@ -126,12 +129,27 @@ impl PlatformKeyStore for SoftwareKeyStore {
         Ok(plain.to_vec())
     }
 
-    fn create_signing_key(&self, alias: String) -> Result<Vec<u8>, KeyStoreError> {
+    fn create_verified_key(&self, alias: String) -> Result<(), KeyStoreError> {
+        self.create_wrapping_key(alias)
+    }
+
+    fn create_signing_key(
+        &self,
+        alias: String,
+        challenge: Vec<u8>,
+    ) -> Result<AttestedKey, KeyStoreError> {
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.random)
             .map_err(|_| KeyStoreError::Unavailable)?;
         self.write(&alias, document.as_ref())?;
         let pair = self.signing_key(&alias)?;
-        Ok(pair.public_key().as_ref().to_vec())
+        let public_key = pair.public_key().as_ref().to_vec();
+        Ok(AttestedKey {
+            attestation: match challenge.is_empty() {
+                true => Vec::new(),
+                false => maker::attest(&public_key, &challenge, maker::Level::Software),
+            },
+            public_key,
+        })
     }
 
     fn sign(&self, alias: String, message: Vec<u8>) -> Result<Vec<u8>, KeyStoreError> {
@@ -171,16 +189,28 @@ impl SoftwareKeyStore {
     }
 }
 
-/// This computer's clocks; a run of the program stands for a run of the phone.
+/// This computer's clocks. Where the system tells no boot, a run of the program stands for a run of the phone.
 pub(super) struct SystemClock {
     started: Instant,
+    boot_id: Option<String>,
 }
 
 impl SystemClock {
     pub(super) fn new() -> Self {
+        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
         Self {
             started: Instant::now(),
+            boot_id: boot_id.map(|id| id.trim().to_owned()),
         }
+    }
+
+    /// Milliseconds since the computer was started, sleep included.
+    fn since_boot_ms(&self) -> Option<i64> {
+        let uptime = fs::read_to_string("/proc/uptime").ok()?;
+        let (seconds, hundredths) = uptime.split_whitespace().next()?.split_once('.')?;
+        let seconds: i64 = seconds.parse().ok()?;
+        let hundredths: i64 = hundredths.parse().ok()?;
+        Some(seconds * 1_000 + hundredths * 10)
     }
 }
 
@@ -189,10 +219,19 @@ impl PlatformClock for SystemClock {
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        ClockReading {
-            wall_ms: i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX),
-            boot_id: format!("process {}", std::process::id()),
-            since_boot_ms: i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX),
+        let wall_ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+        match (&self.boot_id, self.since_boot_ms()) {
+            (Some(boot_id), Some(since_boot_ms)) => ClockReading {
+                wall_ms,
+                boot_id: boot_id.clone(),
+                since_boot_ms,
+            },
+            _ => ClockReading {
+                wall_ms,
+                boot_id: format!("process {}", std::process::id()),
+                since_boot_ms: i64::try_from(self.started.elapsed().as_millis())
+                    .unwrap_or(i64::MAX),
+            },
         }
     }
 }

@@ -124,6 +124,7 @@ impl WalletObserver for Printer {
             }),
             WalletEvent::Synced { new_entries } => json!({ "event": "synced", "new": new_entries }),
             WalletEvent::Replenished { keys } => json!({ "event": "replenished", "keys": keys }),
+            WalletEvent::Wiped => json!({ "event": "wiped" }),
         });
     }
 }
