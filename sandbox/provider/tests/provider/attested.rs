@@ -1,12 +1,10 @@
 //! Key attestation over the wire: what a phone with key hardware must bring, and what is refused by which code.
 
-use crate::common::{Enrolling, bench, is, refusal};
+use crate::common::{Attest, Enrolling, bench, is, refusal};
 use sandbox_kit::client::CallError;
 use sandbox_kit::keys::PartyKey;
 use sandbox_kit::maker::{self, Level};
 use serde_json::{Value, json};
-
-type Attest = dyn Fn(&PartyKey, &[u8]) -> Vec<Vec<u8>> + Sync;
 
 fn claiming<'a>(key_store: &'a str, attest: &'a Attest) -> Enrolling<'a> {
     Enrolling {

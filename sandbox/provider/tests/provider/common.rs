@@ -347,11 +347,14 @@ pub(crate) fn fresh_key() -> String {
     bytes::to_hex(&bytes::random::<16>())
 }
 
+/// Makes a chain for a key and a challenge, or none.
+pub(crate) type Attest = dyn Fn(&PartyKey, &[u8]) -> Vec<Vec<u8>> + Sync;
+
 /// What a phone says of itself when it enrols: the challenge may be passed to a maker that attests the key for it.
 pub(crate) struct Enrolling<'a> {
     pub(crate) key_store: &'a str,
     pub(crate) link_code: Option<&'a str>,
-    pub(crate) attest: &'a (dyn Fn(&PartyKey, &[u8]) -> Vec<Vec<u8>> + Sync),
+    pub(crate) attest: &'a Attest,
 }
 
 impl Default for Enrolling<'_> {
