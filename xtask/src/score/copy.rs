@@ -73,12 +73,7 @@ impl Copy {
 
     /// Builds tests; answers whether they compile.
     pub(super) fn compiles(&self, step: &Step, selection: &[&str]) -> Result<bool> {
-        // Documentation tests are built when they run; what they use is the library.
-        let selection: Vec<&str> = selection
-            .iter()
-            .map(|word| if *word == "--doc" { "--lib" } else { word })
-            .collect();
-        let mut command = self.cargo("test", &selection, &["--no-run"]);
+        let mut command = self.cargo("test", selection, &["--no-run"]);
         Ok(step.watch(&mut command)?.1)
     }
 
