@@ -1,4 +1,5 @@
-//! The project's tasks: `cargo xtask test`, `score`, `bench`, `bindings`, `size`, `check-targets`, `setup`.
+//! The project's tasks: `cargo xtask test`, `score`, `bench`, `bindings`, `size`,
+//! `check-targets`, `deny`, `setup`.
 //!
 //! Everything here runs on a machine that has Rust and a C compiler and nothing else: a task that needs
 //! more says so, installs it through the system's package manager where it may, and otherwise names what
@@ -8,6 +9,7 @@ mod api;
 mod bench;
 mod bindings;
 mod count;
+mod deny;
 mod kotlin;
 mod paths;
 mod rust;
@@ -18,6 +20,7 @@ mod step;
 mod swift;
 mod targets;
 mod test;
+mod venv;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -53,6 +56,8 @@ enum Task {
     },
     /// Checks that the core compiles for phones: types and cfgs, not linking.
     CheckTargets,
+    /// Checks licences, versions and sources of what the project is built from, offline.
+    Deny,
     /// Runs the tests of the security score card and prints it.
     Score {
         /// One JSON object instead of lines.
@@ -80,6 +85,7 @@ fn main() -> ExitCode {
         Task::Bindings => alone("bindings", bindings::run),
         Task::Size { accept } => alone("size", |step| size::run(step, accept.as_deref())),
         Task::CheckTargets => alone("targets", targets::run),
+        Task::Deny => alone("deny", |step| deny::run(step, true)),
         Task::Score {
             prove: true, only, ..
         } => score::prove(only),

@@ -7,7 +7,7 @@ use crate::count::Count;
 use crate::paths;
 use crate::setup::{self, Tool};
 use crate::step::{Missing, Step, clock};
-use crate::{api, kotlin, rust, size, swift, targets};
+use crate::{api, deny, kotlin, rust, size, swift, targets};
 use anyhow::{Result, anyhow};
 use clap::ValueEnum;
 use std::thread::{self, JoinHandle};
@@ -22,6 +22,8 @@ pub(crate) enum Name {
     Clippy,
     /// Documentation.
     Doc,
+    /// Licences, versions and sources of what the project is built from.
+    Deny,
     /// Rust tests.
     Rust,
     /// Kotlin tests, and the Android shell.
@@ -42,6 +44,7 @@ impl Name {
             Self::Fmt => "fmt",
             Self::Clippy => "clippy",
             Self::Doc => "doc",
+            Self::Deny => "deny",
             Self::Rust => "rust",
             Self::Kotlin => "kotlin",
             Self::Swift => "swift",
@@ -54,7 +57,7 @@ impl Name {
     fn tools(self) -> &'static [Tool] {
         match self {
             Self::Kotlin => &[Tool::Java, Tool::Maven],
-            Self::Api => &[Tool::Python],
+            Self::Api | Self::Deny => &[Tool::Python],
             Self::Swift => swift::tools(),
             Self::Targets if targets::by_debian() => &[Tool::PhoneCompilers],
             _ => &[],
@@ -101,6 +104,7 @@ fn one(name: Name, step: &mut Step, may_set_up: bool) -> Result<Count> {
         Name::Fmt => rust::fmt(step),
         Name::Clippy => rust::clippy(step),
         Name::Doc => rust::doc(step),
+        Name::Deny => deny::run(step, may_set_up),
         Name::Rust => rust::test(step),
         Name::Kotlin => kotlin::run(step),
         Name::Swift => swift::run(step),
@@ -122,6 +126,7 @@ pub(crate) fn setup_only() -> Result<bool> {
     // Each is tried, whatever becomes of the others.
     let fetched = [
         api::prepare(&step),
+        deny::prepare(&step),
         targets::prepare(&step),
         fetching.map_or(Ok(()), finish),
     ];
@@ -157,9 +162,9 @@ fn set_up(chosen: &[Name]) -> Result<Option<JoinHandle<Result<()>>>> {
             "setup: Maven keeps what it fetches (Kotlin, JUnit, Android's framework classes) in its own cache"
         );
     }
-    if chosen.contains(&Name::Api) {
+    if chosen.contains(&Name::Api) || chosen.contains(&Name::Deny) {
         println!(
-            "setup: Python packages for the API step go to {}",
+            "setup: Python packages for the API and deny steps go to {}",
             paths::scratch().display()
         );
     }

@@ -74,6 +74,8 @@ impl Db {
                             "PRAGMA journal_mode = WAL",
                             "PRAGMA synchronous = FULL",
                             "PRAGMA foreign_keys = ON",
+                            // What was deleted is not to be read out of the file's free pages.
+                            "PRAGMA secure_delete = ON",
                         ] {
                             sqlx::raw_sql(pragma).execute(&mut *connection).await?;
                         }

@@ -4,6 +4,8 @@ mod entries;
 mod leaving;
 mod overrides;
 mod person;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::path::Path;

@@ -73,11 +73,6 @@ impl Copy {
 
     /// Builds tests; answers whether they compile.
     pub(super) fn compiles(&self, step: &Step, selection: &[&str]) -> Result<bool> {
-        // Documentation tests are built when they run.
-        if selection.contains(&"--doc") {
-            let library = self.cargo("build", &selection_without_doc(selection), &[]);
-            return Ok(step.watch(&mut { library })?.1);
-        }
         let mut command = self.cargo("test", selection, &["--no-run"]);
         Ok(step.watch(&mut command)?.1)
     }
@@ -167,11 +162,6 @@ impl Drop for Changed {
             eprintln!("{}: {error}", self.path.display());
         }
     }
-}
-
-fn selection_without_doc<'s>(selection: &[&'s str]) -> Vec<&'s str> {
-    let kept = selection.iter().filter(|word| **word != "--doc");
-    kept.copied().collect()
 }
 
 /// The paths that git tracks, and new ones that it does not ignore, relative to the checkout.

@@ -102,7 +102,11 @@ impl<'a> Elements<'a> {
     /// The content of the next element, which must be of this universal type.
     pub(super) fn next(&mut self, tag: Tag) -> Option<&'a [u8]> {
         let element = self.any()?;
-        (element.class() == Class::Universal && element.tag() == tag).then_some(element.data)
+        let constructed = matches!(tag, Tag::Sequence | Tag::Set);
+        let is_it = element.class() == Class::Universal
+            && element.tag() == tag
+            && element.header.is_constructed() == constructed;
+        is_it.then_some(element.data)
     }
 
     /// The next element as a number that is not negative and fits 32 bits.

@@ -24,10 +24,23 @@ use serde_json::{Value, json};
 pub(crate) struct FakeNetwork {
     pub(crate) asked: Arc<Mutex<Vec<Value>>>,
     pub(crate) refuse: Arc<Mutex<Option<Problem>>>,
+    /// While somebody holds it, a token is not issued.
+    gate: Arc<tokio::sync::Mutex<()>>,
+    waiting: Arc<tokio::sync::Notify>,
     counter: Arc<AtomicU32>,
 }
 
 impl FakeNetwork {
+    /// Holds back the next token until the answer is dropped.
+    pub(crate) fn hold(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.gate).try_lock_owned().unwrap()
+    }
+
+    /// Once a token is being issued.
+    pub(crate) async fn reached(&self) {
+        self.waiting.notified().await;
+    }
+
     fn answer(
         &self,
         body: Value,
@@ -58,6 +71,8 @@ impl FakeNetwork {
             .route(
                 "/v1/card-entries/{id}/verify",
                 post(move |ApiJson(body): ApiJson<Value>| async move {
+                    tokens.waiting.notify_one();
+                    let _held = tokens.gate.lock().await;
                     tokens.answer(body, |number| {
                         json!({ "token_ref": format!("tok_{number:08}"), "sealed": some_box() })
                     })
@@ -85,7 +100,7 @@ impl FakeNetwork {
 
 /// Everything that runs, in one temporary folder.
 pub(crate) struct Bench {
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     pub(crate) network: FakeNetwork,
     pub(crate) network_key: PartyKey,
     pub(crate) provider: Provider,
@@ -95,6 +110,15 @@ pub(crate) struct Bench {
 }
 
 pub(crate) async fn bench() -> Bench {
+    bench_on(database_url().await).await
+}
+
+/// On the SQLite file in its folder, where the support desk looks for it.
+pub(crate) async fn bench_on_file() -> Bench {
+    bench_on(None).await
+}
+
+async fn bench_on(database_url: Option<String>) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::open(folder.path()).unwrap();
     let (network_key, provider_key) = (PartyKey::generate(), PartyKey::generate());
@@ -116,7 +140,7 @@ pub(crate) async fn bench() -> Bench {
     let identity = authority.party("provider").unwrap();
     let provider = Provider::open(ProviderConfig {
         database: folder.path().join("provider.db"),
-        database_url: database_url().await,
+        database_url,
         network_url: network_running.url.clone(),
         network_signing_key: network_key.public(),
         network_hpke_key: PartyKey::generate().public(),
@@ -137,7 +161,7 @@ pub(crate) async fn bench() -> Bench {
     .unwrap();
     let ca = authority.ca_pem().to_vec();
     Bench {
-        _folder: folder,
+        folder,
         network,
         network_key,
         provider,
@@ -156,6 +180,17 @@ impl Bench {
         Client::unsigned(&self.ca).unwrap()
     }
 
+    /// Waits until the network has been asked for this.
+    pub(crate) async fn asked_for(&self, order: &Value) {
+        for _ in 0..400 {
+            if self.network.asked.lock().unwrap().contains(order) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+        panic!("the network was never asked for {order}");
+    }
+
     pub(crate) async fn challenge(&self) -> String {
         let answer: Value = self
             .unsigned()
@@ -167,38 +202,52 @@ impl Bench {
 
     /// An enrolled phone with an open session.
     pub(crate) async fn phone(&self) -> Phone<'_> {
+        self.joined(None).await
+    }
+
+    /// The same, joined by a link code to the user of another.
+    pub(crate) async fn joined(&self, link_code: Option<&str>) -> Phone<'_> {
         let key = PartyKey::generate();
-        let request = enrolment(&key, &self.challenge().await);
-        let answer: Value = self
-            .unsigned()
-            .post(&self.url("/v1/enrolments"), &request, None)
-            .await
-            .unwrap();
+        let request = Enrolling {
+            link_code,
+            ..Enrolling::default()
+        };
+        let answer = self.enrol(&key, &request).await.unwrap();
         let id = answer["device_id"].as_str().unwrap().to_owned();
-        let session_key = PartyKey::generate();
-        let request = session(
-            &key,
-            &id,
-            &session_key,
-            &clock::text_in(std::time::Duration::from_secs(3600)),
-        );
-        let answer: Value = self
-            .unsigned()
-            .post(&self.url("/v1/sessions"), &request, None)
-            .await
-            .unwrap();
-        let client = Client::new(
-            &self.ca,
-            session_key,
-            answer["session_id"].as_str().unwrap(),
-        )
-        .unwrap();
+        let client = self.session(&key, &id).await.unwrap();
         Phone {
             bench: self,
             id,
+            user: answer["user_id"].as_str().unwrap().to_owned(),
             key,
             client,
         }
+    }
+
+    /// Enrols a key on a fresh challenge.
+    pub(crate) async fn enrol(
+        &self,
+        key: &PartyKey,
+        enrolling: &Enrolling<'_>,
+    ) -> Result<Value, CallError> {
+        let challenge = self.challenge().await;
+        let request = enrolling.request(key, &challenge);
+        self.unsigned()
+            .post(&self.url("/v1/enrolments"), &request, None)
+            .await
+    }
+
+    /// Opens a session for a device.
+    pub(crate) async fn session(&self, key: &PartyKey, id: &str) -> Result<Client, CallError> {
+        let session_key = PartyKey::generate();
+        let hour = clock::text_in(std::time::Duration::from_secs(3600));
+        let request = session(key, id, &session_key, &hour);
+        let answer: Value = self
+            .unsigned()
+            .post(&self.url("/v1/sessions"), &request, None)
+            .await?;
+        let session_id = answer["session_id"].as_str().unwrap();
+        Ok(Client::new(&self.ca, session_key, session_id).unwrap())
     }
 
     pub(crate) async fn notify(&self, notification: &Value) -> Result<Value, CallError> {
@@ -212,6 +261,7 @@ impl Bench {
 pub(crate) struct Phone<'a> {
     pub(crate) bench: &'a Bench,
     pub(crate) id: String,
+    pub(crate) user: String,
     pub(crate) key: PartyKey,
     pub(crate) client: Client,
 }
@@ -226,6 +276,19 @@ impl Phone<'_> {
         self.client
             .post(&self.bench.url(path), body, Some(key))
             .await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, CallError> {
+        self.client.get(&self.bench.url(path)).await
+    }
+
+    /// A link code of this kind.
+    pub(crate) async fn link_code(&self, kind: &str) -> String {
+        let answer = self
+            .post("/v1/link-codes", &json!({ "kind": kind }), &fresh_key())
+            .await
+            .unwrap();
+        answer["code"].as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn entries(&self, query: &str) -> Value {
@@ -284,13 +347,53 @@ pub(crate) fn fresh_key() -> String {
     bytes::to_hex(&bytes::random::<16>())
 }
 
+/// Makes a chain for a key and a challenge, or none.
+pub(crate) type Attest = dyn Fn(&PartyKey, &[u8]) -> Vec<Vec<u8>> + Sync;
+
+/// What a phone says of itself when it enrols: the challenge may be passed to a maker that attests the key for it.
+pub(crate) struct Enrolling<'a> {
+    pub(crate) key_store: &'a str,
+    pub(crate) link_code: Option<&'a str>,
+    pub(crate) attest: &'a Attest,
+}
+
+impl Default for Enrolling<'_> {
+    fn default() -> Self {
+        Self {
+            key_store: "software",
+            link_code: None,
+            attest: &|_, _| Vec::new(),
+        }
+    }
+}
+
+impl Enrolling<'_> {
+    pub(crate) fn request(&self, key: &PartyKey, challenge: &str) -> Value {
+        let raw = bytes::from_hex(challenge).unwrap();
+        let chain = (self.attest)(key, &raw);
+        let mut all = Vec::new();
+        for certificate in &chain {
+            all.extend_from_slice(&u32::try_from(certificate.len()).unwrap().to_be_bytes());
+            all.extend_from_slice(certificate);
+        }
+        let parts: [&[u8]; 5] = [
+            &raw,
+            &key.public(),
+            self.key_store.as_bytes(),
+            &bytes::sha256(&all),
+            self.link_code.unwrap_or_default().as_bytes(),
+        ];
+        let proof = key.sign(&bind("tapcore-enrol-v1", &parts));
+        let chain: Vec<String> = chain.iter().map(|der| bytes::to_hex(der)).collect();
+        json!({
+            "challenge": challenge, "device_key": key.public_hex(), "key_store": self.key_store, "app_version": "0.1.0",
+            "attestation": chain, "link_code": self.link_code, "proof": bytes::to_hex(&proof)
+        })
+    }
+}
+
 pub(crate) fn enrolment(key: &PartyKey, challenge: &str) -> Value {
-    let raw = bytes::from_hex(challenge).unwrap();
-    let proof = key.sign(&bind(
-        "tapcore-enrol-v1",
-        &[&raw, &key.public(), b"software"],
-    ));
-    json!({ "challenge": challenge, "device_key": key.public_hex(), "key_store": "software", "app_version": "0.1.0", "proof": bytes::to_hex(&proof) })
+    Enrolling::default().request(key, challenge)
 }
 
 pub(crate) fn session(
@@ -305,7 +408,7 @@ pub(crate) fn session(
         expires_at.as_bytes(),
     ];
     let proof = key.sign(&bind("tapcore-session-v1", &parts));
-    json!({ "device_id": device, "session_key": session_key.public_hex(), "expires_at": expires_at, "proof": bytes::to_hex(&proof) })
+    json!({ "device_id": device, "session_key": session_key.public_hex(), "expires_at": expires_at, "app_version": "0.1.0", "proof": bytes::to_hex(&proof) })
 }
 
 pub(crate) fn notification(

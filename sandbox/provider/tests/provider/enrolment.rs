@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::common::{bench, enrolment, is, refusal, session};
+use sandbox_kit::bind::bind;
 use sandbox_kit::client::Client;
-use sandbox_kit::clock;
 use sandbox_kit::keys::PartyKey;
+use sandbox_kit::{bytes, clock};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -66,6 +67,22 @@ async fn a_challenge_is_good_for_one_try() {
     );
 }
 
+/// Until all phones send chain and code: one that sends neither binds neither.
+#[tokio::test]
+async fn a_phone_of_before_still_enrols() {
+    let bench = bench().await;
+    let (key, challenge) = (PartyKey::generate(), bench.challenge().await);
+    let raw = bytes::from_hex(&challenge).unwrap();
+    let parts: [&[u8]; 3] = [&raw, &key.public(), b"software"];
+    let proof = key.sign(&bind("tapcore-enrol-v1", &parts));
+    let request = json!({ "challenge": challenge, "device_key": key.public_hex(), "key_store": "software", "app_version": "0.1.0", "proof": bytes::to_hex(&proof) });
+    bench
+        .unsigned()
+        .post::<_, Value>(&bench.url("/v1/enrolments"), &request, None)
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn requests_of_another_form_are_named_and_use_up_nothing() {
     let bench = bench().await;
@@ -78,6 +95,9 @@ async fn requests_of_another_form_are_named_and_use_up_nothing() {
         ("app_version", json!("")),
         ("proof", json!(7)),
         ("surplus", json!(1)),
+        ("attestation", json!("AB")),
+        ("attestation", json!(["A"])),
+        ("link_code", json!(7)),
     ] {
         let mut bad = good.clone();
         bad[member] = value;

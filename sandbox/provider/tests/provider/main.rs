@@ -1,6 +1,10 @@
 //! The provider over TLS, with a network and phones that are played by the tests.
 
+mod attested;
 mod cards;
 mod common;
+mod desk;
 mod enrolment;
 mod entries;
+mod person;
+mod phones;

@@ -5,6 +5,7 @@
 //! line's tests (`sNN_…`) in the named package and target must then fail.
 
 mod backend;
+mod log;
 mod sandbox;
 mod state;
 mod vault;
@@ -35,9 +36,7 @@ pub(super) enum Target {
     Lib,
     /// Those of one integration test.
     Test(&'static str),
-    /// Documentation tests, such as code that must not compile.
-    Doc,
-    /// All of them, which takes longest to build.
+    /// All of them, those in the documentation too, which takes longest to build.
     All,
 }
 
@@ -57,7 +56,6 @@ impl Mutation {
         match self.target {
             Target::Lib => words.push("--lib"),
             Target::Test(name) => words.extend(["--test", name]),
-            Target::Doc => words.push("--doc"),
             Target::All => {}
         }
         words
@@ -70,6 +68,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         vault::MUTATIONS,
         state::MUTATIONS,
         backend::MUTATIONS,
+        log::MUTATIONS,
         sandbox::MUTATIONS,
     ]
     .into_iter()

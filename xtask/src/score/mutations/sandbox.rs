@@ -7,7 +7,52 @@ const SIGNED: &str = "sandbox/kit/src/signed.rs";
 /// The tests of signed requests at their receiver.
 const RECEIVER: (&str, Target) = ("sandbox-kit", Target::Test("signed"));
 
+const ATTESTATION: &str = "sandbox/provider/src/attestation.rs";
+
+/// A mutation of the provider's judgement of attested keys.
+const fn attestation(name: &'static str, find: &'static str, replace: &'static str) -> Mutation {
+    Mutation {
+        line: 3,
+        name,
+        file: ATTESTATION,
+        find,
+        replace,
+        package: "sandbox-provider",
+        target: Target::Lib,
+    }
+}
+
 pub(super) const MUTATIONS: &[Mutation] = &[
+    attestation(
+        "any challenge will do",
+        "if description.challenge != claim.challenge {",
+        "if description.challenge.is_empty() && !claim.challenge.is_empty() {",
+    ),
+    attestation(
+        "any key will do",
+        "        || *key.subject_public_key.data != *claim.device_key\n",
+        "",
+    ),
+    attestation(
+        "the level is the device's own word",
+        "if description.attestation_level != level || description.key_level != level {",
+        "if description.attestation_level > level.max(2) || description.key_level > 2 {",
+    ),
+    attestation(
+        "signatures of the chain are not verified",
+        "check_signature(certificate, issuer)?;",
+        "let _ = check_signature(certificate, issuer);",
+    ),
+    attestation(
+        "anybody signs certificates",
+        "if constraints.ca && signs && !long && !attested {",
+        "if constraints.ca || signs || !long || !attested {",
+    ),
+    attestation(
+        "certificates have no end",
+        "if !certificate.validity().is_valid_at(now) {",
+        "if !certificate.validity().is_valid_at(now.min(certificate.validity().not_before)) {",
+    ),
     Mutation {
         line: 27,
         name: "the log's MAC is not looked at",

@@ -13,15 +13,6 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         target: Target::Lib,
     },
     Mutation {
-        line: 25,
-        name: "a block is reserved past the last counter",
-        file: "src/wallet/arm.rs",
-        find: "0x1_0000_u32.saturating_sub(state.next_atc)",
-        replace: "u32::MAX - state.next_atc",
-        package: "tapcore",
-        target: Target::Lib,
-    },
-    Mutation {
         line: 26,
         name: "a key pays past its time",
         file: "src/token/key.rs",
