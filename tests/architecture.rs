@@ -78,3 +78,63 @@ fn pure_modules_read_no_clock() {
         &doors,
     );
 }
+
+/// Each key has one purpose: a label that derives or names a key, or separates what is signed, stands in one file.
+#[test]
+fn s06_every_label_has_one_purpose() {
+    let mut found: std::collections::BTreeMap<String, Vec<PathBuf>> = Default::default();
+    for (path, text) in sources() {
+        if path.components().any(|part| part.as_os_str() == "tests") {
+            continue;
+        }
+        // What a file's tests repeat is no use of its own.
+        let code = text
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or_default();
+        for literal in code.split('"').skip(1).step_by(2) {
+            let label = literal.starts_with("tapcore ") && literal.ends_with(" v1")
+                || literal.starts_with("tapcore-") && literal.ends_with("-v1");
+            if label {
+                found
+                    .entry(literal.to_owned())
+                    .or_default()
+                    .push(path.clone());
+            }
+        }
+    }
+    assert!(
+        found.len() >= 15,
+        "the labels are not where this test looks: {found:?}"
+    );
+    for (label, paths) in found {
+        let first = paths.first().unwrap();
+        assert!(
+            paths.iter().all(|path| path == first),
+            "{label} is used in {paths:?}"
+        );
+    }
+}
+
+/// No exported function answers key bytes: the records that hold any go in, never out.
+#[test]
+fn s01_nothing_that_is_exported_answers_a_key() {
+    let ffi: String = sources()
+        .into_iter()
+        .filter(|(path, _)| path.starts_with("ffi"))
+        .map(|(_, text)| text)
+        .collect();
+    let answers = ffi
+        .split("pub async fn ")
+        .chain(ffi.split("pub fn "))
+        .skip(1)
+        .filter_map(|text| text.split('{').next())
+        .filter_map(|signature| signature.split("->").nth(1));
+    let mut seen = 0;
+    for answer in answers {
+        seen += 1;
+        let bytes = answer.contains("Vec<u8>") || answer.contains("SecretBytes");
+        assert!(!bytes, "an exported function answers {answer}");
+    }
+    assert!(seen > 30, "the facade is not where this test looks");
+}

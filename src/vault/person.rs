@@ -39,7 +39,10 @@ impl PersonalKey {
 
     /// The key to which the payment key is sealed while the wallet is locked.
     pub(super) fn lock_key(&self) -> Result<RecipientKey, VaultError> {
-        Ok(RecipientKey::derive(&derive(&self.0, "tapcore lock v1")?))
+        Ok(RecipientKey::derive(&derive(
+            &self.0,
+            "tapcore lock key v1",
+        )?))
     }
 
     /// Signs a payment that a person confirms: ECDSA P-256 with SHA-256, r ‖ s.

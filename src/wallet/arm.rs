@@ -25,6 +25,8 @@ pub(super) const SECRET_LOG: &str = "log";
 pub(super) const SECRET_ODA: &str = "oda";
 /// A token with fewer reserved payments than this is topped up.
 const LOW: u32 = 2;
+/// How far the time that is written down may lag behind, in milliseconds: so much a clock set back over a boot may gain.
+const ANCHOR_MS: i64 = 3_600_000;
 /// Attempts to delete the older arming key, which a busy key store may refuse once.
 const RETIREMENTS: u32 = 3;
 
@@ -78,7 +80,8 @@ impl Wallet {
             .into_iter()
             .filter(|stored| self.tap.left(&stored.token.reference) < LOW)
             .collect();
-        if low.is_empty() {
+        let stale = now_ms.saturating_sub(opened.known().state.anchor.at_ms) >= ANCHOR_MS;
+        if low.is_empty() && !stale {
             self.tap.arm(policy, Vec::new());
             self.arm_when_expired(now_ms);
             return Ok(());
@@ -94,7 +97,7 @@ impl Wallet {
                 now_ms,
             )?);
         }
-        if !armed.is_empty() {
+        if !armed.is_empty() || stale {
             let ((), record) = opened.commit(arming, |_| Ok(()))?;
             retire_older(opened, &record)?;
         }
