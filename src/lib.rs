@@ -22,4 +22,10 @@ pub mod token;
 pub mod vault;
 pub mod wallet;
 
+/// Ciphers leave key schedules in memory that they free. Whatever is freed is wiped.
+#[cfg(any(test, feature = "wiping-allocator"))]
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
 uniffi::setup_scaffolding!();

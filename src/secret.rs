@@ -78,5 +78,17 @@ impl<const N: usize> Drop for Secret<N> {
     }
 }
 
+/// Overwrites the stack below the caller, where ciphers and moves have left copies of what they worked on. To be called
+/// after work with secrets, from the function that called that work.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    let mut below = [0_u8; WORK_STACK];
+    below.zeroize();
+    std::hint::black_box(&below);
+}
+
+/// How deep work with secrets goes, in bytes.
+const WORK_STACK: usize = 48 * 1024;
+
 /// A secret of any length, for what was unsealed or is about to be sealed.
 pub type SecretBytes = Zeroizing<Vec<u8>>;

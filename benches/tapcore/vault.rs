@@ -77,7 +77,7 @@ fn open_row() -> Reading {
     batches(
         BATCH,
         ROUNDS,
-        || sealer.open(&PLACE, &sealed).unwrap(),
+        || sealer.open(&PLACE, sealed.clone()).unwrap(),
         || {
             row.copy_from_slice(&bare);
             let nonce = Nonce::assume_unique_for_key(nonce);

@@ -1,7 +1,5 @@
 //! How rows are sealed, seen from the side that stores them.
 
-use crate::secret::SecretBytes;
-
 /// Where a sealed value stands; part of its associated data.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
@@ -38,11 +36,11 @@ pub trait Sealer: Send + Sync {
     /// When the random number generator fails.
     fn seal(&self, place: &Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError>;
 
-    /// Opens a value.
+    /// Opens a value in its own buffer. Where there is a secret in it, the caller wipes it.
     ///
     /// # Errors
     /// When it was not sealed for this place by this sealer.
-    fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<SecretBytes, SealError>;
+    fn open(&self, place: &Place<'_>, sealed: Vec<u8>) -> Result<Vec<u8>, SealError>;
 
     /// A keyed hash to look a value up by; `domain` keeps equal values in different columns apart.
     fn lookup(&self, domain: &str, value: &[u8]) -> [u8; 16];

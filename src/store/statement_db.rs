@@ -104,7 +104,7 @@ impl StatementDb {
             })?;
             rows.map(|row| {
                 let (id, sealed) = row?;
-                let plain = self.sealer.open(&place(&id), &sealed)?;
+                let plain = self.sealer.open(&place(&id), sealed)?;
                 Ok((hex::encode(id), serde_json::from_slice(&plain)?))
             })
             .collect()
@@ -159,7 +159,7 @@ impl StatementTx<'_> {
         let Some(sealed) = sealed else {
             return Ok(None);
         };
-        let plain = self.sealer.open(&place(&id), &sealed)?;
+        let plain = self.sealer.open(&place(&id), sealed)?;
         Ok(Some(serde_json::from_slice(&plain)?))
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::{Place, SealError, Sealer, StatementDb, StoreError, VaultDb, VaultFile};
 use crate::account::{Currency, Money};
-use crate::secret::SecretBytes;
 use crate::statement::{Entry, JournalEvent, Payment};
 use crate::token::TokenRef;
 
@@ -18,12 +17,12 @@ impl Sealer for Marker {
         Ok([place.table.as_bytes(), b"|", plaintext].concat())
     }
 
-    fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<SecretBytes, SealError> {
+    fn open(&self, place: &Place<'_>, sealed: Vec<u8>) -> Result<Vec<u8>, SealError> {
         let head = [place.table.as_bytes(), b"|"].concat();
         let plain = sealed
             .strip_prefix(head.as_slice())
             .ok_or(SealError::Unsealable)?;
-        Ok(plain.to_vec().into())
+        Ok(plain.to_vec())
     }
 
     fn lookup(&self, _: &str, value: &[u8]) -> [u8; 16] {

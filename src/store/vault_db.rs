@@ -51,6 +51,12 @@ impl VaultFile {
         Ok(row)
     }
 
+    /// The arming in force.
+    #[cfg(test)]
+    pub(crate) fn arming(&self) -> Result<Option<ArmingRecord>, StoreError> {
+        vault_tx::arming(&self.connection)
+    }
+
     /// The manifest's root as it is now.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What can be read and written in one transaction of `vault.db`.
 
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -50,16 +50,7 @@ impl<'a> VaultTx<'a> {
     /// # Errors
     /// When it cannot be read.
     pub fn arming(&self) -> Result<Option<ArmingRecord>, StoreError> {
-        let sql = "SELECT generation, alias, wrapped, sealed FROM arming";
-        let row = self.transaction.query_row(sql, [], |row| {
-            Ok(ArmingRecord {
-                generation: row.get(0)?,
-                alias: row.get(1)?,
-                wrapped: row.get(2)?,
-                sealed: row.get(3)?,
-            })
-        });
-        Ok(row.optional()?)
+        arming(self.transaction)
     }
 
     /// Replaces the arming by its next generation.
@@ -90,7 +81,7 @@ impl<'a> VaultTx<'a> {
             })
             .optional()?;
         sealed
-            .map(|sealed| self.open("record", name.as_bytes(), &sealed))
+            .map(|sealed| self.open("record", name.as_bytes(), sealed))
             .transpose()
     }
 
@@ -151,7 +142,7 @@ impl<'a> VaultTx<'a> {
         })?;
         rows.map(|row| {
             let (reference, sealed) = row?;
-            self.open("token", &reference, &sealed)
+            self.open("token", &reference, sealed)
         })
         .collect()
     }
@@ -297,7 +288,7 @@ impl<'a> VaultTx<'a> {
             Ok((
                 seq,
                 at_ms,
-                self.open("journal", &seq.to_be_bytes(), &sealed)?,
+                self.open("journal", &seq.to_be_bytes(), sealed)?,
             ))
         })
         .collect()
@@ -323,7 +314,7 @@ impl<'a> VaultTx<'a> {
         found
             .map(|(idempotency_key, sealed)| {
                 Ok(OutboxItem {
-                    content: self.open("outbox", &row, &sealed)?,
+                    content: self.open("outbox", &row, sealed)?,
                     idempotency_key,
                 })
             })
@@ -380,9 +371,10 @@ impl<'a> VaultTx<'a> {
         &self,
         table: &'static str,
         row: &[u8],
-        sealed: &[u8],
+        sealed: Vec<u8>,
     ) -> Result<T, StoreError> {
-        let plain = self.sealer.open(&place(table, row), sealed)?;
+        // The outbox holds private halves.
+        let plain = Zeroizing::new(self.sealer.open(&place(table, row), sealed)?);
         Ok(serde_json::from_slice(&plain)?)
     }
 }
@@ -393,6 +385,20 @@ fn place<'r>(table: &'static str, row: &'r [u8]) -> Place<'r> {
         column: "sealed",
         row,
     }
+}
+
+/// The arming in force.
+pub(super) fn arming(connection: &Connection) -> Result<Option<ArmingRecord>, StoreError> {
+    let sql = "SELECT generation, alias, wrapped, sealed FROM arming";
+    let row = connection.query_row(sql, [], |row| {
+        Ok(ArmingRecord {
+            generation: row.get(0)?,
+            alias: row.get(1)?,
+            wrapped: row.get(2)?,
+            sealed: row.get(3)?,
+        })
+    });
+    Ok(row.optional()?)
 }
 
 /// Replaces the arming by its next generation.

@@ -80,37 +80,86 @@ impl SealingKey {
         Ok(out)
     }
 
+    /// Opens a secret; what comes out is wiped when it is dropped.
     pub(super) fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<SecretBytes, VaultError> {
-        let Some((head, body)) = sealed.split_first_chunk::<2>() else {
+        let mut buffer = Zeroizing::new(sealed.to_vec());
+        self.open_in_place(place, &mut buffer)?;
+        Ok(buffer)
+    }
+
+    /// Opens a value in the buffer that holds it.
+    fn open_in_place(&self, place: &Place<'_>, buffer: &mut Vec<u8>) -> Result<(), VaultError> {
+        let Some((head, rest)) = buffer.split_first_chunk::<2>() else {
             return Err(VaultError::Unsealable);
         };
         if *head != [VERSION, AES_256_GCM_ALGORITHM] {
             return Err(VaultError::UnknownFormat);
         }
-        let (nonce, body) = body
-            .split_first_chunk::<NONCE>()
-            .ok_or(VaultError::Unsealable)?;
-        let mut buffer = Zeroizing::new(body.to_vec());
+        let nonce = *rest.first_chunk::<NONCE>().ok_or(VaultError::Unsealable)?;
         let length = self
             .key
-            .open_in_place(
-                Nonce::assume_unique_for_key(*nonce),
+            .open_within(
+                Nonce::assume_unique_for_key(nonce),
                 Aad::from(self.associated_data(place)),
-                &mut buffer,
+                buffer,
+                2 + NONCE..,
             )
             .map_err(|_| VaultError::Unsealable)?
             .len();
         buffer.truncate(length);
-        Ok(buffer)
+        Ok(())
     }
 
-    fn associated_data(&self, place: &Place<'_>) -> Vec<u8> {
-        let parts = [place.table.as_bytes(), place.column.as_bytes(), place.row];
-        let length: usize = parts.iter().map(|part| part.len() + 4).sum();
-        let mut out = Vec::with_capacity(self.context.len() + length);
-        out.extend_from_slice(&self.context);
-        extend(&mut out, &parts);
-        out
+    fn associated_data(&self, place: &Place<'_>) -> AssociatedData {
+        AssociatedData::new(
+            &self.context,
+            &[place.table.as_bytes(), place.column.as_bytes(), place.row],
+        )
+    }
+}
+
+/// Associated data, on the stack unless a row's key is unusually long: rows are sealed and opened by the thousand.
+enum AssociatedData {
+    Short([u8; 256], usize),
+    Long(Vec<u8>),
+}
+
+impl AssociatedData {
+    fn new(context: &[u8], parts: &[&[u8]; 3]) -> Self {
+        let mut short = [0; 256];
+        match Self::write(&mut short, context, parts) {
+            Some(length) => Self::Short(short, length),
+            None => {
+                let mut long = context.to_vec();
+                extend(&mut long, parts);
+                Self::Long(long)
+            }
+        }
+    }
+
+    /// As [`extend`], into a buffer; nothing when it is too small.
+    fn write(buffer: &mut [u8; 256], context: &[u8], parts: &[&[u8]; 3]) -> Option<usize> {
+        let mut at = 0;
+        let mut put = |bytes: &[u8]| {
+            buffer.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
+            at += bytes.len();
+            Some(())
+        };
+        put(context)?;
+        for part in parts {
+            put(&u32::try_from(part.len()).ok()?.to_be_bytes())?;
+            put(part)?;
+        }
+        Some(at)
+    }
+}
+
+impl AsRef<[u8]> for AssociatedData {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Short(bytes, length) => bytes.get(..*length).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
     }
 }
 
@@ -213,8 +262,9 @@ impl Sealer for StorageSealer {
         Ok(self.key(place).seal(place, plaintext)?)
     }
 
-    fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<SecretBytes, SealError> {
-        self.key(place).open(place, sealed).map_err(SealError::from)
+    fn open(&self, place: &Place<'_>, mut sealed: Vec<u8>) -> Result<Vec<u8>, SealError> {
+        self.key(place).open_in_place(place, &mut sealed)?;
+        Ok(sealed)
     }
 
     fn lookup(&self, domain: &str, value: &[u8]) -> [u8; 16] {
@@ -281,7 +331,28 @@ mod tests {
     #[test]
     fn s09_a_value_opens_where_it_was_sealed_and_nowhere_else() {
         let sealed = sealer(1, 1).seal(&PLACE, b"12.50").unwrap();
-        assert_eq!(*sealer(1, 1).open(&PLACE, &sealed).unwrap(), b"12.50");
+        assert_eq!(sealer(1, 1).open(&PLACE, sealed.clone()).unwrap(), b"12.50");
+        let long = [7; 400];
+        let far = Place {
+            row: &long,
+            ..PLACE
+        };
+        let sealed_far = sealer(1, 1).seal(&far, b"12.50").unwrap();
+        assert_eq!(sealer(1, 1).open(&far, sealed_far).unwrap(), b"12.50");
+        // Two tables under one key.
+        let token = Place {
+            table: "token",
+            ..PLACE
+        };
+        let record = Place {
+            table: "record",
+            ..PLACE
+        };
+        let in_token = sealer(1, 1).seal(&token, b"12.50").unwrap();
+        assert_eq!(
+            sealer(1, 1).open(&record, in_token),
+            Err(SealError::Unsealable)
+        );
         let elsewhere = [
             Place { row: b"2", ..PLACE },
             Place {
@@ -295,16 +366,16 @@ mod tests {
         ];
         for place in elsewhere {
             assert_eq!(
-                sealer(1, 1).open(&place, &sealed),
+                sealer(1, 1).open(&place, sealed.clone()),
                 Err(SealError::Unsealable)
             );
         }
         assert_eq!(
-            sealer(1, 2).open(&PLACE, &sealed),
+            sealer(1, 2).open(&PLACE, sealed.clone()),
             Err(SealError::Unsealable)
         );
         assert_eq!(
-            sealer(2, 1).open(&PLACE, &sealed),
+            sealer(2, 1).open(&PLACE, sealed.clone()),
             Err(SealError::Unsealable)
         );
     }
@@ -355,13 +426,17 @@ mod tests {
                 SealError::Unsealable
             };
             assert_eq!(
-                sealer(1, 1).open(&PLACE, &changed),
+                sealer(1, 1).open(&PLACE, changed),
                 Err(expected),
                 "bit {bit}"
             );
         }
         for length in 0..sealed.len() {
-            assert!(sealer(1, 1).open(&PLACE, &sealed[..length]).is_err());
+            assert!(
+                sealer(1, 1)
+                    .open(&PLACE, sealed[..length].to_vec())
+                    .is_err()
+            );
         }
     }
 
@@ -371,7 +446,7 @@ mod tests {
         for at in [0, 1] {
             let mut newer = sealed.clone();
             newer[at] += 1;
-            let refused = sealer(1, 1).open(&PLACE, &newer);
+            let refused = sealer(1, 1).open(&PLACE, newer);
             assert_eq!(refused, Err(SealError::UnknownFormat));
         }
     }

@@ -36,6 +36,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::backend::Backend;
+use crate::secret::wipe_stack;
 use crate::token::TokenLife;
 use crate::vault::PlatformKeyStore;
 
@@ -216,7 +217,11 @@ impl Wallet {
     ) -> Result<T, WalletError> {
         let wallet = Arc::clone(self);
         let opened = self.opened()?;
-        let task = self.runtime.spawn_blocking(move || work(&wallet, &opened));
+        let task = self.runtime.spawn_blocking(move || {
+            let done = work(&wallet, &opened);
+            wipe_stack();
+            done
+        });
         task.await.map_err(|_| WalletError::Interrupted)?
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Clock, Status, Wallet, WalletError, wipe};
 use crate::clock::Anchor;
+use crate::secret::wipe_stack;
 use crate::store::{
     ArmingRecord, FolderLock, SealError, StatementDb, StoreError, VaultDb, VaultFile, VaultTx,
 };
@@ -191,8 +192,9 @@ impl Wallet {
                 return Err(WalletError::NotStarted);
             }
             if wallet.held().is_none() {
-                let opened = Arc::new(wallet.open_files(how)?);
-                *wallet.held() = Some(opened);
+                let opened = wallet.open_files(how);
+                wipe_stack();
+                *wallet.held() = Some(Arc::new(opened?));
             }
             Ok(())
         });

@@ -14,6 +14,7 @@ use crate::backend::protocol::Policy;
 use crate::emv::apdu::StatusWord;
 use crate::emv::card::{ArmedToken, Card, Reply};
 use crate::risk::RiskSignals;
+use crate::secret::wipe_stack;
 use crate::token::{KeyIndex, TokenRef};
 
 /// The answer to an APDU.
@@ -192,6 +193,7 @@ impl Wallet {
     /// opened or armed and a responder is set, the answer comes later.
     pub fn process_apdu(self: &Arc<Self>, apdu: Vec<u8>) -> Answer {
         let answered = catch_unwind(AssertUnwindSafe(|| self.answer(apdu)));
+        wipe_stack();
         answered.unwrap_or_else(|_| Answer::Now(StatusWord::INTERNAL.answer()))
     }
 

@@ -1,5 +1,7 @@
 //! The wallet on a phone that things happen to.
 
+#[cfg(target_os = "linux")]
+mod core_dump;
 mod person;
 mod phone;
 mod standing;

@@ -1,7 +1,7 @@
 //! A phone for tests: key hardware that can be slow, fail or lose keys, a clock that can be set, and a card.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -193,9 +193,24 @@ impl Responder for Reader {
 
 /// A phone whose app can be started again and again on the same folder and hardware.
 pub(super) struct Phone {
-    pub(super) folder: tempfile::TempDir,
+    folder: PathBuf,
+    _temporary: Option<tempfile::TempDir>,
+    key_store: Arc<dyn PlatformKeyStore>,
+    /// What plays the key hardware, unless the test brought its own.
     pub(super) hardware: Arc<Hardware>,
     pub(super) clocks: Arc<Clocks>,
+}
+
+/// What a phone is made of.
+pub(super) struct PhoneKeys<'a> {
+    /// Key hardware other than [`Hardware`].
+    pub(super) key_store: Option<Arc<dyn PlatformKeyStore>>,
+    /// The card's limited-use key, 16 bytes.
+    pub(super) luk: &'a [u8],
+    /// How far its counter has come.
+    pub(super) next_atc: u32,
+    /// A folder other than a temporary one.
+    pub(super) folder: Option<PathBuf>,
 }
 
 /// One life of the app's process.
@@ -213,9 +228,31 @@ impl Phone {
 
     /// As [`new`](Self::new), with a counter that has come so far.
     pub(super) fn with_next_atc(next_atc: u32) -> Self {
+        Self::with(PhoneKeys {
+            key_store: None,
+            luk: b"0123456789ABCDEF",
+            next_atc,
+            folder: None,
+        })
+    }
+
+    /// A phone with these keys.
+    pub(super) fn with(keys: PhoneKeys<'_>) -> Self {
+        let PhoneKeys {
+            key_store,
+            luk,
+            next_atc,
+            folder,
+        } = keys;
+        let temporary = folder.is_none().then(|| tempfile::tempdir().unwrap());
+        let hardware: Arc<Hardware> = Arc::default();
         let phone = Self {
-            folder: tempfile::tempdir().unwrap(),
-            hardware: Arc::default(),
+            folder: folder
+                .or(temporary.as_ref().map(|folder| folder.path().to_owned()))
+                .unwrap(),
+            _temporary: temporary,
+            key_store: key_store.unwrap_or_else(|| hardware.clone()),
+            hardware,
             clocks: Arc::default(),
         };
         let life = phone.live();
@@ -229,9 +266,7 @@ impl Phone {
             not_after_ms: KEY_ENDS_MS,
         };
         let name = secret_name(&key.index);
-        let sealed = arming
-            .seal_secret(&reference, &name, b"0123456789ABCDEF")
-            .unwrap();
+        let sealed = arming.seal_secret(&reference, &name, luk).unwrap();
         let mut keys = KeyStock::default();
         keys.add([key]);
         let state = TokenState {
@@ -260,9 +295,16 @@ impl Phone {
             })
             .unwrap();
         retire_older(&opened, &record).unwrap();
+        // Done here on the test's own thread, which the wallet never does.
+        crate::secret::wipe_stack();
         drop(opened);
         life.runtime.block_on(life.wallet.close()).unwrap();
         phone
+    }
+
+    /// Where the wallet's files are.
+    pub(super) fn path(&self) -> &Path {
+        &self.folder
     }
 
     pub(super) fn live(&self) -> Life {
@@ -271,10 +313,9 @@ impl Phone {
             .enable_all()
             .build()
             .unwrap();
-        let hardware: Arc<dyn PlatformKeyStore> = self.hardware.clone();
         let wallet = Wallet::new(
-            config(self.folder.path()),
-            hardware,
+            config(&self.folder),
+            self.key_store.clone(),
             self.clocks.clone(),
             runtime.handle().clone(),
         );
@@ -334,7 +375,7 @@ impl Life {
         drop(self.wallet);
         // The system frees the folder with the process; here, with the last work that was under way.
         let deadline = Instant::now() + PATIENCE;
-        while FolderLock::take(phone.folder.path()).is_err() {
+        while FolderLock::take(phone.path()).is_err() {
             assert!(Instant::now() < deadline, "the folder is never freed");
             std::thread::yield_now();
         }

@@ -127,13 +127,13 @@ fn s33_a_wipe_takes_the_keys_first_and_is_finished_by_whoever_opens_next() {
         if wiped.is_ok() {
             assert!(failing > 1, "the key store was never asked");
         } else {
-            assert!(wipe::is_under_way(phone.folder.path()));
+            assert!(wipe::is_under_way(phone.path()));
         }
         life.kill(&phone);
         let life = phone.live();
         life.run(life.wallet.start()).unwrap();
         assert_eq!(life.run(life.wallet.status()).unwrap().cards, 0);
-        assert!(!wipe::is_under_way(phone.folder.path()));
+        assert!(!wipe::is_under_way(phone.path()));
         // Only what the new, empty wallet has made for itself.
         assert_eq!(phone.hardware.aliases_with("tapcore.").len(), 3);
         life.run(life.wallet.wipe()).unwrap();
@@ -149,10 +149,10 @@ fn s33_no_row_is_deleted_before_every_key_is() {
     life.run(life.wallet.start()).unwrap();
     phone.hardware.fails_from(1);
     assert!(life.run(life.wallet.wipe()).is_err());
-    assert!(phone.folder.path().join("vault.db").exists());
+    assert!(phone.path().join("vault.db").exists());
     phone.hardware.fail_in(0);
     life.run(life.wallet.wipe()).unwrap();
-    assert!(!phone.folder.path().join("vault.db").exists());
+    assert!(!phone.path().join("vault.db").exists());
 }
 
 #[test]
