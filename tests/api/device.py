@@ -69,15 +69,20 @@ def post(path, body=None, auth=None):
     return answer.json()
 
 
-def enrolment(key):
-    """The body that enrols a device with this key, on a fresh challenge."""
+def enrolment(key, link_code=None):
+    """The body that enrols a device with this key, on a fresh challenge; with a link code as another phone of a user."""
     challenge = bytes.fromhex(post("/v1/enrolment-challenges")["challenge"])
+    # The hash of a chain of no certificates: a key in software has nobody who vouches for it.
+    chain = hashlib.sha256(b"").digest()
+    proof = key.prove("tapcore-enrol-v1", challenge, key.public, "software", chain, link_code or "")
     return {
         "challenge": challenge.hex().upper(),
         "device_key": key.public_hex,
         "key_store": "software",
         "app_version": "0.1.0",
-        "proof": key.prove("tapcore-enrol-v1", challenge, key.public, "software"),
+        "attestation": [],
+        "link_code": link_code,
+        "proof": proof,
     }
 
 
@@ -111,7 +116,7 @@ class Device(requests.auth.AuthBase):
         self._network = bytes.fromhex(enrolled["network"]["hpke_key"])
         self._session = None
         self._until = 0.0
-        self._token = None
+        self._tokens = {}
 
     def opening(self, key, until):
         """The body that opens a session for this key."""
@@ -120,6 +125,7 @@ class Device(requests.auth.AuthBase):
             "device_id": self.id,
             "session_key": key.public_hex,
             "expires_at": expires_at,
+            "app_version": "0.1.0",
             "proof": self._key.prove("tapcore-session-v1", self.id, key.public, expires_at),
         }
 
@@ -173,10 +179,10 @@ class Device(requests.auth.AuthBase):
         body = {"code": sms_code(challenge["masked"]), "provisioning_key": key.public_hex, "proof": proof}
         return name, body, key
 
-    def token(self):
-        """A token of this device and its log key, provisioned at the first call."""
+    def token(self, purpose="replenish"):
+        """A token of this device and its log key, provisioned at the first call, another one for each purpose."""
         with self._lock:
-            known = self._token
+            known = self._tokens.get(purpose)
         if known is None:
             challenge, body, key = self.verification()
             answer = post("/v1/cards/%s/verify" % challenge, body, self)
@@ -185,8 +191,13 @@ class Device(requests.auth.AuthBase):
             payload = json.loads(container["payload"])
             known = (answer["token_ref"], bytes.fromhex(payload["log_key"]))
             with self._lock:
-                self._token = known
+                self._tokens[purpose] = known
         return known
+
+    def sibling(self):
+        """The id of a fresh phone of the same user."""
+        code = post("/v1/link-codes", {"kind": "second_phone"}, self)["code"]
+        return post("/v1/enrolments", enrolment(Key(), code))["device_id"]
 
     def replenishment(self):
         """A token and the body that asks for new keys for it, nothing having been paid."""

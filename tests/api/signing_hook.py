@@ -8,6 +8,7 @@ be accepted. The rest goes out as generated.
 
 import itertools
 
+import requests
 import schemathesis
 from device import Device, Key, enrolment, in_minutes
 
@@ -35,19 +36,40 @@ def replenish(case):
     case.path_parameters["token_ref"], case.body = DEVICE.replenishment()
 
 
+def set_token_state(case):
+    # Of a token that nothing else needs to be active.
+    case.path_parameters["token_ref"], _ = DEVICE.token("states")
+
+
+def wipe_phone(case):
+    case.path_parameters["device_id"] = DEVICE.sibling()
+
+
 RIGHT = {
     "enrol": enrol,
     "openSession": open_session,
     "addCard": add_card,
     "verifyCard": verify_card,
     "replenish": replenish,
+    "setTokenState": set_token_state,
+    "wipePhone": wipe_phone,
 }
+
+
+class Passing(requests.auth.AuthBase):
+    """A device for one request: what is asked of it is to be forgotten."""
+
+    def __call__(self, request):
+        return Device()(request)
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Makes a request right that was meant to be; deliberately wrong ones stay as they are."""
-    right = RIGHT.get(case.operation.definition.raw.get("operationId"))
+    operation = case.operation.definition.raw.get("operationId")
+    if operation == "wipePhone" and case.path_parameters.get("device_id") == DEVICE.id:
+        wipe_phone(case)  # The one that signs is needed a little longer.
+    right = RIGHT.get(operation)
     if right is None or case.meta is None or not isinstance(case.body, dict):
         return
     if case.meta.generation.mode.is_positive and next(TURN) % 2 == 0:
@@ -55,4 +77,5 @@ def before_call(context, case, kwargs):
 
 
 # Only what the document puts behind a signature; the way in stays open.
-schemathesis.auth.set_from_requests(DEVICE).apply_to(path_regex=r"^/v1/(cards|tokens|entries)")
+schemathesis.auth.set_from_requests(DEVICE).apply_to(path_regex=r"^/v1/(?!enrol|sessions|erasure)")
+schemathesis.auth.set_from_requests(Passing()).apply_to(path_regex=r"^/v1/erasure")

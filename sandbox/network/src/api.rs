@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::Network;
 use crate::authorise::{Authorisation, AuthorisationQuery};
+use crate::check::{CheckCode, CheckQuery};
 use crate::entry::{EntryQuery, VerifyQuery};
 use crate::replenish::ReplenishQuery;
 use crate::state::StateQuery;
@@ -26,6 +27,8 @@ impl Network {
         let for_provider = Router::new()
             .route("/v1/card-entries", post(begin_entry))
             .route("/v1/card-entries/{id}/verify", post(finish_entry))
+            .route("/v1/card-checks", post(begin_check))
+            .route("/v1/card-checks/{id}/verify", post(finish_check))
             .route("/v1/tokens/{token_ref}/replenish", post(replenish))
             .route("/v1/tokens/{token_ref}/state", post(set_state));
         let for_acquirer = Router::new().route("/v1/authorisations", post(authorise));
@@ -98,6 +101,28 @@ async fn finish_entry(
     let scope = format!("card-entries/{id}");
     network
         .once(&scope, key, &query, network.finish_entry(&id, &query))
+        .await
+}
+
+async fn begin_check(
+    State(network): State<Network>,
+    key: IdempotencyKey,
+    ApiJson(query): ApiJson<CheckQuery>,
+) -> Result<Answer, Problem> {
+    network
+        .once("card-checks", key, &query, network.begin_check(&query))
+        .await
+}
+
+async fn finish_check(
+    State(network): State<Network>,
+    ApiPath(id): ApiPath,
+    key: IdempotencyKey,
+    ApiJson(query): ApiJson<CheckCode>,
+) -> Result<Answer, Problem> {
+    let scope = format!("card-checks/{id}");
+    network
+        .once(&scope, key, &query, network.finish_check(&id, &query))
         .await
 }
 

@@ -10,12 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::Row;
 
-use crate::Network;
 use crate::bank::{BankCard, BankChallenge, unavailable};
 use crate::issue::PSN;
 use crate::number::{luhn_valid, masked};
 use crate::payload::{CARD_ENTRY_INFO, Provisioning, seal};
-use crate::state;
+use crate::{BankRoute, Network, state};
 
 /// A card to be added, as the provider passes it on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,9 +29,9 @@ pub struct EntryQuery {
 /// What the phone sealed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CardTyped {
-    number: String,
-    expiry: String,
+pub(crate) struct CardTyped {
+    pub(crate) number: String,
+    pub(crate) expiry: String,
 }
 
 /// The bank has sent an SMS.
@@ -84,21 +83,44 @@ pub struct IssuedToken {
 impl Network {
     /// Opens the card number and asks its bank for an SMS.
     pub async fn begin_entry(&self, query: &EntryQuery) -> Result<EntryChallenge, Problem> {
-        let aad = bind("card-entry", &[query.device_id.as_bytes()]);
-        let opened = hpke::open(
-            &self.inner.secrets.hpke,
-            CARD_ENTRY_INFO,
-            &aad,
-            &query.sealed_card,
-        )
-        .map_err(|_| {
-            Problem::new(
-                422,
-                "sealed_card_unreadable",
-                "Card data not readable",
-                "The card data is not sealed for this network and device. Enrol the device again.",
-            )
-        })?;
+        let (card, bank) = self.opened_card(&query.device_id, &query.sealed_card)?;
+        let asked = self.ask_for_sms(&card, bank).await?;
+        let challenge_id = bytes::random_id("chl");
+        sqlx::query("INSERT INTO card_entries (challenge_id, device_id, bank, bank_challenge, masked, account_type, token_ref) VALUES ($1, $2, $3, $4, $5, $6, '')")
+            .bind(challenge_id.as_str())
+            .bind(query.device_id.as_str())
+            .bind(bank.name.as_str())
+            .bind(asked.challenge_id.as_str())
+            .bind(asked.masked.as_str())
+            .bind(asked.account_type.as_str())
+            .execute(self.db().pool())
+            .await?;
+        Ok(EntryChallenge {
+            challenge_id,
+            masked: asked.masked,
+            bank: bank.name.clone(),
+            sms_expires_at: asked.sms_expires_at,
+            tries_left: asked.tries_left,
+        })
+    }
+
+    /// The card that this device sealed, and its bank.
+    pub(crate) fn opened_card(
+        &self,
+        device_id: &str,
+        sealed: &Sealed,
+    ) -> Result<(CardTyped, &BankRoute), Problem> {
+        let aad = bind("card-entry", &[device_id.as_bytes()]);
+        let opened = hpke::open(&self.inner.secrets.hpke, CARD_ENTRY_INFO, &aad, sealed).map_err(
+            |_| {
+                Problem::new(
+                    422,
+                    "sealed_card_unreadable",
+                    "Card data not readable",
+                    "The card data is not sealed for this network and device. Enrol the device again.",
+                )
+            },
+        )?;
         let card: CardTyped = serde_json::from_slice(&opened)
             .map_err(|_| Problem::invalid("The sealed card data does not have the agreed form."))?;
         if !(16..=19).contains(&card.number.len()) || !luhn_valid(&card.number) {
@@ -117,25 +139,17 @@ impl Network {
                 "No bank of this network has a card with this number. Check the digits.",
             )
         })?;
+        Ok((card, bank))
+    }
+
+    /// Has the bank send its customer a code.
+    pub(crate) async fn ask_for_sms(
+        &self,
+        card: &CardTyped,
+        bank: &BankRoute,
+    ) -> Result<BankChallenge, Problem> {
         let body = json!({"number": card.number, "expiry": card.expiry});
-        let asked: BankChallenge = self.ask_bank(bank, "/v1/card-challenges", &body).await?;
-        let challenge_id = bytes::random_id("chl");
-        sqlx::query("INSERT INTO card_entries (challenge_id, device_id, bank, bank_challenge, masked, account_type, token_ref) VALUES ($1, $2, $3, $4, $5, $6, '')")
-            .bind(challenge_id.as_str())
-            .bind(query.device_id.as_str())
-            .bind(bank.name.as_str())
-            .bind(asked.challenge_id.as_str())
-            .bind(asked.masked.as_str())
-            .bind(asked.account_type.as_str())
-            .execute(self.db().pool())
-            .await?;
-        Ok(EntryChallenge {
-            challenge_id,
-            masked: asked.masked,
-            bank: bank.name.clone(),
-            sms_expires_at: asked.sms_expires_at,
-            tries_left: asked.tries_left,
-        })
+        self.ask_bank(bank, "/v1/card-challenges", &body).await
     }
 
     /// Has the bank check the code and issues the token. When a phone asks again because the answer never reached it,

@@ -7,6 +7,7 @@
 
 pub mod authorise;
 pub mod certificate;
+pub mod check;
 pub mod derive;
 pub mod entry;
 pub mod number;

@@ -2,7 +2,8 @@
 
 use sandbox_kit::db::Migration;
 
-pub(crate) const STEPS: &[Migration] = &[Migration {
+pub(crate) const STEPS: &[Migration] = &[
+    Migration {
     version: 1,
     name: "card entries, tokens, keys, authorisations, books, outbox",
     sql: "CREATE TABLE card_entries (challenge_id TEXT PRIMARY KEY, device_id TEXT NOT NULL, bank TEXT NOT NULL, bank_challenge TEXT NOT NULL, masked TEXT NOT NULL, account_type TEXT NOT NULL, token_ref TEXT NOT NULL);
@@ -17,4 +18,10 @@ pub(crate) const STEPS: &[Migration] = &[Migration {
           CREATE TABLE legs (seq BIGINT NOT NULL, name TEXT NOT NULL, amount_minor BIGINT NOT NULL, PRIMARY KEY (seq, name));
           CREATE TABLE outbox (id TEXT PRIMARY KEY, target TEXT NOT NULL, path TEXT NOT NULL, body TEXT NOT NULL, attempts BIGINT NOT NULL, due BIGINT NOT NULL);
           CREATE INDEX outbox_due ON outbox (due);",
-}];
+    },
+    Migration {
+        version: 2,
+        name: "card checks",
+        sql: "CREATE TABLE card_checks (check_id TEXT PRIMARY KEY, device_id TEXT NOT NULL, bank TEXT NOT NULL, bank_challenge TEXT NOT NULL);",
+    },
+];

@@ -104,9 +104,7 @@ pub(crate) async fn verify(
 ) -> Result<Answer, Problem> {
     let provisioning_key = form::public_key("provisioning_key", &request.provisioning_key)?;
     let proof = form::exact::<64>("proof", &request.proof)?;
-    if request.code.len() != 6 || !request.code.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Problem::invalid("code must be the six digits of the SMS."));
-    }
+    form::sms_code("code", &request.code)?;
     let device = provider.store.device_of_session(&session).await?;
     if !provider
         .store

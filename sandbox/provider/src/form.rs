@@ -43,6 +43,16 @@ pub(crate) fn is_id(prefix: &str, text: &str) -> bool {
     })
 }
 
+/// The digits of an SMS.
+pub(crate) fn sms_code(name: &str, text: &str) -> Result<(), Problem> {
+    if text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(Problem::invalid(format!(
+        "{name} must be the six digits of the SMS."
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,11 +16,13 @@ pub mod policy;
 
 mod attestation;
 mod cards;
+mod confirmations;
 mod device;
 mod entries;
 mod form;
 mod network;
 mod orders;
+mod password;
 mod person;
 mod phones;
 mod sessions;
@@ -44,6 +46,7 @@ use sandbox_kit::{problem, signed::MAX_BODY};
 
 use crate::attestation::Roots;
 use crate::network::Network;
+use crate::password::Passwords;
 use crate::sessions::Sessions;
 use crate::store::Store;
 
@@ -54,6 +57,9 @@ pub use crate::policy::Policy;
 pub const KEY_ID: &str = "provider";
 /// The network's key id in its notifications.
 pub const NETWORK_KEY_ID: &str = "network";
+
+/// How often the payment password may be wrong before it locks.
+pub const PASSWORD_TRIES: u32 = 5;
 
 /// What a provider needs to run.
 pub struct ProviderConfig {
@@ -75,6 +81,8 @@ pub struct ProviderConfig {
     pub pins: [String; 2],
     /// What phones are told to keep to, as long as the support desk does not say otherwise.
     pub policy: Policy,
+    /// How often the payment password may be wrong before it locks, usually [`PASSWORD_TRIES`].
+    pub password_tries: u32,
     /// Root certificates of makers whose key attestations are believed, DER.
     pub attestation_roots: Vec<Vec<u8>>,
     /// Who watches.
@@ -91,6 +99,7 @@ pub(crate) struct Inner {
     store: Store,
     answers: Answers,
     network: Network,
+    passwords: Passwords,
     greeting: device::Greeting,
     policy: Policy,
     roots: Roots,
@@ -106,6 +115,8 @@ impl Provider {
     pub async fn open(config: ProviderConfig) -> anyhow::Result<Self> {
         let store = Store::open(&config.database, config.database_url.as_deref()).await?;
         let client = Client::new(&config.ca_pem, config.key, KEY_ID)?;
+        let tries = config.password_tries;
+        let passwords = Passwords::open(&config.database, store.db(), tries).await?;
         let greeting = device::Greeting::new(
             config.pins,
             &config.network_signing_key,
@@ -114,6 +125,7 @@ impl Provider {
         let inner = Inner {
             answers: Answers::new(store.db().clone()),
             network: Network::new(client, config.network_url),
+            passwords,
             store,
             greeting,
             policy: config.policy,
@@ -145,7 +157,10 @@ impl Provider {
             .route("/v1/phones/{device_id}/wipe", post(phones::wipe))
             .route("/v1/link-codes", post(phones::link_code))
             .route("/v1/export", get(person::export))
-            .route("/v1/erasure", post(person::erase));
+            .route("/v1/erasure", post(person::erase))
+            .route("/v1/confirmations", post(confirmations::confirm))
+            .route("/v1/confirmation-key", post(confirmations::set_key))
+            .merge(password::routes());
         let phones = signed::require(
             phones,
             Verifier::new(db.clone(), Sessions(inner.store.clone())),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::cards::fingerprint;
 use crate::policy::Policy;
 use crate::store::LinkKind;
-use crate::{Shared, orders, sessions};
+use crate::{Shared, orders, password, sessions};
 
 const LINK_CODE_LIFE: Duration = Duration::from_secs(10 * 60);
 /// RFC 4648 base 32: nothing that is mistaken for another when read aloud, and five bits a character.
@@ -30,7 +30,7 @@ pub(crate) struct Standing {
     policy: Policy,
     tokens: Vec<Token>,
     phones: Vec<Phone>,
-    password: Password,
+    password: password::State,
 }
 
 #[derive(Serialize)]
@@ -49,12 +49,6 @@ struct Phone {
     state: String,
 }
 
-#[derive(Serialize)]
-struct Password {
-    state: &'static str,
-    tries_left: u32,
-}
-
 pub(crate) async fn standing(
     State(provider): State<Shared>,
     SignedBy(session): SignedBy,
@@ -62,6 +56,7 @@ pub(crate) async fn standing(
     let device = provider.store.device_of_session(&session).await?;
     let tokens = provider.store.tokens(&device.id).await?;
     let phones = provider.store.phones(&device.user).await?;
+    let password = provider.passwords.records.state(&device.user).await?;
     Ok(Json(Standing {
         server_time: clock::now_text(),
         policy: provider.policy().await?,
@@ -80,10 +75,7 @@ pub(crate) async fn standing(
                 state: phone.state,
             })
             .collect(),
-        password: Password {
-            state: "none",
-            tries_left: 0,
-        },
+        password,
         device_id: device.id,
         user_id: device.user,
     }))

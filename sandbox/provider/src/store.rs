@@ -31,6 +31,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "users, token states, link codes, wiping, erasure",
         sql: include_str!("../migrations/002_users.sql"),
     },
+    Migration {
+        version: 3,
+        name: "payment passwords, confirmations",
+        sql: include_str!("../migrations/003_password.sql"),
+    },
 ];
 
 type Result<T> = std::result::Result<T, sqlx::Error>;

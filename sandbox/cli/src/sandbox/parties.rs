@@ -204,6 +204,7 @@ fn provider_config(
         key: party_key(data, PROVIDER)?,
         pins: authority.party(PROVIDER)?.pins(),
         policy: Policy::default(),
+        password_tries: sandbox_provider::PASSWORD_TRIES,
         attestation_roots: vec![sandbox_kit::maker::root()],
         events: events.clone(),
     })

@@ -1,6 +1,7 @@
 //! The network over its API: authorisations and the token service, with a real bank behind it.
 
 mod authorisations;
+mod checks;
 mod common;
 mod states;
 mod tokens;

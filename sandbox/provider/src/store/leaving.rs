@@ -5,6 +5,7 @@ use sandbox_kit::clock;
 use sqlx::Row;
 
 use super::{Result, Store, Work};
+use crate::password;
 
 /// A token that the network has still to delete.
 pub(crate) struct Order {
@@ -61,7 +62,7 @@ impl Store {
                 .execute(&mut *work)
                 .await?;
         }
-        for statement in ERASE {
+        for statement in password::ERASE.iter().chain(ERASE) {
             sqlx::query(*statement)
                 .bind(user)
                 .execute(&mut *work)
@@ -121,21 +122,24 @@ const ERASE: &[&str] = &[
 
 /// Takes from a device everything it can act with; its tokens go, here at once and at the network by order.
 pub(super) async fn wipe(work: &mut Work, device: &str) -> Result<()> {
-    for statement in [
-        "UPDATE devices SET state = 'wiped' WHERE device_id = $1",
-        "DELETE FROM sessions WHERE device_id = $1",
-        "DELETE FROM card_challenges WHERE device_id = $1",
-        "DELETE FROM link_codes WHERE device_id = $1",
-        "INSERT INTO network_orders (token_ref, device_id, attempts, due) SELECT token_ref, device_id, 0, 0 FROM tokens WHERE device_id = $1 AND state <> 'deleted' ON CONFLICT (token_ref) DO NOTHING",
-        "UPDATE tokens SET state = 'deleted' WHERE device_id = $1",
-    ] {
-        sqlx::query(statement)
+    for statement in password::WIPE.iter().chain(WIPE) {
+        sqlx::query(*statement)
             .bind(device)
             .execute(&mut **work)
             .await?;
     }
     Ok(())
 }
+
+/// What wiping a device ($1) changes.
+const WIPE: &[&str] = &[
+    "UPDATE devices SET state = 'wiped' WHERE device_id = $1",
+    "DELETE FROM sessions WHERE device_id = $1",
+    "DELETE FROM card_challenges WHERE device_id = $1",
+    "DELETE FROM link_codes WHERE device_id = $1",
+    "INSERT INTO network_orders (token_ref, device_id, attempts, due) SELECT token_ref, device_id, 0, 0 FROM tokens WHERE device_id = $1 AND state <> 'deleted' ON CONFLICT (token_ref) DO NOTHING",
+    "UPDATE tokens SET state = 'deleted' WHERE device_id = $1",
+];
 
 /// Orders the deletion of a token that is in no table here.
 pub(super) async fn order_deletion(work: &mut Work, token: &str, device: &str) -> Result<()> {

@@ -19,6 +19,10 @@ pub(crate) struct Export {
     card_checks: Vec<CardCheck>,
     sessions: Vec<Session>,
     link_codes: Vec<LinkCode>,
+    payment_password: Vec<PaymentPassword>,
+    password_resets: Vec<PasswordReset>,
+    confirmation_keys: Vec<ConfirmationKey>,
+    confirmations: Vec<Confirmation>,
     entries: Vec<Entry>,
     notifications: Vec<Notified>,
 }
@@ -63,6 +67,38 @@ struct LinkCode {
     expires_at: String,
 }
 
+/// Nothing that would help to guess it.
+#[derive(Serialize)]
+struct PaymentPassword {
+    set_at: String,
+    tries_left: i64,
+}
+
+#[derive(Serialize)]
+struct PasswordReset {
+    reset_id: String,
+    device_id: String,
+    begun_at: String,
+}
+
+#[derive(Serialize)]
+struct ConfirmationKey {
+    device_id: String,
+    public_key: String,
+    at: String,
+}
+
+#[derive(Serialize)]
+struct Confirmation {
+    confirmation_id: String,
+    device_id: String,
+    method: String,
+    amount_minor: i64,
+    currency: String,
+    payee: String,
+    at: String,
+}
+
 /// A line of the provider's books that a token of the user is named in.
 #[derive(Serialize)]
 struct Notified {
@@ -97,6 +133,10 @@ impl Store {
             card_checks: each(&rows("SELECT c.challenge_id, c.device_id, c.at FROM card_challenges c JOIN devices d ON d.device_id = c.device_id WHERE d.user_id = $1 ORDER BY c.at, c.challenge_id").await?, card_check)?,
             sessions: each(&rows("SELECT s.session_id, s.device_id, s.expires_at FROM sessions s JOIN devices d ON d.device_id = s.device_id WHERE d.user_id = $1 ORDER BY s.expires_at, s.session_id").await?, session)?,
             link_codes: each(&rows("SELECT l.kind, l.device_id, l.expires_at FROM link_codes l JOIN devices d ON d.device_id = l.device_id WHERE d.user_id = $1 ORDER BY l.expires_at").await?, link_code)?,
+            payment_password: each(&rows("SELECT set_at, tries_left FROM passwords WHERE user_id = $1").await?, payment_password)?,
+            password_resets: each(&rows("SELECT reset_id, device_id, begun_at FROM password_resets WHERE user_id = $1 ORDER BY begun_at, reset_id").await?, password_reset)?,
+            confirmation_keys: each(&rows("SELECT k.device_id, k.public_key, k.at FROM confirmation_keys k JOIN devices d ON d.device_id = k.device_id WHERE d.user_id = $1 ORDER BY k.at, k.device_id").await?, confirmation_key)?,
+            confirmations: each(&rows("SELECT confirmation_id, device_id, method, amount_minor, currency, payee, at FROM confirmations WHERE user_id = $1 ORDER BY at, confirmation_id").await?, confirmation)?,
             entries: each(&rows("SELECT seq, id, token_ref, atc, amount_minor, currency, merchant, result, reason, authorisation, at FROM entries WHERE user_id = $1 ORDER BY seq").await?, entry)?,
             notifications: each(&rows("SELECT n.id, n.token_ref, n.atc, n.amount_minor, n.currency, n.merchant, n.result, n.reason, n.authorisation, n.at FROM notifications n JOIN tokens t ON t.token_ref = n.token_ref JOIN devices d ON d.device_id = t.device_id WHERE d.user_id = $1 ORDER BY n.at, n.id").await?, notified)?,
         };
@@ -151,6 +191,41 @@ fn link_code(row: &AnyRow) -> Result<LinkCode> {
         kind: row.try_get(0)?,
         device_id: row.try_get(1)?,
         expires_at: clock::unix_text(row.try_get(2)?),
+    })
+}
+
+fn payment_password(row: &AnyRow) -> Result<PaymentPassword> {
+    Ok(PaymentPassword {
+        set_at: row.try_get(0)?,
+        tries_left: row.try_get(1)?,
+    })
+}
+
+fn password_reset(row: &AnyRow) -> Result<PasswordReset> {
+    Ok(PasswordReset {
+        reset_id: row.try_get(0)?,
+        device_id: row.try_get(1)?,
+        begun_at: clock::unix_text(row.try_get(2)?),
+    })
+}
+
+fn confirmation_key(row: &AnyRow) -> Result<ConfirmationKey> {
+    Ok(ConfirmationKey {
+        device_id: row.try_get(0)?,
+        public_key: sandbox_kit::bytes::to_hex(&row.try_get::<Vec<u8>, _>(1)?),
+        at: row.try_get(2)?,
+    })
+}
+
+fn confirmation(row: &AnyRow) -> Result<Confirmation> {
+    Ok(Confirmation {
+        confirmation_id: row.try_get(0)?,
+        device_id: row.try_get(1)?,
+        method: row.try_get(2)?,
+        amount_minor: row.try_get(3)?,
+        currency: row.try_get(4)?,
+        payee: row.try_get(5)?,
+        at: row.try_get(6)?,
     })
 }
 

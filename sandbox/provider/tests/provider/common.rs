@@ -16,7 +16,7 @@ use sandbox_kit::problem::Problem;
 use sandbox_kit::server::{Authority, Running, serve};
 use sandbox_kit::signed::{self, FixedKeys, Verifier};
 use sandbox_kit::{ApiJson, ApiPath, bytes, clock, maker};
-use sandbox_provider::{Policy, Provider, ProviderConfig};
+use sandbox_provider::{PASSWORD_TRIES, Policy, Provider, ProviderConfig};
 use serde_json::{Value, json};
 
 /// What the played network was asked, and what it shall refuse.
@@ -56,7 +56,7 @@ impl FakeNetwork {
 
     fn router(&self, verifier: Verifier) -> Router {
         let (cards, tokens, keys) = (self.clone(), self.clone(), self.clone());
-        let states = self.clone();
+        let (states, checks, checked) = (self.clone(), self.clone(), self.clone());
         let some_box = || hpke::seal(&PartyKey::generate().public(), b"", b"", b"keys").unwrap();
         let routes = Router::new()
             .route(
@@ -85,6 +85,26 @@ impl FakeNetwork {
                 }),
             )
             .route(
+                "/v1/card-checks",
+                post(move |ApiJson(body): ApiJson<Value>| async move {
+                    checks.answer(body, |number| {
+                        json!({ "check_id": format!("chk_{number:08}"), "masked": "…0015", "bank": "bank-a",
+                                "sms_expires_at": "2026-11-22T09:35:00Z", "tries_left": 3 })
+                    })
+                }),
+            )
+            .route(
+                "/v1/card-checks/{id}/verify",
+                post(move |ApiJson(body): ApiJson<Value>| async move {
+                    // This code is that of a card which only looks alike.
+                    let none = body["code"] == "000000";
+                    let tokens = body["token_refs"].clone();
+                    checked.answer(body, |_| {
+                        json!({ "token_refs": if none { json!(["tok_99999999"]) } else { tokens.clone() } })
+                    })
+                }),
+            )
+            .route(
                 "/v1/tokens/{id}/state",
                 post(
                     move |ApiPath(token): ApiPath, ApiJson(body): ApiJson<Value>| async move {
@@ -107,6 +127,7 @@ pub(crate) struct Bench {
     pub(crate) running: Running,
     pub(crate) network_running: Option<Running>,
     pub(crate) ca: Vec<u8>,
+    pub(crate) config: Box<dyn Fn() -> ProviderConfig + Send + Sync>,
 }
 
 pub(crate) async fn bench() -> Bench {
@@ -138,28 +159,34 @@ async fn bench_on(database_url: Option<String>) -> Bench {
     )
     .unwrap();
     let identity = authority.party("provider").unwrap();
-    let provider = Provider::open(ProviderConfig {
-        database: folder.path().join("provider.db"),
-        database_url,
-        network_url: network_running.url.clone(),
-        network_signing_key: network_key.public(),
-        network_hpke_key: PartyKey::generate().public(),
-        ca_pem: authority.ca_pem().to_vec(),
-        key: provider_key,
-        pins: identity.pins(),
+    let (database, ca) = (
+        folder.path().join("provider.db"),
+        authority.ca_pem().to_vec(),
+    );
+    let (network_url, ca_pem) = (network_running.url.clone(), ca.clone());
+    let (signing_key, pins) = (network_key.public(), identity.pins());
+    let network_hpke_key = PartyKey::generate().public();
+    let config = Box::new(move || ProviderConfig {
+        database: database.clone(),
+        database_url: database_url.clone(),
+        network_url: network_url.clone(),
+        network_signing_key: signing_key,
+        network_hpke_key,
+        ca_pem: ca_pem.clone(),
+        key: provider_key.clone(),
+        pins: pins.clone(),
         policy: Policy::default(),
+        password_tries: PASSWORD_TRIES,
         attestation_roots: vec![maker::root()],
         events: Events::nobody(),
-    })
-    .await
-    .unwrap();
+    });
+    let provider = Provider::open(config()).await.unwrap();
     let running = serve(
         provider.router(),
         TcpListener::bind("127.0.0.1:0").unwrap(),
         &identity,
     )
     .unwrap();
-    let ca = authority.ca_pem().to_vec();
     Bench {
         folder,
         network,
@@ -168,10 +195,22 @@ async fn bench_on(database_url: Option<String>) -> Bench {
         running,
         network_running: Some(network_running),
         ca,
+        config,
     }
 }
 
 impl Bench {
+    /// Another provider on the same folder in place of the one that ran.
+    pub(crate) async fn restart(&mut self) {
+        self.provider.close().await;
+        self.provider = Provider::open((self.config)()).await.unwrap();
+        let identity = Authority::open(self.folder.path())
+            .and_then(|authority| authority.party("provider"))
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        self.running = serve(self.provider.router(), listener, &identity).unwrap();
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.running.url)
     }

@@ -6,5 +6,7 @@ mod common;
 mod desk;
 mod enrolment;
 mod entries;
+mod password;
 mod person;
 mod phones;
+mod vectors;

@@ -6,6 +6,7 @@
 
 mod backend;
 mod log;
+mod person;
 mod sandbox;
 mod state;
 mod vault;
@@ -69,6 +70,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         state::MUTATIONS,
         backend::MUTATIONS,
         log::MUTATIONS,
+        person::MUTATIONS,
         sandbox::MUTATIONS,
     ]
     .into_iter()
