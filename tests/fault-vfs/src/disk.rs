@@ -1,5 +1,6 @@
 //! A folder in care: what was planned for it, what has happened.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -34,7 +35,8 @@ struct State {
     counts: Counts,
     plan: Option<Fault>,
     hit: Option<Hit>,
-    dead: bool,
+    /// Set when the power goes: files that SQLite knows nothing of, as they were then.
+    others: Option<BTreeMap<String, Vec<u8>>>,
 }
 
 /// What the shim does with an operation.
@@ -58,12 +60,8 @@ impl Disk {
         vfs::register();
         let folder = fs::canonicalize(folder).expect("the folder of a disk is there");
         let mut state = State::default();
-        for entry in fs::read_dir(&folder).expect("the folder of a disk can be read") {
-            let path = entry.expect("the folder of a disk can be read").path();
-            if let Some(name) = name(&path).filter(|name| is_kept(name) && path.is_file()) {
-                let content = fs::read(&path).expect("the files of a disk can be read");
-                state.platter.import(&name, content);
-            }
+        for (name, content) in files(&folder) {
+            state.platter.import(&name, content);
         }
         let disk = Arc::new(Self {
             folder: folder.clone(),
@@ -111,7 +109,7 @@ impl Disk {
     /// Whether the power is gone.
     #[must_use]
     pub fn is_dead(&self) -> bool {
-        self.lock().dead
+        self.lock().others.is_some()
     }
 
     /// Operations since the last plan.
@@ -121,7 +119,8 @@ impl Disk {
     }
 
     /// Cuts the power, if that has not happened, and writes what `loss` leaves into another folder, which is made where it
-    /// is not there. Shared memory (`-shm`) is never left. The same end can be revived in several ways.
+    /// is not there. Shared memory (`-shm`) is never left; files that were made without SQLite are, as if synced. The same
+    /// end can be revived in several ways.
     ///
     /// # Panics
     /// When the other folder cannot be written.
@@ -129,7 +128,8 @@ impl Disk {
         let mut state = self.lock();
         self.die(&mut state);
         fs::create_dir_all(into).expect("the folder to revive into can be made");
-        for (name, content) in state.platter.after(loss) {
+        let others = state.others.clone().unwrap_or_default();
+        for (name, content) in others.into_iter().chain(state.platter.after(loss)) {
             fs::write(into.join(name), content).expect("the folder to revive into can be written");
         }
     }
@@ -139,10 +139,13 @@ impl Disk {
     }
 
     fn die(&self, state: &mut State) {
-        if !state.dead {
-            self.look_around(state);
-            state.dead = true;
+        if state.others.is_some() {
+            return;
         }
+        self.look_around(state);
+        let mut others = files(&self.folder);
+        others.retain(|name, _| state.platter.find(name).is_none());
+        state.others = Some(others);
     }
 
     /// Files may be deleted without SQLite: those deletions are as little durable as its own.
@@ -152,7 +155,7 @@ impl Disk {
     }
 
     fn step(&self, state: &mut State, operation: Operation, file: &str, grows: bool) -> Verdict {
-        if state.dead {
+        if state.others.is_some() {
             return Verdict::Refuse(Code::Io);
         }
         state.counts.add(operation);
@@ -292,7 +295,12 @@ fn name(path: &Path) -> Option<String> {
     Some(path.file_name()?.to_str()?.to_owned())
 }
 
-/// Shared memory never survives its processes.
-fn is_kept(name: &str) -> bool {
-    !name.ends_with("-shm")
+/// The files of a folder, but for shared memory, which never survives its processes. One that goes while it is read was
+/// not there.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| Some((name(&entry.path())?, entry.path())));
+    let kept = named.filter(|(name, path)| !name.ends_with("-shm") && path.is_file());
+    kept.filter_map(|(name, path)| Some((name, fs::read(path).ok()?)))
+        .collect()
 }

@@ -2,6 +2,9 @@
 //!
 //! **Insecure by design**: keys lie in files, readable by whoever can read the folder. It says so of itself
 //! (`SecurityLevel::Software`), and a wallet in production refuses it.
+//!
+//! A key that needs the person has an extension of its own. It is not unwrapped when the core asks, only inside
+//! [`SoftwareKeyStore::prompt`], and another enrolled fingerprint ends it.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -16,6 +19,11 @@ use sandbox_kit::maker;
 use tapcore::ffi::{
     AttestedKey, ClockReading, KeyStoreError, PlatformClock, PlatformKeyStore, SecurityLevel,
 };
+
+/// Extension of keys that work whoever asks.
+const PLAIN: &str = "key";
+/// Extension of keys that need the person each time.
+const VERIFIED: &str = "verified";
 
 /// A key store in a folder: one file per alias.
 pub(super) struct SoftwareKeyStore {
@@ -34,26 +42,41 @@ impl SoftwareKeyStore {
         })
     }
 
-    fn path(&self, alias: &str) -> Result<PathBuf, KeyStoreError> {
+    /// The prompt: unwraps by a key that needs the person, as if the finger were on the sensor.
+    pub(super) fn prompt(&self, alias: &str, wrapped: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+        open_wrapped(&self.wrapping_key(alias, VERIFIED)?, wrapped)
+    }
+
+    /// Plays another fingerprint that was enrolled: every key that needs the person is invalidated. Its alias stays
+    /// known, as it does on Android.
+    pub(super) fn change_fingers(&self) -> anyhow::Result<()> {
+        for alias in self.aliases_with(VERIFIED).map_err(anyhow::Error::new)? {
+            self.write(&alias, VERIFIED, &[])
+                .context("the platform folder cannot be written")?;
+        }
+        Ok(())
+    }
+
+    fn path(&self, alias: &str, kind: &str) -> Result<PathBuf, KeyStoreError> {
         let plain = alias
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
         let sound = plain && !alias.is_empty() && !alias.starts_with('.');
         sound
-            .then(|| self.folder.join(format!("{alias}.key")))
+            .then(|| self.folder.join(format!("{alias}.{kind}")))
             .ok_or(KeyStoreError::NotFound)
     }
 
-    fn read(&self, alias: &str) -> Result<Vec<u8>, KeyStoreError> {
-        fs::read(self.path(alias)?).map_err(|error| match error.kind() {
+    fn read(&self, alias: &str, kind: &str) -> Result<Vec<u8>, KeyStoreError> {
+        fs::read(self.path(alias, kind)?).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => KeyStoreError::NotFound,
             _ => KeyStoreError::Unavailable,
         })
     }
 
     /// Written whole or not at all, and there after a power cut, as key hardware would have it.
-    fn write(&self, alias: &str, key: &[u8]) -> Result<(), KeyStoreError> {
-        let path = self.path(alias)?;
+    fn write(&self, alias: &str, kind: &str, key: &[u8]) -> Result<(), KeyStoreError> {
+        let path = self.path(alias, kind)?;
         let written = || -> std::io::Result<()> {
             let draft = path.with_extension("draft");
             let mut file = create_private(&draft)?;
@@ -69,11 +92,45 @@ impl SoftwareKeyStore {
         File::open(&self.folder)?.sync_all()
     }
 
-    fn wrapping_key(&self, alias: &str) -> Result<LessSafeKey, KeyStoreError> {
-        let key = UnboundKey::new(&AES_256_GCM, &self.read(alias)?);
+    fn new_wrapping_key(&self, alias: &str, kind: &str) -> Result<(), KeyStoreError> {
+        let mut key = [0; 32];
+        self.random
+            .fill(&mut key)
+            .map_err(|_| KeyStoreError::Unavailable)?;
+        self.write(alias, kind, &key)
+    }
+
+    fn wrapping_key(&self, alias: &str, kind: &str) -> Result<LessSafeKey, KeyStoreError> {
+        let key = UnboundKey::new(&AES_256_GCM, &self.read(alias, kind)?);
         key.map(LessSafeKey::new)
             .map_err(|_| KeyStoreError::Invalidated)
     }
+
+    fn needs_person(&self, alias: &str) -> Result<bool, KeyStoreError> {
+        Ok(self.path(alias, VERIFIED)?.exists())
+    }
+
+    fn aliases_with(&self, kind: &str) -> Result<Vec<String>, KeyStoreError> {
+        let listed = fs::read_dir(&self.folder).map_err(|_| KeyStoreError::Unavailable)?;
+        let names = listed.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let aliases = names.filter_map(|name| {
+            let (alias, extension) = name.rsplit_once('.')?;
+            (extension == kind).then(|| alias.to_owned())
+        });
+        Ok(aliases.collect())
+    }
+}
+
+fn open_wrapped(key: &LessSafeKey, wrapped: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+    let (nonce, sealed) = wrapped
+        .split_first_chunk::<NONCE_LEN>()
+        .ok_or(KeyStoreError::Invalidated)?;
+    let nonce = Nonce::assume_unique_for_key(*nonce);
+    let mut buffer = sealed.to_vec();
+    let plain = key
+        .open_in_place(nonce, Aad::empty(), &mut buffer)
+        .map_err(|_| KeyStoreError::Invalidated)?;
+    Ok(plain.to_vec())
 }
 
 fn create_private(path: &Path) -> std::io::Result<File> {
@@ -89,15 +146,17 @@ impl PlatformKeyStore for SoftwareKeyStore {
     }
 
     fn create_wrapping_key(&self, alias: String) -> Result<(), KeyStoreError> {
-        let mut key = [0; 32];
-        self.random
-            .fill(&mut key)
-            .map_err(|_| KeyStoreError::Unavailable)?;
-        self.write(&alias, &key)
+        self.new_wrapping_key(&alias, PLAIN)
     }
 
     fn wrap(&self, alias: String, key: Vec<u8>) -> Result<Vec<u8>, KeyStoreError> {
-        let wrapping = self.wrapping_key(&alias)?;
+        // Wrapping needs nobody, whichever key it is.
+        let kind = if self.needs_person(&alias)? {
+            VERIFIED
+        } else {
+            PLAIN
+        };
+        let wrapping = self.wrapping_key(&alias, kind)?;
         let mut nonce = [0; NONCE_LEN];
         self.random
             .fill(&mut nonce)
@@ -114,23 +173,15 @@ impl PlatformKeyStore for SoftwareKeyStore {
     }
 
     fn unwrap(&self, alias: String, wrapped: Vec<u8>) -> Result<Vec<u8>, KeyStoreError> {
-        let wrapping = self.wrapping_key(&alias)?;
-        let (nonce, sealed) = wrapped
-            .split_first_chunk::<NONCE_LEN>()
-            .ok_or(KeyStoreError::Invalidated)?;
-        let mut buffer = sealed.to_vec();
-        let plain = wrapping
-            .open_in_place(
-                Nonce::assume_unique_for_key(*nonce),
-                Aad::empty(),
-                &mut buffer,
-            )
-            .map_err(|_| KeyStoreError::Invalidated)?;
-        Ok(plain.to_vec())
+        if self.needs_person(&alias)? {
+            // Without a prompt there is no person, and so no key.
+            return Err(KeyStoreError::Unavailable);
+        }
+        open_wrapped(&self.wrapping_key(&alias, PLAIN)?, &wrapped)
     }
 
     fn create_verified_key(&self, alias: String) -> Result<(), KeyStoreError> {
-        self.create_wrapping_key(alias)
+        self.new_wrapping_key(&alias, VERIFIED)
     }
 
     fn create_signing_key(
@@ -140,7 +191,7 @@ impl PlatformKeyStore for SoftwareKeyStore {
     ) -> Result<AttestedKey, KeyStoreError> {
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.random)
             .map_err(|_| KeyStoreError::Unavailable)?;
-        self.write(&alias, document.as_ref())?;
+        self.write(&alias, PLAIN, document.as_ref())?;
         let pair = self.signing_key(&alias)?;
         let public_key = pair.public_key().as_ref().to_vec();
         Ok(AttestedKey {
@@ -161,20 +212,21 @@ impl PlatformKeyStore for SoftwareKeyStore {
     }
 
     fn delete(&self, alias: String) -> Result<(), KeyStoreError> {
-        match fs::remove_file(self.path(&alias)?) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(KeyStoreError::Unavailable)
+        for kind in [PLAIN, VERIFIED] {
+            match fs::remove_file(self.path(&alias, kind)?) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(KeyStoreError::Unavailable);
+                }
+                _ => {}
             }
-            _ => self.sync_folder().map_err(|_| KeyStoreError::Unavailable),
         }
+        self.sync_folder().map_err(|_| KeyStoreError::Unavailable)
     }
 
     fn aliases(&self) -> Result<Vec<String>, KeyStoreError> {
-        let listed = fs::read_dir(&self.folder).map_err(|_| KeyStoreError::Unavailable)?;
-        let names = listed.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        Ok(names
-            .filter_map(|name| name.strip_suffix(".key").map(str::to_owned))
-            .collect())
+        let mut aliases = self.aliases_with(PLAIN)?;
+        aliases.append(&mut self.aliases_with(VERIFIED)?);
+        Ok(aliases)
     }
 }
 
@@ -182,7 +234,7 @@ impl SoftwareKeyStore {
     fn signing_key(&self, alias: &str) -> Result<EcdsaKeyPair, KeyStoreError> {
         EcdsaKeyPair::from_pkcs8(
             &ECDSA_P256_SHA256_FIXED_SIGNING,
-            &self.read(alias)?,
+            &self.read(alias, PLAIN)?,
             &self.random,
         )
         .map_err(|_| KeyStoreError::Invalidated)

@@ -7,8 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use tapcore::ffi::{Answer, TapOutcome, TapResponder, Wallet, WalletEvent, WalletObserver};
+use tapcore::ffi::{
+    Answer, RiskSignals, TapOutcome, TapResponder, Wallet, WalletEvent, WalletObserver,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -23,11 +26,41 @@ const LATER: Duration = Duration::from_secs(5);
 /// How often the phone looks for news of the issuer while nobody taps.
 const LOOK: Duration = Duration::from_secs(30);
 
+#[derive(Args)]
+pub(super) struct ServeArgs {
+    /// Where to listen for readers, such as 127.0.0.1:0
+    #[arg(long, value_name = "ADDR")]
+    tcp: String,
+    /// What the phone sees of an attack, separated by commas
+    #[arg(long, value_name = "SIGNALS", value_delimiter = ',')]
+    signals: Vec<Signal>,
+}
+
+/// A sign of an attack that a phone can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Signal {
+    /// Somebody has root.
+    Rooted,
+    /// The phone is none.
+    Emulator,
+    /// The app's code is rerouted.
+    Hooked,
+    /// A debugger is attached.
+    Debugger,
+}
+
 /// Serves readers until it is asked to stop.
-pub(super) async fn serve(wallet: &Arc<Wallet>, address: &str) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(address)
+pub(super) async fn serve(wallet: &Arc<Wallet>, args: ServeArgs) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(&args.tcp)
         .await
-        .with_context(|| format!("{address} cannot be listened on; try 127.0.0.1:0"))?;
+        .with_context(|| format!("{} cannot be listened on; try 127.0.0.1:0", args.tcp))?;
+    let seen = |signal| args.signals.contains(&signal);
+    wallet.report_risk(RiskSignals {
+        rooted: seen(Signal::Rooted),
+        emulator: seen(Signal::Emulator),
+        hooked: seen(Signal::Hooked),
+        debugger: seen(Signal::Debugger),
+    });
     wallet.set_observer(Arc::new(Printer));
     let (later, mut answers) = unbounded_channel();
     wallet.set_responder(Arc::new(Later(Mutex::new(later))));

@@ -1,9 +1,11 @@
 //! `tapcore sandbox`: provider, network, two banks and an acquirer in one process, each with its own folder, database
-//! and listener; and the two questions that can be asked of its folder at any time, `emv-ca` and `ledger`.
+//! and listener; and what can be asked of its folder at any time: `emv-ca`, `ledger`, and the support desk's `policy` and
+//! `wipe`.
 //!
 //! stdout is JSON lines, the first of them `ready`. Everything that others hold on to (CA, server keys, the network's
 //! keys) lies in the folder and survives a restart; ports do not, but for the provider's when `--listen` names one.
 
+mod desk;
 mod parties;
 
 use std::fs::File;
@@ -55,6 +57,10 @@ enum Question {
         #[arg(long)]
         json: bool,
     },
+    /// Changes what the provider tells phones to keep to, and prints it.
+    Policy(desk::PolicyArgs),
+    /// Wipes a phone, as the provider's support desk does for a caller who has lost it.
+    Wipe(desk::WipeArgs),
 }
 
 /// A party of the sandbox.
@@ -88,6 +94,8 @@ pub(crate) async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
                 print_table(&ledger)?
             }
         }
+        (Some(Question::Policy(args)), _) => desk::policy(args).await?,
+        (Some(Question::Wipe(args)), _) => desk::wipe(args).await?,
         (None, Some(data)) => serve(&data, args.listen).await?,
         // clap requires one of the two.
         (None, None) => anyhow::bail!("say with --data which folder the sandbox keeps its data in"),
