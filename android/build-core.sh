@@ -12,7 +12,7 @@ set -a
 RUSTFLAGS="-C link-arg=-Wl,-z,max-page-size=16384"
 set +a
 cargo ndk --platform 26 -t arm64-v8a -t x86_64 -o "$out" --no-strip \
-  build --package tapcore --lib --profile mobile
+  build --package tapcore --lib --profile mobile --features wiping-allocator
 unset RUSTFLAGS LIBSQLITE3_FLAGS
 
 # The binding is read from symbols, so before they go. `xtask bindings` reads the host's library: the same facade.

@@ -15,7 +15,7 @@ set -a
 IPHONEOS_DEPLOYMENT_TARGET=17.0
 set +a
 for target in aarch64-apple-ios aarch64-apple-ios-sim x86_64-apple-ios; do
-  cargo build --package tapcore --lib --profile mobile --target "$target"
+  cargo build --package tapcore --lib --profile mobile --features wiping-allocator --target "$target"
 done
 
 rm -rf "$work" "$out"

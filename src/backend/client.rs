@@ -193,6 +193,7 @@ impl Backend {
         for _ in 1..TRIES {
             match attempt().await {
                 Err(error) if error.is_passing() => {
+                    tracing::warn!(%error, "trying again");
                     let jitter =
                         wait.mul_f64(f64::from(OsRng.next_u32()) / f64::from(u32::MAX) / 2.0);
                     tokio::time::sleep(wait + jitter).await;
@@ -264,6 +265,7 @@ impl Backend {
                         .store(server_ms.saturating_sub(sent_ms), Ordering::Relaxed);
                     let ends_ms =
                         parse_rfc3339_ms(&answer.expires_at).ok_or(BackendError::Malformed)?;
+                    tracing::info!("session opened");
                     return Ok(Session {
                         id: answer.session_id,
                         key,
@@ -330,6 +332,7 @@ impl Backend {
         let mut response = builder.body(request.body.clone()).send().await?;
         self.note_time(response.headers());
         let status = response.status();
+        tracing::debug!(method = %request.method, path = request.path, status = status.as_u16(), "answered");
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > ANSWER_LIMIT {

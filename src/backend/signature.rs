@@ -78,7 +78,7 @@ mod tests {
 
     /// The digest of `{"hello": "world"}` and a line feed, from RFC 9530, appendix D.
     #[test]
-    fn a_content_digest() {
+    fn s38_the_digest_is_that_of_the_body() {
         let body = b"{\"hello\": \"world\"}\n";
         let expected = "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:";
         assert_eq!(content_digest(body), expected);

@@ -100,6 +100,7 @@ impl Wallet {
         if !armed.is_empty() || stale {
             let ((), record) = opened.commit(arming, |_| Ok(()))?;
             retire_older(opened, &record)?;
+            tracing::debug!(generation = record.generation, cards = armed.len(), "armed");
         }
         // The blocks are durable and the older arming key is gone: from here on their ATCs may leave.
         self.tap.arm(policy, armed);

@@ -138,6 +138,7 @@ impl Wallet {
             let arming = opened.arming()?;
             let ((), record) =
                 opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&enrolment))?))?;
+            tracing::info!(device = enrolment.answer.device_id, "enrolled");
             retire_older(opened, &record)
         })
         .await

@@ -165,6 +165,7 @@ fn set_state(
         }
         Ok(())
     })?;
+    tracing::info!(?state, told, "a card's state has changed");
     retire_older(opened, &record)
 }
 

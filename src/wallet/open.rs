@@ -194,6 +194,10 @@ impl Wallet {
             if wallet.held().is_none() {
                 let opened = wallet.open_files(how);
                 wipe_stack();
+                match &opened {
+                    Ok(_) => tracing::info!("opened"),
+                    Err(error) => tracing::warn!(%error, "could not be opened"),
+                }
                 *wallet.held() = Some(Arc::new(opened?));
             }
             Ok(())
@@ -219,6 +223,7 @@ impl Wallet {
         });
         let (hierarchy, vault, arming) = match opened {
             Err(error) if how == Opening::StartingOver && is_lost(&error) => {
+                tracing::warn!(%error, "starting over with an empty wallet");
                 wipe::wipe(folder, self.key_store.as_ref())?;
                 self.open_vault()?
             }

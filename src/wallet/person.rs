@@ -90,6 +90,7 @@ impl Wallet {
             wallet
                 .tap
                 .look(policy.clone(), wallet.standing(opened, &policy), false);
+            tracing::info!("locked");
             retire_older(opened, &record)
         })
         .await
@@ -109,6 +110,7 @@ impl Wallet {
                 drop(key);
                 let ((), record) = opened.commit(arming, |_| Ok(()))?;
                 retire_older(opened, &record)?;
+                tracing::info!("unlocked");
             }
             wallet.arm_now(opened)
         })
@@ -208,7 +210,10 @@ impl Wallet {
                 keep(opened, &person)?;
                 Err(WalletError::PinSpent)
             }
-            Err(VaultError::WrongPin) => Err(WalletError::PinWrong(tries_left)),
+            Err(VaultError::WrongPin) => {
+                tracing::warn!(tries_left, "a wrong entry");
+                Err(WalletError::PinWrong(tries_left))
+            }
             Err(error) => Err(error.into()),
         }
     }

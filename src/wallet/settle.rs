@@ -112,6 +112,7 @@ pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver
         wallet.write_down(&mut unwritten).await;
         if unwritten.is_empty() && !untold.is_empty() {
             for (cryptogram, outcome) in untold.drain(..) {
+                tracing::info!(atc = cryptogram.atc, ?outcome, "tapped");
                 wallet.tell(WalletEvent::Tap {
                     atc: cryptogram.atc,
                     outcome,
@@ -173,7 +174,10 @@ impl Wallet {
                 .await;
             match written {
                 Ok(()) => drop(unwritten.pop_front()),
-                Err(_) => return,
+                Err(error) => {
+                    tracing::error!(%error, waiting = unwritten.len(), "a tap could not be written down");
+                    return;
+                }
             }
         }
     }

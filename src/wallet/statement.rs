@@ -75,6 +75,7 @@ pub(super) fn rebuilding<T>(
 ) -> Result<T, StoreError> {
     match work() {
         Err(error) if error.is_loss() => {
+            tracing::warn!(%error, "the statement is made anew from issuer and journal");
             opened.statement.reset()?;
             project(opened)?;
             work()

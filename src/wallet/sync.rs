@@ -60,6 +60,7 @@ impl Wallet {
                 after = next;
             }
         }
+        tracing::info!(new_entries = report.new_entries, "synced");
         if report.new_entries > 0 {
             self.tell(WalletEvent::Synced {
                 new_entries: report.new_entries,
@@ -67,6 +68,7 @@ impl Wallet {
         }
         report.keys_received = self.replenish().await?;
         if report.keys_received > 0 {
+            tracing::info!(count = report.keys_received, "replenished");
             self.tell(WalletEvent::Replenished {
                 keys: report.keys_received,
             });

@@ -111,6 +111,7 @@ impl Wallet {
                     return Err(VaultError::KeyStore(KeyStoreError::UserCancelled).into());
                 }
                 PromptOutcome::Invalidated => {
+                    tracing::warn!("the enrolled biometrics have changed");
                     person.biometric = None;
                     person.voided = true;
                     keep(opened, &person)?;

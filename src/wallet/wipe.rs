@@ -55,6 +55,7 @@ pub(super) fn is_under_way(folder: &Path) -> bool {
 
 /// Wipes a folder and the platform keys of the wallet in it. The caller has the folder's lock.
 pub(super) fn wipe(folder: &Path, key_store: &dyn PlatformKeyStore) -> Result<(), WalletError> {
+    tracing::warn!("wiping");
     let marker = folder.join(MARKER);
     if !is_under_way(folder) {
         // Another wallet of this app may have keys of its own; where it cannot be known whose they are, all go.

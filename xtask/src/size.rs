@@ -42,6 +42,8 @@ pub(crate) fn run(step: &mut Step, accept: Option<&str>) -> Result<Count> {
         "--lib",
         "--profile",
         "mobile",
+        "--features",
+        "wiping-allocator",
     ]);
     step.run(build.envs(mobile_settings()?))?;
     let built = paths::target().join("mobile").join(paths::LIBRARY);

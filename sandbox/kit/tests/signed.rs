@@ -166,7 +166,7 @@ async fn refusal(bench: &Bench, request: Request) -> Problem {
 const NONCE: &str = "000102030405060708090A0B0C0D0E0F";
 
 #[tokio::test]
-async fn a_changed_request_is_refused_and_uses_up_nothing() {
+async fn s38_a_changed_request_its_body_included_is_refused_and_uses_up_nothing() {
     let bench = bench().await;
     let now = clock::unix_now();
     let spoils: [(&str, &str, &str); 9] = [
@@ -199,6 +199,17 @@ async fn a_changed_request_is_refused_and_uses_up_nothing() {
         .verify(request(&bench.key, now, NONCE, |_, value| value))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn s39_a_replayed_request_is_refused() {
+    let bench = bench().await;
+    let now = clock::unix_now();
+    bench
+        .verifier
+        .verify(request(&bench.key, now, NONCE, |_, value| value))
+        .await
+        .unwrap();
     let replay = refusal(&bench, request(&bench.key, now, NONCE, |_, value| value)).await;
     assert_eq!(
         (replay.status, replay.code.as_str()),
@@ -207,7 +218,7 @@ async fn a_changed_request_is_refused_and_uses_up_nothing() {
 }
 
 #[tokio::test]
-async fn out_of_time_either_way_is_stale() {
+async fn s37_out_of_time_either_way_is_stale() {
     let bench = bench().await;
     for offset in [-301, 302] {
         let stale = request(&bench.key, clock::unix_now() + offset, NONCE, |_, value| {

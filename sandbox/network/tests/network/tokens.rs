@@ -167,7 +167,7 @@ async fn sms_codes_wrong_and_late() {
 }
 
 #[tokio::test]
-async fn keys_are_replenished_against_the_log() {
+async fn s27_keys_are_replenished_against_the_log() {
     let mut here = Here::new().await;
     let mut phone = here.card(GOOD).await;
     let tap = phone.tap(1, 1250);
