@@ -3,9 +3,11 @@
 mod attested;
 mod cards;
 mod common;
+mod confirmations;
 mod desk;
 mod enrolment;
 mod entries;
+mod opaque;
 mod password;
 mod person;
 mod phones;
