@@ -182,3 +182,17 @@ fn everything_is_counted_and_other_folders_are_left_alone() {
     assert_eq!(insert(&open(elsewhere.path(), "FULL").unwrap(), 0..3), 3);
     assert!(open(folder.path(), "FULL").is_err());
 }
+
+#[test]
+fn files_that_sqlite_knows_nothing_of_are_left_as_they_were_when_the_power_went() {
+    let (folder, disk) = folder();
+    std::fs::write(folder.path().join("note"), "before").unwrap();
+    drop(open(folder.path(), "FULL").unwrap());
+    disk.cut();
+    std::fs::write(folder.path().join("note"), "after").unwrap();
+    std::fs::write(folder.path().join("late"), "").unwrap();
+    let after = revived(&disk, Loss::Unsynced);
+    let note = std::fs::read_to_string(after.path().join("note"));
+    assert_eq!(note.unwrap(), "before");
+    assert!(!after.path().join("late").exists());
+}

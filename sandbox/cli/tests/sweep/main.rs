@@ -1,8 +1,9 @@
 //! Faults of the disk and of the key store at every step of the core, power cuts, lost and older files: whatever comes, no
 //! ATC leaves twice, nothing acknowledged is lost, and a person is told what helps.
 //!
-//! `TAPCORE_SWEEP=full` sweeps every point; without it, every seventh, and of the key store's every third. Each test prints what it has swept. A message of a
-//! failure names operation, fault and loss; random losses take the point as their seed, so a failure can be repeated.
+//! `TAPCORE_SWEEP=full` sweeps every point; without it, the first few of each operation and then fewer. Each test prints
+//! what it has swept. A message of a failure names operation, fault and loss; random losses take the point as their seed,
+//! so a failure can be repeated.
 //!
 //! The core runs in this process on a disk that fails on demand (`fault-vfs`); the sandbox is a process of its own.
 

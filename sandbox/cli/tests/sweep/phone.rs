@@ -17,6 +17,7 @@ use crate::anchor::{Anchor, Hardware, SystemClock};
 use crate::common::copy_folder;
 use crate::field::{RECORDS, SELECT, gpo, status};
 use crate::process::PATIENCE;
+use crate::relay::Relay;
 
 /// Waits for the wallet, but not for ever: a sweep that hangs must say where.
 #[track_caller]
@@ -64,6 +65,8 @@ pub(crate) struct Phone {
     pub(crate) journalled: Vec<u16>,
     /// How many payments its one card was given keys for, where that is known.
     pub(crate) given: Option<usize>,
+    /// The cut way to its provider, where it has one: held, so that nobody else is ever found at that address.
+    pub(crate) relay: Option<Arc<Relay>>,
 }
 
 impl Phone {
@@ -77,6 +80,7 @@ impl Phone {
             paid: Vec::new(),
             journalled: Vec::new(),
             given: None,
+            relay: None,
         }
     }
 
@@ -100,6 +104,7 @@ impl Phone {
             paid: self.paid.clone(),
             journalled: self.journalled.clone(),
             given: self.given,
+            relay: self.relay.clone(),
         }
     }
 

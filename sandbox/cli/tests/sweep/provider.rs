@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::thread;
 
 use fault_vfs::{Fault, Loss};
@@ -32,6 +33,8 @@ pub(crate) fn out_of_reach(sandbox: &Sandbox) -> Phone {
         add_card(life, sandbox);
     });
     phone.given = Some(PROVISIONED);
+    relay.cut();
+    phone.relay = Some(Arc::new(relay));
     phone
 }
 

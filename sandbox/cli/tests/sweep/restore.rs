@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use tapcore::ffi::PersonProof;
 
 use crate::anchor::Anchor;
 use crate::common::{Sandbox, copy_folder};
@@ -356,6 +357,32 @@ fn s12_an_old_token_row_put_back() {
     let row = "DELETE FROM token_secret; DELETE FROM token;";
     let mut phone = story.with(|phone| splice(phone, copy, row));
     noticed(&mut phone, &sandbox, "a card taken away");
+}
+
+#[test]
+fn s12_tries_of_a_pin_put_back() {
+    let sandbox = Sandbox::shared();
+    let mut story = Story {
+        phone: out_of_reach(&sandbox),
+        copies: Vec::new(),
+    };
+    story.phone.lives(|life| {
+        life.open().unwrap();
+        wait(life.wallet.set_pin("248613".into(), None)).unwrap();
+    });
+    story.copy("before a try");
+    story.phone.lives(|life| {
+        life.open().unwrap();
+        let pin = "905172".into();
+        wait(life.wallet.unlock(PersonProof::Pin { pin })).unwrap_err();
+    });
+    let copy = story.copies.first().unwrap();
+    let person = "UPDATE record SET sealed = (SELECT sealed FROM old.record WHERE name = 'person')
+            WHERE name = 'person'";
+    let mut phone = story.with(|phone| splice(phone, copy, person));
+    noticed(&mut phone, &sandbox, "a spent try");
+    let mut phone = story.with(|phone| put_back(phone, copy, &VAULT));
+    noticed(&mut phone, &sandbox, "everything before a spent try");
 }
 
 #[test]
