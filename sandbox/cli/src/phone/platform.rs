@@ -287,3 +287,45 @@ impl PlatformClock for SystemClock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key_store() -> (tempfile::TempDir, SoftwareKeyStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = SoftwareKeyStore::open(folder.path().to_owned()).unwrap();
+        (folder, keys)
+    }
+
+    #[test]
+    fn s31_a_key_that_needs_the_person_is_unwrapped_in_the_prompt_only() {
+        let (_folder, keys) = key_store();
+        keys.create_verified_key("mine".into()).unwrap();
+        let wrapped = keys.wrap("mine".into(), vec![7; 32]).unwrap();
+        let asked = keys.unwrap("mine".into(), wrapped.clone());
+        assert_eq!(asked, Err(KeyStoreError::Unavailable));
+        assert_eq!(keys.prompt("mine", &wrapped), Ok(vec![7; 32]));
+        assert_eq!(keys.aliases(), Ok(vec!["mine".to_owned()]));
+        keys.delete("mine".into()).unwrap();
+        assert_eq!(keys.aliases(), Ok(vec![]));
+        let gone = keys.prompt("mine", &wrapped);
+        assert_eq!(gone, Err(KeyStoreError::NotFound));
+    }
+
+    #[test]
+    fn s08_another_finger_invalidates_what_needs_the_person_and_nothing_else() {
+        let (_folder, keys) = key_store();
+        keys.create_verified_key("mine".into()).unwrap();
+        keys.create_wrapping_key("plain".into()).unwrap();
+        let mine = keys.wrap("mine".into(), vec![7; 32]).unwrap();
+        let plain = keys.wrap("plain".into(), vec![7; 32]).unwrap();
+        keys.change_fingers().unwrap();
+        let prompted = keys.prompt("mine", &mine);
+        assert_eq!(prompted, Err(KeyStoreError::Invalidated));
+        assert_eq!(keys.unwrap("plain".into(), plain), Ok(vec![7; 32]));
+        // No prompt makes a plain key one that a person stands for.
+        let prompted = keys.prompt("plain", &mine);
+        assert_eq!(prompted, Err(KeyStoreError::NotFound));
+    }
+}

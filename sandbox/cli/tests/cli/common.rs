@@ -1,5 +1,6 @@
 //! What the tests share: sandboxes, phones and tills of the real program, each in a temporary folder.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +10,7 @@ use std::time::Instant;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::field::Field;
+use crate::field::{Field, PPSE, SELECT, status};
 pub(crate) use crate::process::{Ended, PATIENCE, Running, tapcore};
 
 /// An expiry that has not passed for a while.
@@ -91,6 +92,13 @@ impl Sandbox {
         sms["code"].as_str().unwrap().to_owned()
     }
 
+    /// What its support desk does.
+    pub(crate) fn desk(&self, task: &str, words: &[&str]) -> Ended {
+        let data = self.path();
+        let begin = ["sandbox", task, "--data", data.to_str().unwrap()];
+        tapcore(&[&begin[..], words].concat())
+    }
+
     /// The books of a party.
     pub(crate) fn ledger(&self, party: &str) -> Value {
         ledger(&self.path(), party)
@@ -163,6 +171,80 @@ impl Phone {
         phone
     }
 
+    /// Another phone of the same person, without a card.
+    pub(crate) fn beside_this(&self, sandbox: &Sandbox) -> Self {
+        let phone = Self::new();
+        phone
+            .join(sandbox.provider(), sandbox, &self.link(&[]))
+            .exits(0);
+        phone
+    }
+
+    /// A code for another phone.
+    pub(crate) fn link(&self, more: &[&str]) -> String {
+        let link = self.run(&[&["link", "--json"], more].concat()).exits(0);
+        link.json()["code"].as_str().unwrap().to_owned()
+    }
+
+    /// Enrols with such a code.
+    pub(crate) fn join(&self, provider: &str, sandbox: &Sandbox, code: &str) -> Ended {
+        self.run(&[
+            "enrol",
+            "--provider",
+            provider,
+            "--ca",
+            sandbox.ca(),
+            "--link",
+            code,
+        ])
+    }
+
+    /// The same phone again, folder by folder: a copy to break.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self {
+            folder: tempfile::tempdir().unwrap(),
+            number: self.number.clone(),
+        };
+        copy_folder(&self.data(), &copy.data());
+        copy_folder(&self.platform(), &copy.platform());
+        copy
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        self.run(&["status", "--json"]).exits(0).json()
+    }
+
+    /// Its name at the provider.
+    pub(crate) fn device_id(&self) -> String {
+        self.status()["device_id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn cards(&self) -> Vec<Value> {
+        let cards = self.run(&["card", "list", "--json"]).exits(0).json();
+        cards["cards"].as_array().unwrap().clone()
+    }
+
+    /// What provider and phone hold of the person.
+    pub(crate) fn export(&self) -> Value {
+        self.run(&["export"]).exits(0).json()
+    }
+
+    /// The names of the keys in its hardware.
+    pub(crate) fn keys(&self) -> BTreeSet<String> {
+        let files = std::fs::read_dir(self.platform()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    }
+
+    /// Whether it holds neither keys nor a vault.
+    #[track_caller]
+    pub(crate) fn is_wiped(&self) {
+        assert_eq!(self.keys(), BTreeSet::new());
+        let files = std::fs::read_dir(self.data()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        assert_eq!(names.collect::<Vec<_>>(), ["lock"]);
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("phone")
     }
@@ -185,6 +267,13 @@ impl Phone {
 
     pub(crate) fn run(&self, words: &[&str]) -> Ended {
         self.start(words).end()
+    }
+
+    /// The same, with these lines typed.
+    pub(crate) fn run_typing(&self, words: &[&str], lines: &str) -> Ended {
+        let mut running = self.start(words);
+        running.type_in(lines);
+        running.end()
     }
 
     pub(crate) fn enrol(&self, provider: &str, ca: &str) -> Ended {
@@ -242,13 +331,7 @@ impl Phone {
 
     /// Its card, ready for readers.
     pub(crate) fn serve(&self) -> Serving {
-        let running = self.start(&["serve", "--tcp", "127.0.0.1:0"]);
-        let ready = running.next();
-        assert_eq!(ready["event"], "ready");
-        Serving {
-            addr: ready["addr"].as_str().unwrap().to_owned(),
-            running,
-        }
+        Serving::of(self.start(&["serve", "--tcp", "127.0.0.1:0"]))
     }
 }
 
@@ -259,9 +342,33 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
+    /// Waits until the process is ready for readers.
+    pub(crate) fn of(running: Running) -> Self {
+        let ready = running.next();
+        assert_eq!(ready["event"], "ready");
+        Self {
+            addr: ready["addr"].as_str().unwrap().to_owned(),
+            running,
+        }
+    }
+
     /// Enters its field.
     pub(crate) fn field(&self) -> Field {
         Field::enter(&self.addr)
+    }
+
+    /// Whether no reader gets a cryptogram.
+    #[track_caller]
+    pub(crate) fn refuses(&self) {
+        let mut field = self.field();
+        let answers = [field.hex(PPSE), field.hex(SELECT)];
+        let answer = field.gpo(1);
+        assert_ne!(
+            status(&answer),
+            0x9000,
+            "{answers:?} {}",
+            hex::encode(&answer)
+        );
     }
 
     /// Waits for its word that a tap is over.

@@ -266,7 +266,7 @@ fn the_demo_for_a_person_is_plain_in_a_pipe_and_keeps_its_folder() {
 
 #[test]
 fn wrong_usage_exits_2() {
-    let wrong: [&[&str]; 12] = [
+    let wrong: [&[&str]; 18] = [
         &["nonsense"],
         &["sandbox"],
         &["sandbox", "--data", "x", "--listen", "nowhere"],
@@ -292,6 +292,21 @@ fn wrong_usage_exits_2() {
             "6228480000000015",
         ],
         &["phone", "--data", "x", "serve"],
+        &["phone", "--data", "x", "erase"],
+        &["phone", "--data", "x", "card", "suspend"],
+        &["phone", "--data", "x", "unlock", "--finger", "--pin", "1"],
+        &["phone", "--data", "x", "confirm", "--amount", "1"],
+        &[
+            "phone",
+            "--data",
+            "x",
+            "serve",
+            "--tcp",
+            "x",
+            "--signals",
+            "tired",
+        ],
+        &["sandbox", "wipe", "--data", "x"],
         &["pos", "tap", "--amount", "1"],
         &["vectors"],
     ];

@@ -121,7 +121,7 @@ fn a_statement_cut_short() {
 }
 
 #[test]
-fn data_put_back_from_an_older_copy() {
+fn s22_data_put_back_from_an_older_copy() {
     let sandbox = Sandbox::shared();
     let phone = paid_once(&sandbox);
     let copy = phone.beside("copy");
@@ -136,7 +136,7 @@ fn data_put_back_from_an_older_copy() {
 }
 
 #[test]
-fn data_beside_another_phone_s_hardware() {
+fn s21_data_beside_another_phone_s_hardware() {
     let sandbox = Sandbox::shared();
     let phone = paid_once(&sandbox);
     let stranger = Phone::new();
@@ -147,7 +147,7 @@ fn data_beside_another_phone_s_hardware() {
 }
 
 #[test]
-fn hardware_that_has_forgotten_its_keys() {
+fn s21_hardware_that_has_forgotten_its_keys() {
     let sandbox = Sandbox::shared();
     let phone = paid_once(&sandbox);
     std::fs::remove_dir_all(phone.platform()).unwrap();
@@ -175,14 +175,6 @@ fn works_or_enrolling_helps(phone: &Phone, sandbox: &Sandbox, what: &str) {
     phone.run(&["sync"]).exits(0);
 }
 
-/// A copy of a phone, folder by folder.
-fn copy(phone: &Phone) -> Phone {
-    let copy = Phone::new();
-    copy_folder(&phone.data(), &copy.data());
-    copy_folder(&phone.platform(), &copy.platform());
-    copy
-}
-
 /// Does harm of each kind to a copy of a phone that has been tapped, all at the same time: `harms` names what is harmed, `harm` does it.
 fn whatever_is_harmed(
     harms: impl FnOnce(&Phone) -> Vec<String>,
@@ -198,7 +190,7 @@ fn whatever_is_harmed(
         for what in harms(&phone) {
             let (phone, sandbox, harm) = (&phone, &sandbox, &harm);
             scope.spawn(move || {
-                let damaged = copy(phone);
+                let damaged = phone.copy();
                 harm(&damaged, &what);
                 works_or_enrolling_helps(&damaged, sandbox, &what);
             });
@@ -322,7 +314,7 @@ fn a_disk_that_takes_no_more() {
 }
 
 #[test]
-fn killed_in_the_middle_of_a_tap_no_atc_is_used_twice() {
+fn s23_killed_in_the_middle_of_a_tap_no_atc_is_used_twice() {
     let sandbox = Sandbox::shared();
     let phone = Phone::with_card(&sandbox);
     let mut atcs = Vec::new();

@@ -170,7 +170,7 @@ fn a_code_whose_way_was_cut_can_be_sent_again() {
 }
 
 #[test]
-fn a_provider_under_another_ca_is_not_trusted() {
+fn s35_a_provider_under_another_ca_is_not_trusted() {
     let (sandbox, stranger) = (Sandbox::shared(), Sandbox::start());
     let phone = Phone::new();
     phone
@@ -199,7 +199,7 @@ fn a_ca_file_that_is_none_is_said() {
 }
 
 #[test]
-fn a_key_that_is_not_pinned_is_refused_though_the_right_ca_signed_it() {
+fn s36_a_key_that_is_not_pinned_is_refused_though_the_right_ca_signed_it() {
     let sandbox = Sandbox::shared();
     let relay = Relay::to(&sandbox);
     let phone = Phone::with_card_through(&sandbox, &relay.url());

@@ -57,7 +57,7 @@ fn tap_until_refused(serving: &Serving, pause: Duration) -> Vec<u64> {
 }
 
 #[test]
-fn keys_run_out_after_thirty_taps_and_come_back_with_the_provider() {
+fn s26_keys_run_out_after_thirty_taps_and_come_back_with_the_provider() {
     let sandbox = Sandbox::shared();
     let relay = Relay::to(&sandbox);
     let phone = Phone::with_card_through(&sandbox, &relay.url());
@@ -83,7 +83,7 @@ fn keys_run_out_after_thirty_taps_and_come_back_with_the_provider() {
 }
 
 #[test]
-fn thirty_taps_also_when_each_finds_the_phone_armed() {
+fn s26_thirty_taps_also_when_each_finds_the_phone_armed() {
     let sandbox = Sandbox::shared();
     let relay = Relay::to(&sandbox);
     let phone = Phone::with_card_through(&sandbox, &relay.url());
@@ -109,7 +109,7 @@ fn a_phone_that_serves_fetches_keys_by_itself() {
 }
 
 #[test]
-fn a_cryptogram_presented_twice_pays_once() {
+fn s39_a_cryptogram_presented_twice_pays_once() {
     let sandbox = Sandbox::start();
     let phone = Phone::with_card(&sandbox);
     let serving = phone.serve();

@@ -151,10 +151,20 @@ impl Running {
         }
     }
 
-    /// Asks it to end (SIGTERM), waits, and expects that it ended well.
-    pub(crate) fn stop(self) {
+    /// Whether it has not ended by itself yet.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Asks it to end (SIGTERM), waits, and expects that it ended well; answers what nobody has taken of its words.
+    pub(crate) fn terminate(self) -> Ended {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        self.end().exits(0);
+        self.end().exits(0)
+    }
+
+    /// The same, when nobody asks for its words.
+    pub(crate) fn stop(self) {
+        self.terminate();
     }
 
     /// Kills it (SIGKILL).

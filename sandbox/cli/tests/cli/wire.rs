@@ -42,7 +42,7 @@ fn a_folder_in_use_is_refused_naming_the_process() {
 }
 
 #[test]
-fn anything_as_an_apdu_gets_a_status_word() {
+fn s42_anything_as_an_apdu_gets_a_status_word() {
     let sandbox = Sandbox::shared();
     let phone = Phone::with_card(&sandbox);
     let serving = phone.serve();
@@ -76,7 +76,7 @@ fn anything_as_an_apdu_gets_a_status_word() {
 }
 
 #[test]
-fn noise_never_gets_a_cryptogram_and_never_ends_the_phone() {
+fn s42_noise_never_gets_a_cryptogram_and_never_ends_the_phone() {
     let sandbox = Sandbox::shared();
     let phone = Phone::with_card(&sandbox);
     let serving = phone.serve();
