@@ -11,30 +11,16 @@ import kotlinx.coroutines.TimeoutCancellationException
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
-import org.junit.jupiter.api.AfterAll
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
-import org.junit.jupiter.api.BeforeAll
 import org.junit.jupiter.api.Test
-import org.junit.jupiter.api.TestInstance
 import org.junit.jupiter.api.assertThrows
 import org.junit.jupiter.api.fail
 import org.junit.jupiter.api.io.TempDir
 
 /** A wallet used from Kotlin as an Android app uses it, against a sandbox that runs beside it. */
-@TestInstance(TestInstance.Lifecycle.PER_CLASS)
-class WalletTest {
-    private lateinit var sandbox: Sandbox
-
-    @BeforeAll
-    fun startSandbox() {
-        sandbox = Sandbox()
-    }
-
-    @AfterAll
-    fun stopSandbox() = sandbox.close()
-
+class WalletTest : SandboxTest() {
     @Test
     fun `a tap at the POS is approved, stands in the statement, and is matched by a sync`(@TempDir folder: Path) =
         withWallet(folder) { wallet ->
@@ -149,26 +135,5 @@ class WalletTest {
             assertTrue(answer.size >= 2, "$command: ${answer.toHexString()}")
         }
         assertEquals("6700", wallet.answer(byteArrayOf()).toHexString())
-    }
-
-    /** A started wallet in [folder], closed at the end. */
-    private fun withWallet(folder: Path, enrol: Boolean = true, use: suspend (Wallet) -> Unit) = runBlocking {
-        val config = WalletConfig(dataDir = "$folder", appVersion = "0.1.0", production = false)
-        Wallet(config, SoftwareKeyStore(), SystemClock).use { wallet ->
-            wallet.start()
-            if (enrol) wallet.enrol(sandbox.provider, sandbox.caPem)
-            use(wallet)
-            wallet.shutDown()
-        }
-    }
-
-    private suspend fun addCard(wallet: Wallet, number: String): PaymentCard {
-        val challenge = wallet.beginAddCard(number, EXPIRY)
-        return wallet.finishAddCard(challenge.id, sandbox.smsCode())
-    }
-
-    private companion object {
-        /** Of the sandbox's test cards, any expiry holds that has not passed. */
-        const val EXPIRY = "12/29"
     }
 }
