@@ -1,4 +1,5 @@
 import Foundation
+import LocalAuthentication
 import Security
 import Tapcore
 import TapcoreShell
@@ -6,7 +7,7 @@ import TapcoreShell
 /// Keys in the Secure Enclave, found again through the keychain. The Enclave knows P-256 only: a wrapping
 /// key is a key pair, and wrapping is ECIES with AES-GCM. No private key leaves it, and none goes into a
 /// backup or to another phone. Keys are usable from the first unlock on, because a tap may come while
-/// the phone is locked.
+/// the phone is locked; a verified key alone needs the person, whom `EnclavePrompt` asks.
 ///
 /// Of a failure only its kind crosses to the core, never the system's text.
 final class EnclaveKeyStore: PlatformKeyStore {
@@ -17,7 +18,18 @@ final class EnclaveKeyStore: PlatformKeyStore {
     func securityLevel() -> SecurityLevel { .secureEnclave }
 
     func createWrappingKey(alias: String) throws {
-        _ = try create(alias)
+        _ = try create(alias, kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly, .privateKeyUsage)
+    }
+
+    /// The Enclave asks for the person each time, and forgets the key when a finger or a face is added or removed.
+    /// Wrapping is by the public half, so it needs nobody.
+    func createVerifiedKey(alias: String) throws {
+        // Without a finger or a face there is no set that the key could be bound to.
+        guard LAContext().canEvaluatePolicy(.deviceOwnerAuthenticationWithBiometrics, error: nil) else {
+            throw KeyStoreError.Unavailable
+        }
+        _ = try create(
+            alias, kSecAttrAccessibleWhenUnlockedThisDeviceOnly, [.privateKeyUsage, .biometryCurrentSet])
     }
 
     func wrap(alias: String, key: Data) throws -> Data {
@@ -31,15 +43,27 @@ final class EnclaveKeyStore: PlatformKeyStore {
     }
 
     func unwrap(alias: String, wrapped: Data) throws -> Data {
-        var error: Unmanaged<CFError>?
-        guard let key = SecKeyCreateDecryptedData(try find(alias), Self.wrapping, wrapped as CFData, &error) else {
-            throw Self.kind(error)
-        }
-        return key as Data
+        // Of a verified key this fails: nobody can be asked here.
+        let nobody = LAContext()
+        nobody.interactionNotAllowed = true
+        return try unwrap(alias: alias, wrapped: wrapped, by: nobody)
     }
 
-    func createSigningKey(alias: String) throws -> Data {
-        try Self.point(try create(alias))
+    /// Unwraps what a verified key has wrapped; `person` is a context in which somebody was recognised.
+    func unwrap(alias: String, wrapped: Data, by person: LAContext) throws -> Data {
+        var error: Unmanaged<CFError>?
+        let key = try find(alias, person)
+        guard let opened = SecKeyCreateDecryptedData(key, Self.wrapping, wrapped as CFData, &error) else {
+            throw Self.kind(error)
+        }
+        return opened as Data
+    }
+
+    /// Apple gives no certificates for keys of the Secure Enclave. What proves the app and its phone is App Attest, a
+    /// service of its own that needs a network: it is not here yet, so a provider takes this key as unproven.
+    func createSigningKey(alias: String, challenge: Data) throws -> AttestedKey {
+        let key = try create(alias, kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly, .privateKeyUsage)
+        return AttestedKey(publicKey: try Self.point(key), attestation: [])
     }
 
     func sign(alias: String, message: Data) throws -> Data {
@@ -74,14 +98,15 @@ final class EnclaveKeyStore: PlatformKeyStore {
         }
     }
 
-    private func create(_ alias: String) throws -> SecKey {
+    private func create(
+        _ alias: String, _ accessible: CFString, _ flags: SecAccessControlCreateFlags
+    ) throws -> SecKey {
         // Two keys under one tag would make it a matter of luck which one is found.
         try delete(alias: alias)
         var error: Unmanaged<CFError>?
-        guard
-            let access = SecAccessControlCreateWithFlags(
-                nil, kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly, .privateKeyUsage, &error)
-        else { throw Self.kind(error) }
+        guard let access = SecAccessControlCreateWithFlags(nil, accessible, flags, &error) else {
+            throw Self.kind(error)
+        }
         let attributes: [CFString: Any] = [
             kSecAttrKeyType: kSecAttrKeyTypeECSECPrimeRandom,
             kSecAttrKeySizeInBits: 256,
@@ -96,9 +121,10 @@ final class EnclaveKeyStore: PlatformKeyStore {
         return key
     }
 
-    private func find(_ alias: String) throws -> SecKey {
+    private func find(_ alias: String, _ person: LAContext? = nil) throws -> SecKey {
         var query = Self.query(tag: alias)
         query[kSecReturnRef] = true
+        if let person { query[kSecUseAuthenticationContext] = person }
         var found: CFTypeRef?
         switch SecItemCopyMatching(query as CFDictionary, &found) {
         case errSecSuccess:
@@ -127,7 +153,7 @@ final class EnclaveKeyStore: PlatformKeyStore {
 
     /// Overwrites a buffer that was made for us on the way from the core; nobody else reads it. A change
     /// through `Data` itself would only make a copy and wipe that.
-    private static func wipe(_ key: Data) {
+    static func wipe(_ key: Data) {
         key.withUnsafeBytes { bytes in
             guard let start = bytes.baseAddress else { return }
             _ = memset_s(UnsafeMutableRawPointer(mutating: start), bytes.count, 0, bytes.count)

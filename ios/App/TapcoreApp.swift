@@ -6,13 +6,20 @@ import TapcoreShell
 @main
 struct TapcoreApp: App {
     @State private var parts = Result { try Parts() }
+    @Environment(\.scenePhase) private var phase
 
     var body: some Scene {
         WindowGroup {
             switch parts {
             case .success(let parts):
-                WalletScreen(model: parts.model, wallet: parts.wallet, session: parts.session)
-                    .task { await parts.model.start() }
+                WalletScreen(model: parts.model, access: parts.access, wallet: parts.wallet, session: parts.session)
+                    .task {
+                        parts.model.report(RiskProbe.look())
+                        await parts.model.start()
+                    }
+                    .onChange(of: phase) {
+                        if phase == .active { parts.model.report(RiskProbe.look()) }
+                    }
             case .failure(let error):
                 Text(sentence(error)).padding()
             }
@@ -25,6 +32,7 @@ struct TapcoreApp: App {
 struct Parts {
     let wallet: Wallet
     let model: WalletModel
+    let access: AccessModel
     let session: PaymentSession
 
     init() throws {
@@ -32,8 +40,10 @@ struct Parts {
             dataDir: try Self.folder().path,
             appVersion: Bundle.main.object(forInfoDictionaryKey: "CFBundleShortVersionString") as? String ?? "0",
             production: true)
-        wallet = try Wallet(config: config, keyStore: EnclaveKeyStore(), clock: DeviceClock())
+        let keys = EnclaveKeyStore()
+        wallet = try Wallet(config: config, keyStore: keys, clock: DeviceClock())
         model = WalletModel(wallet: wallet)
+        access = AccessModel(wallet: wallet, prompt: EnclavePrompt(keys: keys))
         session = PaymentSession(relay: CardRelay(wallet: wallet))
     }
 

@@ -5,10 +5,12 @@ import TapcoreShell
 /// Cards, payments, and the way to pay.
 struct WalletScreen: View {
     let model: WalletModel
+    let access: AccessModel
     let wallet: Wallet
     let session: PaymentSession
     @State private var isEnrolling = false
     @State private var isAddingCard = false
+    @State private var isAtAccess = false
     @State private var paymentProblem: String?
 
     var body: some View {
@@ -17,10 +19,11 @@ struct WalletScreen: View {
                 if let problem = paymentProblem ?? model.problem {
                     Text(problem).foregroundStyle(.red)
                 }
+                if let refusal = model.refusal {
+                    Text(sentence(refusal))
+                }
                 Section("Cards") {
-                    ForEach(model.cards, id: \.tokenRef) { card in
-                        LabeledContent("\(card.bank) \(card.maskedCard)", value: card.maskedToken)
-                    }
+                    ForEach(model.cards, id: \.tokenRef) { CardRow(card: $0, model: model) }
                     if model.enrolled {
                         Button("Add a card") { isAddingCard = true }
                     } else {
@@ -28,14 +31,18 @@ struct WalletScreen: View {
                     }
                 }
                 if !model.cards.isEmpty {
-                    Button("Pay") { pay() }
+                    Button("Pay") { pay() }.disabled(model.refusal != nil)
                 }
+                Button("Lock, unlock, PIN") { isAtAccess = true }
                 Section("Payments") {
                     ForEach(model.payments) { PaymentRow(line: $0) }
                 }
             }
             .navigationTitle("Tapcore")
             .refreshable { await model.sync() }
+        }
+        .sheet(isPresented: $isAtAccess, onDismiss: { Task { await model.refresh() } }) {
+            AccessScreen(model: access)
         }
         .sheet(isPresented: $isEnrolling) { EnrolScreen(model: model) }
         .sheet(isPresented: $isAddingCard, onDismiss: { Task { await model.refresh() } }) {
@@ -52,6 +59,32 @@ struct WalletScreen: View {
                 paymentProblem = PaymentSession.sentence(error)
             }
         }
+    }
+}
+
+private struct CardRow: View {
+    let card: PaymentCard
+    let model: WalletModel
+    @State private var isDeleting = false
+
+    var body: some View {
+        LabeledContent("\(card.bank) \(card.maskedCard)", value: sentence(card))
+            .swipeActions {
+                switch card.state {
+                case .active: Button("Suspend") { Task { await model.suspend(card) } }
+                case .suspended: Button("Resume") { Task { await model.resume(card) } }
+                case .deleted: EmptyView()
+                }
+                if card.state != .deleted {
+                    Button("Delete", role: .destructive) { isDeleting = true }
+                }
+            }
+            .confirmationDialog(
+                "A deleted card cannot be brought back; it can only be added again.", isPresented: $isDeleting,
+                titleVisibility: .visible
+            ) {
+                Button("Delete", role: .destructive) { Task { await model.delete(card) } }
+            }
     }
 }
 

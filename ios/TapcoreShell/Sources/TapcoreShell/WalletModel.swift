@@ -8,6 +8,8 @@ import Tapcore
 public final class WalletModel {
     public private(set) var enrolled = false
     public private(set) var tapsLeft: UInt32 = 0
+    /// Why no reader is answered, where none is.
+    public private(set) var refusal: TapRefusal?
     public private(set) var cards: [PaymentCard] = []
     public private(set) var payments: [PaymentLine] = []
     /// What to tell the person, or nil.
@@ -43,6 +45,29 @@ public final class WalletModel {
         await refresh(keepingProblem: true)
     }
 
+    /// Holds a card back until it is resumed, with or without a network.
+    public func suspend(_ card: PaymentCard) async {
+        await attempt { try await self.wallet.suspendCard(tokenRef: card.tokenRef) }
+        await refresh(keepingProblem: true)
+    }
+
+    /// Lets a suspended card pay again; the network must agree.
+    public func resume(_ card: PaymentCard) async {
+        await attempt { try await self.wallet.resumeCard(tokenRef: card.tokenRef) }
+        await refresh(keepingProblem: true)
+    }
+
+    /// Deletes a card for good.
+    public func delete(_ card: PaymentCard) async {
+        await attempt { try await self.wallet.deleteCard(tokenRef: card.tokenRef) }
+        await refresh(keepingProblem: true)
+    }
+
+    /// Tells the wallet how safe the phone looks.
+    public func report(_ sight: Sight) {
+        wallet.reportRisk(signals: sight.signals)
+    }
+
     /// Shows what the wallet holds now; nothing is fetched.
     public func refresh() async {
         await refresh(keepingProblem: false)
@@ -54,6 +79,7 @@ public final class WalletModel {
             let status = try await self.wallet.status()
             self.enrolled = status.enrolled
             self.tapsLeft = status.tapsLeft
+            self.refusal = status.refusal
             self.cards = try await self.wallet.cards()
             self.payments = try await self.wallet.statement().map(PaymentLine.init)
         }

@@ -9,8 +9,27 @@ public func sentence(_ error: Error) -> String {
     switch error {
     case .NotEnrolled(let detail), .Locked(let detail), .Cancelled(let detail), .Blocked(let detail),
         .InUse(let detail), .Network(let detail), .NotTrusted(let detail), .Rejected(_, let detail),
-        .Corrupt(let detail), .Storage(let detail), .Invalid(let detail), .Outdated(let detail), .Internal(let detail):
+        .Corrupt(let detail), .Storage(let detail), .Invalid(let detail), .Outdated(let detail), .Internal(let detail),
+        .NotVerified(_, let detail), .Wiped(let detail):
         return detail
+    }
+}
+
+/// Why no reader is answered, where none is.
+public func sentence(_ refusal: TapRefusal) -> String {
+    switch refusal {
+    case .locked: "Locked: unlock it to pay."
+    case .outdated: "This app is too old to pay: update it."
+    case .risk: "This phone looks unsafe, so it does not pay."
+    }
+}
+
+/// Whether a card pays, and as what.
+public func sentence(_ card: PaymentCard) -> String {
+    switch card.state {
+    case .active: card.maskedToken
+    case .suspended: "suspended"
+    case .deleted: "deleted"
     }
 }
 
