@@ -40,14 +40,22 @@ pub(super) fn open(path: &Path, kind: &Kind) -> Result<Connection, StoreError> {
         kind.secure_delete,
     ))?;
     if unclean {
-        let verdict: String =
-            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if verdict != "ok" {
-            return Err(StoreError::Damaged);
-        }
+        check(&connection)?;
     }
     migrate(&mut connection, kind.migrations)?;
     Ok(connection)
+}
+
+/// Looks at every page of a database.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when one is not sound.
+pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    match verdict.as_str() {
+        "ok" => Ok(()),
+        _ => Err(StoreError::Damaged),
+    }
 }
 
 /// The name of the write-ahead log beside a database file.

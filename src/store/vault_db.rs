@@ -137,6 +137,18 @@ impl VaultDb {
         work(&VaultTx::new(&transaction, self.sealer.as_ref()))
     }
 
+    /// Looks at every page, those that reading alone would not touch included.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn check(&self) -> Result<(), StoreError> {
+        let connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        connection::check(&connection)
+    }
+
     /// Lets the file grow by little more than it has.
     #[cfg(test)]
     pub(super) fn limit_pages(&self) {

@@ -304,6 +304,7 @@ pub(super) fn check(
     arming: &Arming,
 ) -> Result<(), WalletError> {
     hierarchy.probe()?;
+    vault.check()?;
     let tokens = vault.read(|tx| {
         tx.journal_after(0)?;
         tx.record::<serde_json::Value>(super::enrol::RECORD)?;
