@@ -1,6 +1,7 @@
 //! A second phone of the same person, a phone that takes another's place, a phone that is lost.
 
 use crate::common::{Phone, Sandbox, Till, assert_instant, assert_members};
+use crate::field::{PPSE, SELECT};
 use crate::relay::Relay;
 
 #[test]
@@ -169,9 +170,11 @@ fn s33_the_support_desk_wipes_a_phone_and_one_that_serves_says_so() {
     sandbox
         .desk("wipe", &["--device", "dev_0"])
         .says(1, &["no phone"]);
-    // A tap brings it in contact with the provider.
-    serving.field().select().gpo(1);
-    serving.tapped();
+    // Being tapped brings it in contact with the provider, unless it has looked for news before.
+    let mut field = serving.field();
+    drop([PPSE, SELECT].map(|command| field.hex(command)));
+    field.gpo(1);
+    drop(field);
     serving.running.event("wiped");
     serving.refuses();
     serving.stop();
