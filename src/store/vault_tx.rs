@@ -265,6 +265,22 @@ impl<'a> VaultTx<'a> {
         Ok(last.unwrap_or(0))
     }
 
+    /// A mark of the journal's row at a position, which another row there would not have; 0 where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn journal_mark(&self, position: i64) -> Result<i64, StoreError> {
+        let sql = "SELECT sealed FROM journal WHERE seq = ?1";
+        let sealed: Option<Vec<u8>> = self
+            .transaction
+            .query_row(sql, [position], |row| row.get(0))
+            .optional()?;
+        // Each row is sealed under a nonce of its own, so its first bytes behind the format are a mark.
+        let nonce = sealed.as_deref().and_then(|sealed| sealed.get(2..10));
+        let mark = nonce.and_then(|nonce| nonce.try_into().ok());
+        Ok(mark.map_or(0, i64::from_be_bytes))
+    }
+
     /// The journal after a position: position, time in milliseconds of Unix time, event.
     ///
     /// # Errors

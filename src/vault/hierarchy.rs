@@ -30,6 +30,20 @@ impl Hierarchy {
     ) -> Result<(Self, InstallationRecord, ArmingRecord), VaultError> {
         let mut installation = [0; 16];
         random(&mut installation)?;
+        let created = Self::create_as(Arc::clone(&key_store), installation, anchor, root);
+        if created.is_err() {
+            // Keys of an installation that never came to be.
+            drop(Self::destroy(key_store.as_ref(), Some(&installation)));
+        }
+        created
+    }
+
+    fn create_as(
+        key_store: Arc<dyn PlatformKeyStore>,
+        installation: [u8; 16],
+        anchor: Anchor,
+        root: ManifestRoot,
+    ) -> Result<(Self, InstallationRecord, ArmingRecord), VaultError> {
         let storage = Secret::<32>::fill(|bytes| random(bytes))?;
         let alias = alias(&installation, "storage");
         key_store.create_wrapping_key(&alias)?;

@@ -251,7 +251,12 @@ impl Wallet {
                 let anchor = Anchor::new(reading.wall_ms, &reading);
                 let root = file.manifest_root()?;
                 let (hierarchy, record, arming) = Hierarchy::create(key_store, anchor, root)?;
-                file.create_installation(&record, &arming)?;
+                if let Err(error) = file.create_installation(&record, &arming) {
+                    // Nobody will ever name these keys.
+                    let installation = Some(&record.installation);
+                    drop(Hierarchy::destroy(self.key_store.as_ref(), installation));
+                    return Err(error.into());
+                }
                 hierarchy
             }
         };

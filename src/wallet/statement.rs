@@ -13,6 +13,8 @@ use crate::token::PaymentToken;
 const LIMIT: u32 = 10_000;
 /// Position of the projection in the journal.
 const JOURNAL: &str = "journal";
+/// What stood at that position.
+const JOURNAL_MARK: &str = "journal_mark";
 
 /// One line of the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,25 +88,30 @@ pub(super) fn rebuilding<T>(
 
 /// Takes the journal into the statement, from where it was left.
 pub(super) fn project(opened: &Opened) -> Result<(), StoreError> {
-    let position = opened.statement.write(|tx| tx.position(JOURNAL))?;
-    let news = opened.vault.read(|tx| {
-        // A journal that is behind its projection has lost its newest rows; the same positions are given out again.
-        let known = position <= tx.last_position()?;
-        tx.journal_after(if known { position } else { 0 })
+    let (position, mark) = opened
+        .statement
+        .write(|tx| Ok((tx.position(JOURNAL)?, tx.position(JOURNAL_MARK)?)))?;
+    let (news, last_mark) = opened.vault.read(|tx| {
+        // A journal that has lost its newest rows gives the same positions to others: what stands at the position tells.
+        let known = tx.journal_mark(position)? == mark;
+        let news = tx.journal_after(if known { position } else { 0 })?;
+        let last = news.last().map_or(position, |(seq, ..)| *seq);
+        let last = if known { last } else { tx.last_position()? };
+        Ok((news, (last, tx.journal_mark(last)?)))
     })?;
-    if news.is_empty() {
+    if last_mark == (position, mark) {
         return Ok(());
     }
     opened.statement.write(|tx| {
-        for (seq, at_ms, event) in &news {
+        for (_, at_ms, event) in &news {
             let (crate::statement::JournalEvent::Cryptogram { payment, .. }
             | crate::statement::JournalEvent::Finished { payment }) = event;
             if let Some(entry) = Entry::with_event(tx.entry(payment)?, *at_ms, event) {
                 tx.put_entry(&entry)?;
             }
-            tx.set_position(JOURNAL, *seq)?;
         }
-        Ok(())
+        tx.set_position(JOURNAL, last_mark.0)?;
+        tx.set_position(JOURNAL_MARK, last_mark.1)
     })
 }
 

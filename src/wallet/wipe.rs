@@ -67,8 +67,8 @@ pub(super) fn wipe(folder: &Path, key_store: &dyn PlatformKeyStore) -> Result<()
         file.write_all(name.as_bytes())
             .and_then(|()| file.sync_all())
             .and_then(|()| fs::rename(&draft, &marker))
-            .and_then(|()| File::open(folder)?.sync_all())
             .map_err(StoreError::from)?;
+        sync(folder)?;
     }
     let named = fs::read_to_string(&marker).map_err(StoreError::from)?;
     let installation: Option<[u8; 16]> = hex::FromHex::from_hex(named.trim()).ok();
@@ -78,8 +78,14 @@ pub(super) fn wipe(folder: &Path, key_store: &dyn PlatformKeyStore) -> Result<()
             remove(&folder.join(format!("{name}{suffix}")))?;
         }
     }
+    // The marker goes last, over a power cut as well.
+    sync(folder)?;
     remove(&marker)?;
-    Ok(())
+    Ok(sync(folder)?)
+}
+
+fn sync(folder: &Path) -> Result<(), StoreError> {
+    Ok(File::open(folder)?.sync_all()?)
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {

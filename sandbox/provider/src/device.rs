@@ -72,8 +72,7 @@ pub(crate) struct Enrolment {
     device_key: String,
     key_store: KeyStore,
     app_version: String,
-    /// Certificates of the device key, leaf first. Phones of before may leave it out.
-    #[serde(default)]
+    /// Certificates of the device key, leaf first.
     attestation: Vec<String>,
     link_code: Option<String>,
     proof: String,
@@ -150,15 +149,7 @@ pub(crate) async fn enrol(
             link_code.unwrap_or_default().as_bytes(),
         ],
     );
-    // Phones of before sent neither chain nor code, and bound neither.
-    let bound_before = bind(
-        "tapcore-enrol-v1",
-        &[&challenge, &device_key, key_store.as_bytes()],
-    );
-    let before = chain.is_empty() && link_code.is_none();
-    let proven = keys::verify(&device_key, &bound, &proof)
-        || (before && keys::verify(&device_key, &bound_before, &proof));
-    if !proven {
+    if !keys::verify(&device_key, &bound, &proof) {
         return Err(proof_invalid());
     }
     let claim = Claim {

@@ -22,14 +22,8 @@ pub(crate) struct Opening {
     device_id: String,
     session_key: String,
     expires_at: String,
-    /// Phones of before may leave it out.
-    #[serde(default = "version_of_before")]
     app_version: String,
     proof: String,
-}
-
-fn version_of_before() -> String {
-    "0.1.0".to_owned()
 }
 
 #[derive(Serialize)]

@@ -55,11 +55,16 @@ impl Policy {
     }
 }
 
-/// `major.minor.patch`, a missing part as 0; what follows a `-` or `+` does not count.
-fn version(text: &str) -> [u64; 3] {
-    let core = text.split(['-', '+']).next().unwrap_or_default();
+/// `major.minor.patch`, a missing part as 0, and whether it is a release: what comes before one (`-rc.1`) is older than
+/// it, what a `+` adds does not count (Semantic Versioning 2.0.0, 10 and 11).
+fn version(text: &str) -> ([u64; 3], bool) {
+    let text = text.split('+').next().unwrap_or_default();
+    let (core, release) = match text.split_once('-') {
+        Some((core, _)) => (core, false),
+        None => (text, true),
+    };
     let mut parts = core.split('.').map(|part| part.parse().unwrap_or(0));
-    std::array::from_fn(|_| parts.next().unwrap_or(0))
+    (std::array::from_fn(|_| parts.next().unwrap_or(0)), release)
 }
 
 #[cfg(test)]
@@ -75,6 +80,8 @@ mod tests {
         assert!(policy.admits("1.10.0"));
         assert!(policy.admits("1.10.0+build.7"));
         assert!(policy.admits("2"));
+        assert!(!policy.admits("1.10.0-rc.1"));
+        assert!(policy.admits("1.10.1-rc.1"));
         assert!(!policy.admits("1.9.99"));
         assert!(!policy.admits(""));
         assert!(Policy::default().admits("0.0.1"));

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use crate::common::{bench, enrolment, is, refusal, session};
-use sandbox_kit::bind::bind;
 use sandbox_kit::client::Client;
+use sandbox_kit::clock;
 use sandbox_kit::keys::PartyKey;
-use sandbox_kit::{bytes, clock};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -65,22 +64,6 @@ async fn a_challenge_is_good_for_one_try() {
         refusal(client.post::<_, Value>(&url, &invented, None).await),
         is(403, "challenge_invalid")
     );
-}
-
-/// Until all phones send chain and code: one that sends neither binds neither.
-#[tokio::test]
-async fn a_phone_of_before_still_enrols() {
-    let bench = bench().await;
-    let (key, challenge) = (PartyKey::generate(), bench.challenge().await);
-    let raw = bytes::from_hex(&challenge).unwrap();
-    let parts: [&[u8]; 3] = [&raw, &key.public(), b"software"];
-    let proof = key.sign(&bind("tapcore-enrol-v1", &parts));
-    let request = json!({ "challenge": challenge, "device_key": key.public_hex(), "key_store": "software", "app_version": "0.1.0", "proof": bytes::to_hex(&proof) });
-    bench
-        .unsigned()
-        .post::<_, Value>(&bench.url("/v1/enrolments"), &request, None)
-        .await
-        .unwrap();
 }
 
 #[tokio::test]
