@@ -24,7 +24,7 @@ public final class WalletModel {
 
     /// Opens the wallet and listens to it; once per process.
     public func start() async {
-        let relay = EventRelay { [weak self] in Task { await self?.refresh() } }
+        let relay = EventRelay { [weak self] event in Task { await self?.heed(event) } }
         self.relay = relay
         wallet.setObserver(observer: relay)
         await attempt { _ = try await self.wallet.start() }
@@ -73,6 +73,12 @@ public final class WalletModel {
         await refresh(keepingProblem: false)
     }
 
+    private func heed(_ event: WalletEvent) async {
+        // Nothing is left of it; open, it can be enrolled anew.
+        if event == .wiped { _ = try? await wallet.start() }
+        await refresh(keepingProblem: event == .wiped)
+    }
+
     private func refresh(keepingProblem: Bool) async {
         let before = problem
         await attempt {
@@ -83,7 +89,7 @@ public final class WalletModel {
             self.cards = try await self.wallet.cards()
             self.payments = try await self.wallet.statement().map(PaymentLine.init)
         }
-        if keepingProblem, problem == nil { problem = before }
+        if keepingProblem, let before { problem = before }
     }
 
     private func attempt(_ work: () async throws -> Void) async {
@@ -96,15 +102,15 @@ public final class WalletModel {
     }
 }
 
-/// The wallet reports from threads of its own; all the model needs to know is that something changed.
+/// The wallet reports from threads of its own.
 private final class EventRelay: WalletObserver {
-    private let changed: @Sendable () -> Void
+    private let heed: @Sendable (WalletEvent) -> Void
 
-    init(changed: @escaping @Sendable () -> Void) {
-        self.changed = changed
+    init(heed: @escaping @Sendable (WalletEvent) -> Void) {
+        self.heed = heed
     }
 
     func onEvent(event: WalletEvent) {
-        changed()
+        heed(event)
     }
 }

@@ -109,6 +109,17 @@ final class AccessTests: XCTestCase {
         XCTAssertEqual(model.cards.map(sentence), ["deleted"])
     }
 
+    func testAWipedWalletIsOpenedAgainSoThatItCanBeEnrolled() async {
+        wallet = FakeWallet()
+        wallet.enrolled = true
+        let model = WalletModel(wallet: wallet)
+        await model.start()
+        wallet.enrolled = false
+        wallet.observer?.onEvent(event: .wiped)
+        while model.enrolled { await Task.yield() }
+        XCTAssertEqual(wallet.starts, 2)
+    }
+
     func testWhyNothingPaysIsSaid() async {
         wallet = FakeWallet()
         wallet.standing = .risk

@@ -21,6 +21,7 @@ final class FakeWallet: WalletProtocol, @unchecked Sendable {
     private(set) var responder: TapResponder?
     private(set) var observer: WalletObserver?
     private(set) var departures = 0
+    private(set) var starts = 0
 
     static let challenge = CardChallenge(
         id: "chl_1", maskedCard: "…0015", bank: "bank-a", expiresAtMs: 0, triesLeft: 3)
@@ -43,6 +44,7 @@ final class FakeWallet: WalletProtocol, @unchecked Sendable {
     }
 
     func start() async throws -> WalletStatus {
+        starts += 1
         try refuse()
         return state
     }

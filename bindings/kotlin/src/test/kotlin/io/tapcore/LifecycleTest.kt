@@ -74,9 +74,11 @@ class LifecycleTest : SandboxTest() {
                 assertEquals(15u, refusal<WalletException.Wiped> { lost.sync() }.code())
                 assertTrue(heard.await(10, TimeUnit.SECONDS), "the observer heard nothing")
                 assertFalse(lost.isSeenByReaders())
+                // What is left can be enrolled anew, by whoever has the phone then.
+                lost.enrol(sandbox.provider, sandbox.caPem)
+                assertTrue(lost.cards().isEmpty())
+                assertEquals(2, mine.phones().size, "another person's")
             }
-            // What is left can be enrolled anew, by whoever has the phone then.
-            withWallet(second) { assertTrue(it.cards().isEmpty()) }
         }
 
     @Test

@@ -2,6 +2,8 @@ package io.tapcore
 
 import java.nio.file.Path
 import java.util.concurrent.CopyOnWriteArrayList
+import java.util.concurrent.CountDownLatch
+import java.util.concurrent.TimeUnit
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
@@ -9,6 +11,19 @@ import org.junit.jupiter.api.io.TempDir
 
 /** The log as an app receives it. */
 class LogTest : SandboxTest() {
+    @Test
+    fun `what happened is told in a line of its own`(@TempDir folder: Path) {
+        val enrolled = CountDownLatch(1)
+        setLogSink(LogLevel.INFO, object : LogSink {
+            override fun log(level: LogLevel, target: String, message: String) {
+                if (level == LogLevel.INFO && target.startsWith("tapcore") && message.startsWith("enrolled")) {
+                    enrolled.countDown()
+                }
+            }
+        })
+        withWallet(folder) { assertTrue(enrolled.await(10, TimeUnit.SECONDS), "the log says nothing") }
+    }
+
     @Test
     fun `at its most talkative, the log holds none of a person's secrets`(@TempDir folder: Path) {
         val lines = CopyOnWriteArrayList<String>()

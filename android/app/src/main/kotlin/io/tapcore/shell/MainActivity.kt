@@ -4,7 +4,10 @@ import android.content.ComponentName
 import android.content.Intent
 import android.nfc.NfcAdapter
 import android.nfc.cardemulation.CardEmulation
+import android.widget.Button
+import android.widget.LinearLayout
 import android.widget.TextView
+import io.tapcore.PaymentCard
 import io.tapcore.WalletEvent
 import io.tapcore.WalletException
 import io.tapcore.WalletObserver
@@ -12,10 +15,13 @@ import io.tapcore.WalletObserver
 /** Cards, payments, and the way to the other screens. */
 class MainActivity : Screen() {
     private lateinit var status: TextView
+    private lateinit var cards: LinearLayout
     private lateinit var payments: TextView
 
     override fun build() {
         status = text("")
+        cards = column()
+        button("Lock, unlock, PIN and fingerprint") { startActivity(Intent(this, PersonActivity::class.java)) }
         button("Connect to a provider") { startActivity(Intent(this, EnrolActivity::class.java)) }
         button("Add a card") { startActivity(Intent(this, AddCardActivity::class.java)) }
         button("Refresh") { sync() }
@@ -24,12 +30,17 @@ class MainActivity : Screen() {
 
     override fun onResume() {
         super.onResume()
+        shell.lookForRisk()
         // While this screen is seen, no other payment app takes the tap.
         emulation()?.setPreferredService(this, ComponentName(this, ShellCardService::class.java))
         run {
             wallet.setObserver(object : WalletObserver {
                 // Comes from a thread of the wallet's.
-                override fun onEvent(event: WalletEvent) = runOnUiThread { show() }
+                override fun onEvent(event: WalletEvent) = runOnUiThread {
+                    // Nothing is left of it; open, it can be enrolled anew.
+                    if (event is WalletEvent.Wiped) run { wallet.start() }
+                    show()
+                }
             })
         }
         show()
@@ -49,10 +60,20 @@ class MainActivity : Screen() {
             status.text = when {
                 !now.enrolled -> "Not connected yet."
                 now.cards == 0u -> "Connected. Add a card to pay."
-                else -> wallet.cards().joinToString("\n") { "${it.bank} ${it.maskedCard}, pays as ${it.maskedToken}" } +
-                    "\n${now.tapsLeft} payments without a network"
+                else -> now.refusal?.let(::refused) ?: "${now.tapsLeft} payments without a network"
             }
-            payments.text = wallet.statement().joinToString("\n\n", transform = ::line)
+            show(wallet.cards())
+            payments.text = wallet.statement().joinToString("\n\n") { line(it) }
+        }
+    }
+
+    private fun show(held: List<PaymentCard>) {
+        cards.removeAllViews()
+        for (card in held) {
+            val open = Button(this)
+            open.text = line(card)
+            open.setOnClickListener { startActivity(CardActivity.of(this, card)) }
+            cards.addView(open)
         }
     }
 

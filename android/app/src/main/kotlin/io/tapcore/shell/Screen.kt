@@ -78,6 +78,12 @@ abstract class Screen : Activity() {
         add(it)
     }
 
+    /** A place for widgets that come and go. */
+    protected fun column() = LinearLayout(this).also {
+        it.orientation = LinearLayout.VERTICAL
+        add(it)
+    }
+
     private fun add(view: android.view.View) =
         column.addView(view, LayoutParams.MATCH_PARENT, LayoutParams.WRAP_CONTENT)
 }

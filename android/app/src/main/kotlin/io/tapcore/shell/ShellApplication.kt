@@ -3,15 +3,18 @@ package io.tapcore.shell
 import android.app.Application
 import io.tapcore.Wallet
 import io.tapcore.WalletConfig
+import io.tapcore.WalletException
 import io.tapcore.WalletStatus
 import io.tapcore.android.DeviceClock
 import io.tapcore.android.KeystoreKeyStore
+import io.tapcore.android.RiskProbe
 import java.io.File
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Deferred
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.async
+import kotlinx.coroutines.launch
 
 /** Holds the one wallet of the process, for screens and card service alike. */
 class ShellApplication : Application() {
@@ -37,7 +40,19 @@ class ShellApplication : Application() {
         started?.await()
     }
 
+    /** Tells the wallet how safe this phone looks now. */
+    fun lookForRisk() {
+        scope.launch(Dispatchers.IO) {
+            try {
+                wallet.reportRisk(RiskProbe(this@ShellApplication).look())
+            } catch (_: WalletException) {
+                // Whoever uses the wallet hears why there is none.
+            }
+        }
+    }
+
     private fun begin(wallet: Wallet) {
+        lookForRisk()
         // Its failure is kept for `ready`; nothing else hears of it.
         started = scope.async { wallet.start() }
     }

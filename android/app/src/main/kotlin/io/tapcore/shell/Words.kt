@@ -1,7 +1,10 @@
 package io.tapcore.shell
 
+import io.tapcore.CardState
 import io.tapcore.EntryState
+import io.tapcore.PaymentCard
 import io.tapcore.StatementEntry
+import io.tapcore.TapRefusal
 import io.tapcore.WalletException
 import java.math.BigDecimal
 import java.text.DateFormat
@@ -24,6 +27,25 @@ fun sentence(error: WalletException): String = when (error) {
     is WalletException.Invalid -> error.detail
     is WalletException.Outdated -> error.detail
     is WalletException.Internal -> error.detail
+    is WalletException.NotVerified -> error.detail
+    is WalletException.Wiped -> error.detail
+}
+
+/** Why no reader is answered, where none is. */
+fun refused(refusal: TapRefusal): String = when (refusal) {
+    TapRefusal.LOCKED -> "Locked: unlock it to pay."
+    TapRefusal.OUTDATED -> "This app is too old to pay: update it."
+    TapRefusal.RISK -> "This phone looks unsafe, so it does not pay."
+}
+
+/** A card, and whether it pays. */
+fun line(card: PaymentCard): String {
+    val state = when (card.state) {
+        CardState.ACTIVE -> "pays as ${card.maskedToken}"
+        CardState.SUSPENDED -> "suspended"
+        CardState.DELETED -> "deleted"
+    }
+    return "${card.bank} ${card.maskedCard}, $state"
 }
 
 /** An amount as people of this phone's language write it. */

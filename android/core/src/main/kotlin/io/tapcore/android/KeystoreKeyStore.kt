@@ -7,8 +7,8 @@ import android.security.keystore.KeyGenParameterSpec
 import android.security.keystore.KeyInfo
 import android.security.keystore.KeyPermanentlyInvalidatedException
 import android.security.keystore.KeyProperties
-import android.security.keystore.StrongBoxUnavailableException
 import android.security.keystore.UserNotAuthenticatedException
+import io.tapcore.AttestedKey
 import io.tapcore.KeyStoreException
 import io.tapcore.PlatformKeyStore
 import io.tapcore.SecurityLevel
@@ -17,20 +17,26 @@ import java.security.KeyFactory
 import java.security.KeyPairGenerator
 import java.security.KeyStore
 import java.security.PrivateKey
+import java.security.ProviderException
+import java.security.PublicKey
 import java.security.Signature
 import java.security.cert.Certificate
 import java.security.interfaces.ECPublicKey
 import java.security.spec.ECGenParameterSpec
+import java.security.spec.MGF1ParameterSpec
+import java.security.spec.X509EncodedKeySpec
 import javax.crypto.AEADBadTagException
 import javax.crypto.Cipher
 import javax.crypto.KeyGenerator
 import javax.crypto.SecretKey
 import javax.crypto.spec.GCMParameterSpec
+import javax.crypto.spec.OAEPParameterSpec
+import javax.crypto.spec.PSource
 
 /**
  * Keys in Android's Keystore: in StrongBox where the phone has one, else in its trusted execution
  * environment. No key leaves it. Keys are usable while the phone is locked, because a tap may come then;
- * what needs the person is asked for elsewhere.
+ * the verified keys alone need the person, whom [VerificationPrompt] asks.
  *
  * Of a failure only its kind crosses to the core, never the platform's text.
  */
@@ -39,13 +45,13 @@ class KeystoreKeyStore(context: Context) : PlatformKeyStore {
     private val hasStrongBox = Build.VERSION.SDK_INT >= Build.VERSION_CODES.P &&
         context.packageManager.hasSystemFeature(PackageManager.FEATURE_STRONGBOX_KEYSTORE)
 
-    /** What the hardware gives is seen only on a key that it made. */
+    /** What the hardware gives is seen only on a key that it made, in the way in which the device key is made. */
     private val level: SecurityLevel by lazy {
         val alias = "level"
-        createSigningKey(alias)
+        val made = makeSigningKey(alias, challenge = ByteArray(16))
         guarded {
             try {
-                levelOf(keys.getKey(PREFIX + alias, null) as PrivateKey)
+                levelOf(keys.getKey(PREFIX + alias, null) as PrivateKey, made.inStrongBox)
             } finally {
                 keys.deleteEntry(PREFIX + alias)
             }
@@ -76,12 +82,39 @@ class KeystoreKeyStore(context: Context) : PlatformKeyStore {
         }
     }
 
+    /**
+     * A pair of which only the private half needs the person: whoever wraps has the public one. RSA, because Android
+     * hands no other decryption to a prompt, and of 3072 bits, which are as strong as everything else here; StrongBox
+     * knows 2048 at most, so this key lies in the trusted execution environment. Making it takes a second or two.
+     */
+    override fun createVerifiedKey(alias: String): Unit = guarded {
+        val builder = KeyGenParameterSpec.Builder(PREFIX + alias, KeyProperties.PURPOSE_DECRYPT)
+            .setKeySize(3072)
+            .setDigests(KeyProperties.DIGEST_SHA256)
+            .setEncryptionPaddings(KeyProperties.ENCRYPTION_PADDING_RSA_OAEP)
+            .setUserAuthenticationRequired(true)
+            .setInvalidatedByBiometricEnrollment(true)
+        // Each use asks anew. Before Android 11 that is what a key is made for when no time is given.
+        if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.R) {
+            builder.setUserAuthenticationParameters(0, KeyProperties.AUTH_BIOMETRIC_STRONG)
+        }
+        KeyPairGenerator.getInstance(KeyProperties.KEY_ALGORITHM_RSA, PROVIDER).run {
+            initialize(builder.build())
+            generateKeyPair()
+        }
+    }
+
     override fun wrap(alias: String, key: ByteArray): ByteArray = guarded {
-        val cipher = Cipher.getInstance(TRANSFORMATION)
         try {
-            cipher.init(Cipher.ENCRYPT_MODE, wrappingKey(alias))
-            // The Keystore chooses the nonce and lets nobody else do it.
-            cipher.iv + cipher.doFinal(key)
+            when (val wrapping = keys.getKey(PREFIX + alias, null)) {
+                is SecretKey -> Cipher.getInstance(TRANSFORMATION).run {
+                    init(Cipher.ENCRYPT_MODE, wrapping)
+                    // The Keystore chooses the nonce and lets nobody else do it.
+                    iv + doFinal(key)
+                }
+                is PrivateKey -> wrapForThePerson(certificate(alias).publicKey, key)
+                else -> throw KeyStoreException.NotFound()
+            }
         } finally {
             // This copy was made for us on the way from the core.
             key.fill(0)
@@ -89,30 +122,57 @@ class KeystoreKeyStore(context: Context) : PlatformKeyStore {
     }
 
     override fun unwrap(alias: String, wrapped: ByteArray): ByteArray = guarded {
+        val key = keys.getKey(PREFIX + alias, null) ?: throw KeyStoreException.NotFound()
+        // A verified key: nobody can be asked here.
+        if (key !is SecretKey) throw KeyStoreException.Unavailable()
         if (wrapped.size <= NONCE) throw KeyStoreException.Invalidated()
         val cipher = Cipher.getInstance(TRANSFORMATION)
-        cipher.init(Cipher.DECRYPT_MODE, wrappingKey(alias), GCMParameterSpec(128, wrapped, 0, NONCE))
+        cipher.init(Cipher.DECRYPT_MODE, key, GCMParameterSpec(128, wrapped, 0, NONCE))
         cipher.doFinal(wrapped, NONCE, wrapped.size - NONCE)
     }
 
-    override fun createSigningKey(alias: String): ByteArray {
-        inHardware { strongBox ->
-            val spec = KeyGenParameterSpec.Builder(PREFIX + alias, KeyProperties.PURPOSE_SIGN)
-                .setAlgorithmParameterSpec(ECGenParameterSpec("secp256r1"))
-                .setDigests(KeyProperties.DIGEST_SHA256)
-                .also { if (strongBox) requireStrongBox(it) }
-                .build()
-            KeyPairGenerator.getInstance(KeyProperties.KEY_ALGORITHM_EC, PROVIDER).run {
-                initialize(spec)
-                generateKeyPair()
-            }
-        }
-        return publicKey(alias)
+    override fun createSigningKey(alias: String, challenge: ByteArray): AttestedKey {
+        val made = makeSigningKey(alias, challenge)
+        return AttestedKey(
+            publicKey = publicKey(alias),
+            // Without a challenge the chain is a placeholder that the key has signed itself.
+            attestation = if (made.isAttested) chain(alias) else emptyList(),
+        )
     }
 
+    private class Made(val inStrongBox: Boolean, val isAttested: Boolean)
+
+    private fun makeSigningKey(alias: String, challenge: ByteArray): Made =
+        try {
+            Made(inHardware { strongBox -> generateSigningKey(alias, challenge, strongBox) }, isAttested = true)
+        } catch (_: KeyStoreException.Unavailable) {
+            // Some phones have lost their attestation keys, or never had any. The provider decides what an unproven key
+            // is worth; where even that cannot be made, it fails here.
+            Made(inHardware { strongBox -> generateSigningKey(alias, challenge = null, strongBox) }, isAttested = false)
+        }
+
+    private fun generateSigningKey(alias: String, challenge: ByteArray?, strongBox: Boolean) {
+        val spec = KeyGenParameterSpec.Builder(PREFIX + alias, KeyProperties.PURPOSE_SIGN)
+            .setAlgorithmParameterSpec(ECGenParameterSpec("secp256r1"))
+            .setDigests(KeyProperties.DIGEST_SHA256)
+            .setAttestationChallenge(challenge)
+            .also { if (strongBox) requireStrongBox(it) }
+            .build()
+        KeyPairGenerator.getInstance(KeyProperties.KEY_ALGORITHM_EC, PROVIDER).run {
+            initialize(spec)
+            generateKeyPair()
+        }
+    }
+
+    private fun chain(alias: String): List<ByteArray> = guarded {
+        keys.getCertificateChain(PREFIX + alias).orEmpty().map { it.encoded }
+    }
+
+    private fun certificate(alias: String): Certificate =
+        keys.getCertificate(PREFIX + alias) ?: throw KeyStoreException.NotFound()
+
     private fun publicKey(alias: String): ByteArray = guarded {
-        val certificate: Certificate = keys.getCertificate(PREFIX + alias) ?: throw KeyStoreException.NotFound()
-        val point = (certificate.publicKey as ECPublicKey).w
+        val point = (certificate(alias).publicKey as ECPublicKey).w
         byteArrayOf(UNCOMPRESSED) + point.affineX.fixed() + point.affineY.fixed()
     }
 
@@ -132,26 +192,28 @@ class KeystoreKeyStore(context: Context) : PlatformKeyStore {
         keys.aliases().toList().filter { it.startsWith(PREFIX) }.map { it.removePrefix(PREFIX) }
     }
 
-    private fun wrappingKey(alias: String): SecretKey =
-        keys.getKey(PREFIX + alias, null) as? SecretKey ?: throw KeyStoreException.NotFound()
-
-    /** Tries StrongBox first; some phones announce one and then cannot make this kind of key in it. */
-    private fun inHardware(create: (Boolean) -> Unit) = guarded {
+    /**
+     * Tries StrongBox first; some phones announce one and then cannot make this kind of key in it. Answers whether it is
+     * there.
+     */
+    private fun inHardware(create: (Boolean) -> Unit): Boolean = guarded {
         if (hasStrongBox && Build.VERSION.SDK_INT >= Build.VERSION_CODES.P) {
             try {
-                return@guarded create(true)
-            } catch (_: StrongBoxUnavailableException) {
-                // Below: the trusted execution environment.
+                create(true)
+                return@guarded true
+            } catch (_: ProviderException) {
+                // `StrongBoxUnavailableException` is one. Below: the trusted execution environment.
             }
         }
         create(false)
+        false
     }
 
     private fun requireStrongBox(spec: KeyGenParameterSpec.Builder) {
         if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.P) spec.setIsStrongBoxBacked(true)
     }
 
-    private fun levelOf(key: PrivateKey): SecurityLevel {
+    private fun levelOf(key: PrivateKey, inStrongBox: Boolean): SecurityLevel {
         val info = KeyFactory.getInstance(key.algorithm, PROVIDER).getKeySpec(key, KeyInfo::class.java)
         if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.S) {
             return when (info.securityLevel) {
@@ -160,9 +222,14 @@ class KeystoreKeyStore(context: Context) : PlatformKeyStore {
                 else -> SecurityLevel.SOFTWARE
             }
         }
-        // Before Android 12 a key does not say which of the two holds it: the weaker one is claimed.
+        // Before Android 12 a key does not say which of the two holds it. It was made where it was asked for: the claim
+        // must be the one that its attestation proves.
         @Suppress("DEPRECATION")
-        return if (info.isInsideSecureHardware) SecurityLevel.TEE else SecurityLevel.SOFTWARE
+        return when {
+            !info.isInsideSecureHardware -> SecurityLevel.SOFTWARE
+            inStrongBox -> SecurityLevel.STRONG_BOX
+            else -> SecurityLevel.TEE
+        }
     }
 
     /** Turns whatever the platform throws into one of the four kinds that the core knows. */
@@ -181,12 +248,29 @@ class KeystoreKeyStore(context: Context) : PlatformKeyStore {
             throw KeyStoreException.Unavailable()
         }
 
-    private companion object {
+    internal companion object {
         const val PROVIDER = "AndroidKeyStore"
+
+        /** Of every alias of ours: an app may keep other keys. */
         const val PREFIX = "tapcore."
         const val TRANSFORMATION = "AES/GCM/NoPadding"
         const val NONCE = 12
         const val UNCOMPRESSED: Byte = 4
+    }
+}
+
+/** How what a verified key wraps is padded. The Keystore knows SHA-1 only for the mask, where it does no harm. */
+internal val OAEP = OAEPParameterSpec("SHA-256", "MGF1", MGF1ParameterSpec.SHA1, PSource.PSpecified.DEFAULT)
+
+internal const val OAEP_CIPHER = "RSA/ECB/OAEPPadding"
+
+/** Wraps [key] by the public half of a verified key; the Keystore has no say in it. */
+internal fun wrapForThePerson(half: PublicKey, key: ByteArray): ByteArray {
+    // Made anew from its bytes: the Keystore's own object would ask for the person on some versions.
+    val public = KeyFactory.getInstance(half.algorithm).generatePublic(X509EncodedKeySpec(half.encoded))
+    return Cipher.getInstance(OAEP_CIPHER).run {
+        init(Cipher.ENCRYPT_MODE, public, OAEP)
+        doFinal(key)
     }
 }
 
