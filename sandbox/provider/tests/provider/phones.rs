@@ -378,5 +378,5 @@ async fn an_app_that_is_too_old_is_told_what_is_served() {
     sandbox_provider::desk::set_policy(bench.folder.path(), &back)
         .await
         .unwrap();
-    open(None).await.unwrap();
+    open("0.0.1").await.unwrap();
 }
