@@ -359,3 +359,34 @@ fn s01_each_key_crosses_once_when_the_wallet_starts() {
         "neither tap nor status asks"
     );
 }
+
+/// Each key that is stored at all is stored wrapped: by the platform (whose keys are 128 bits strong at least, by contract)
+/// or by AES-256-GCM under another 32-byte key. Nothing of it lies in the files as it is, or in hexadecimal.
+#[test]
+fn s05_every_key_at_rest_is_wrapped_by_a_stronger_or_equal_one() {
+    let phone = Phone::new();
+    let life = with_pin(&phone);
+    life.run(life.wallet.set_up_verification(Some(by_pin(PIN))))
+        .unwrap();
+    life.run(life.wallet.lock()).unwrap();
+    life.run(life.wallet.unlock(by_pin(PIN))).unwrap();
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(phone.path()).unwrap() {
+        files.extend(std::fs::read(entry.unwrap().path()).unwrap());
+    }
+    let holds = |bytes: &[u8]| files.windows(bytes.len()).any(|window| window == bytes);
+    assert!(holds(b"SQLite format 3"));
+    let wrapped = phone.hardware.wrapped();
+    assert!(wrapped.len() >= 4, "storage, arming, pepper, verified key");
+    let limited_use = b"0123456789ABCDEF".to_vec();
+    for key in wrapped.into_iter().chain([limited_use]) {
+        assert!(key.len() >= 16);
+        for form in [
+            key.clone(),
+            hex::encode(&key).into_bytes(),
+            hex::encode_upper(&key).into_bytes(),
+        ] {
+            assert!(!holds(&form));
+        }
+    }
+}

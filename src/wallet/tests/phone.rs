@@ -71,6 +71,17 @@ impl Hardware {
         self.keys.lock().unwrap().remove(alias);
     }
 
+    /// Everything that was ever wrapped and whose key is still there.
+    pub(super) fn wrapped(&self) -> Vec<Vec<u8>> {
+        self.keys
+            .lock()
+            .unwrap()
+            .values()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
     /// The aliases that hold this text.
     pub(super) fn aliases_with(&self, text: &str) -> Vec<String> {
         let keys = self.keys.lock().unwrap();
