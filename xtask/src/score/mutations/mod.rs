@@ -5,6 +5,7 @@
 //! line's tests (`sNN_…`) in the named package and target must then fail.
 
 mod backend;
+mod files;
 mod log;
 mod person;
 mod sandbox;
@@ -69,6 +70,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         vault::MUTATIONS,
         state::MUTATIONS,
         backend::MUTATIONS,
+        files::MUTATIONS,
         log::MUTATIONS,
         person::MUTATIONS,
         sandbox::MUTATIONS,
