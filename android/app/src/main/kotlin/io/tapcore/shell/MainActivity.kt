@@ -36,11 +36,7 @@ class MainActivity : Screen() {
         run {
             wallet.setObserver(object : WalletObserver {
                 // Comes from a thread of the wallet's.
-                override fun onEvent(event: WalletEvent) = runOnUiThread {
-                    // Nothing is left of it; open, it can be enrolled anew.
-                    if (event is WalletEvent.Wiped) run { wallet.start() }
-                    show()
-                }
+                override fun onEvent(event: WalletEvent) = runOnUiThread { heed(event) }
             })
         }
         show()
@@ -50,6 +46,12 @@ class MainActivity : Screen() {
     override fun onPause() {
         emulation()?.unsetPreferredService(this)
         super.onPause()
+    }
+
+    private fun heed(event: WalletEvent) {
+        // Nothing is left of it; open, it can be enrolled anew.
+        if (event is WalletEvent.Wiped) run { wallet.start() }
+        show()
     }
 
     private fun emulation(): CardEmulation? = NfcAdapter.getDefaultAdapter(this)?.let(CardEmulation::getInstance)
