@@ -3,7 +3,8 @@
 //! Neither type has `Debug`, `Display`, `Clone` or `Serialize`; both wipe themselves when dropped. Reading the bytes
 //! takes [`Secret::expose`], which only the vault and the cryptogram functions call.
 
-use zeroize::{Zeroize, Zeroizing};
+use serde::de::DeserializeOwned;
+use zeroize::Zeroize;
 
 /// A secret of a fixed length, in one heap buffer that moves never copy.
 ///
@@ -90,5 +91,36 @@ pub(crate) fn wipe_stack() {
 /// How deep work with secrets goes, in bytes.
 const WORK_STACK: usize = 48 * 1024;
 
-/// A secret of any length, for what was unsealed or is about to be sealed.
-pub type SecretBytes = Zeroizing<Vec<u8>>;
+/// A secret of any length, as it was unsealed.
+pub struct SecretBytes(Vec<u8>);
+
+impl SecretBytes {
+    /// Takes a buffer over, which must not have grown: what it left behind would stay.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// As a secret of a fixed length; nothing when it has another.
+    pub fn to_secret<const N: usize>(&self) -> Option<Secret<N>> {
+        Secret::copy_of(&self.0)
+    }
+
+    /// What its JSON says. The type that takes it wipes itself.
+    ///
+    /// # Errors
+    /// When it is another type's, or no JSON.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.0)
+    }
+
+    /// The bytes. For the vault only.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for SecretBytes {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}

@@ -29,7 +29,7 @@ fn s40_rfc_9180_opens_and_only_with_its_info_and_aad() {
         enc: ENC.into(),
         ciphertext: CT.into(),
     };
-    assert_eq!(*key.open(&sealed, INFO, AAD).unwrap(), PT);
+    assert_eq!(key.open(&sealed, INFO, AAD).unwrap().expose(), PT);
     assert!(key.open(&sealed, b"Ode to a Nightingale", AAD).is_err());
     assert!(key.open(&sealed, INFO, b"Count-1").is_err());
     for damaged in [

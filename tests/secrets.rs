@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tapcore::secret::Secret;
-use tapcore::vault::{Arming, Hierarchy, RecipientKey, SessionKey, StorageSealer};
+use tapcore::secret::{Secret, SecretBytes};
+use tapcore::vault::{
+    Arming, Hierarchy, PersonalKey, ProvenPassword, RecipientKey, SessionKey, StorageSealer,
+};
 
 /// Whether a type has a trait, as a value: an inherent constant, there only with the trait, goes before the one of a
 /// trait that every type has.
@@ -30,6 +32,9 @@ macro_rules! each_secret_lacks {
         let found = [
             ("Secret<16>", has!(Secret<16>, $($wanted)+)),
             ("Secret<32>", has!(Secret<32>, $($wanted)+)),
+            ("SecretBytes", has!(SecretBytes, $($wanted)+)),
+            ("PersonalKey", has!(PersonalKey, $($wanted)+)),
+            ("ProvenPassword", has!(ProvenPassword, $($wanted)+)),
             ("Arming", has!(Arming, $($wanted)+)),
             ("Hierarchy", has!(Hierarchy, $($wanted)+)),
             ("RecipientKey", has!(RecipientKey, $($wanted)+)),

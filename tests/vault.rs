@@ -134,9 +134,10 @@ fn the_payment_key_outlives_armings_and_counters_come_back() {
     let arming = hierarchy.arming(&second, &ROOT).unwrap();
     assert_eq!(arming.state().tokens[&token()].next_atc, 9);
     assert_eq!(
-        *arming
+        arming
             .open_secret(&token(), "luk 6570201", &sealed)
-            .unwrap(),
+            .unwrap()
+            .expose(),
         b"0123456789ABCDEF"
     );
     let elsewhere = arming.open_secret(&token(), "log", &sealed);
@@ -230,7 +231,10 @@ fn s40_what_is_sealed_to_a_one_time_key_opens_for_its_purpose_only() {
     let key = RecipientKey::generate().unwrap();
     let sealed = SealedBox::seal(&key.public().unwrap(), b"info", b"aad", b"keys").unwrap();
     let restored = RecipientKey::restore(key.private_half()).unwrap();
-    assert_eq!(*restored.open(&sealed, b"info", b"aad").unwrap(), b"keys");
+    assert_eq!(
+        restored.open(&sealed, b"info", b"aad").unwrap().expose(),
+        b"keys"
+    );
     assert!(restored.open(&sealed, b"other", b"aad").is_err());
     assert!(restored.open(&sealed, b"info", b"other").is_err());
     let other = RecipientKey::generate().unwrap();

@@ -112,7 +112,10 @@ impl Arming {
         drop(arming);
         let generation = record.generation.to_be_bytes();
         let plain = key.open(&place(&generation), &record.sealed)?;
-        let (payment, sealed) = plain.split_at_checked(32).ok_or(VaultError::Unsealable)?;
+        let (payment, sealed) = plain
+            .expose()
+            .split_at_checked(32)
+            .ok_or(VaultError::Unsealable)?;
         let sealed: Sealed =
             serde_json::from_slice(sealed).map_err(|_| VaultError::UnknownFormat)?;
         let sealed_root = hex::decode(&sealed.root).map_err(|_| VaultError::UnknownFormat)?;
@@ -168,7 +171,7 @@ impl Arming {
     pub fn unlock(&mut self, key: &PersonalKey) -> Result<(), VaultError> {
         if let Some(sealed) = &self.locked {
             let payment = key.lock_key()?.open(sealed, LOCK, &self.installation)?;
-            self.payment = Some(Secret::copy_of(&payment).ok_or(VaultError::Foreign)?);
+            self.payment = Some(payment.to_secret().ok_or(VaultError::Foreign)?);
             self.locked = None;
         }
         Ok(())
@@ -213,7 +216,7 @@ impl Arming {
         sealed: &[u8],
     ) -> Result<hmac::Key, VaultError> {
         let secret = self.open_secret(token, name, sealed)?;
-        Ok(hmac::Key::new(hmac::HMAC_SHA256, &secret))
+        Ok(hmac::Key::new(hmac::HMAC_SHA256, secret.expose()))
     }
 
     fn payment_key(&self) -> Result<SealingKey, VaultError> {

@@ -114,7 +114,7 @@ impl PinRecord {
         let pepper = Secret::take(pepper).ok_or(VaultError::Unsealable)?;
         let sealing = sealing_key(hierarchy, pin, &decode(&self.salt)?, &pepper)?;
         match sealing.open(&PLACE, &decode(&self.sealed)?) {
-            Ok(key) => PersonalKey::take(key.to_vec()),
+            Ok(key) => PersonalKey::take(key.expose().to_vec()),
             Err(VaultError::Unsealable) => Err(VaultError::WrongPin),
             Err(error) => Err(error),
         }

@@ -117,7 +117,7 @@ impl RecipientKey {
             &decode(&sealed.ciphertext)?,
             aad,
         )
-        .map(Zeroizing::new)
+        .map(SecretBytes::new)
         .map_err(|_| VaultError::Foreign)
     }
 

@@ -1,15 +1,14 @@
 //! Sealed values: AES-256-GCM, bound to the place where they are stored.
 //!
 //! Format: version byte 1, algorithm byte 1 (AES-256-GCM), a nonce of 12 bytes from the operating system, ciphertext,
-//! tag of 16 bytes. Associated data names version, algorithm, key, installation, table, column and row, so that a value
-//! does not open anywhere else.
+//! tag of 16 bytes. Associated data: a digest over version, algorithm, key and installation, then table, column and row,
+//! so that a value does not open anywhere else.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
-use ring::{hkdf, hmac};
-use zeroize::Zeroizing;
+use ring::{digest, hkdf, hmac};
 
 use super::VaultError;
 use crate::bind::{bind, extend};
@@ -26,8 +25,9 @@ const CAP: u64 = 1 << 32;
 /// One AES-256-GCM key; its name and the installation it belongs to stand in all associated data.
 pub(super) struct SealingKey {
     key: LessSafeKey,
-    /// The part of the associated data that is the same in every place.
-    context: Vec<u8>,
+    /// The part of the associated data that is the same in every place, as a digest: it is authenticated with every row,
+    /// and shorter is quicker.
+    context: [u8; 16],
 }
 
 impl SealingKey {
@@ -49,14 +49,7 @@ impl SealingKey {
         let key = UnboundKey::new(&AES_256_GCM, key.expose()).map_err(|_| VaultError::Foreign)?;
         Ok(Self {
             key: LessSafeKey::new(key),
-            context: bind(
-                "tapcore-sealed",
-                &[
-                    &[VERSION, AES_256_GCM_ALGORITHM],
-                    name.as_bytes(),
-                    &installation,
-                ],
-            ),
+            context: context(name, &installation),
         })
     }
 
@@ -82,9 +75,9 @@ impl SealingKey {
 
     /// Opens a secret; what comes out is wiped when it is dropped.
     pub(super) fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<SecretBytes, VaultError> {
-        let mut buffer = Zeroizing::new(sealed.to_vec());
+        let mut buffer = sealed.to_vec();
         self.open_in_place(place, &mut buffer)?;
-        Ok(buffer)
+        Ok(SecretBytes::new(buffer))
     }
 
     /// Opens a value in the buffer that holds it.
@@ -119,18 +112,14 @@ impl SealingKey {
 }
 
 /// Associated data, on the stack unless a row's key is unusually long: rows are sealed and opened by the thousand.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it never leaves the stack frame that makes it"
-)]
 enum AssociatedData {
-    Short([u8; 256], usize),
+    Short([u8; 112], usize),
     Long(Vec<u8>),
 }
 
 impl AssociatedData {
     fn new(context: &[u8], parts: &[&[u8]; 3]) -> Self {
-        let mut short = [0; 256];
+        let mut short = [0; 112];
         match Self::write(&mut short, context, parts) {
             Some(length) => Self::Short(short, length),
             None => {
@@ -142,7 +131,7 @@ impl AssociatedData {
     }
 
     /// As [`extend`], into a buffer; nothing when it is too small.
-    fn write(buffer: &mut [u8; 256], context: &[u8], parts: &[&[u8]; 3]) -> Option<usize> {
+    fn write(buffer: &mut [u8; 112], context: &[u8], parts: &[&[u8]; 3]) -> Option<usize> {
         let mut at = 0;
         let mut put = |bytes: &[u8]| {
             buffer.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
@@ -165,6 +154,17 @@ impl AsRef<[u8]> for AssociatedData {
             Self::Long(bytes) => bytes,
         }
     }
+}
+
+fn context(name: &str, installation: &[u8; 16]) -> [u8; 16] {
+    let format = [VERSION, AES_256_GCM_ALGORITHM];
+    let bound = bind("tapcore-sealed", &[&format, name.as_bytes(), installation]);
+    let digest = digest::digest(&digest::SHA256, &bound);
+    let mut out = [0; 16];
+    for (to, from) in out.iter_mut().zip(digest.as_ref()) {
+        *to = *from;
+    }
+    out
 }
 
 /// Counts what is sealed under a set of keys, so that the cap holds over all lives of the process.

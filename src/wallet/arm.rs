@@ -230,7 +230,7 @@ fn limited_use_key(
     let sealed = opened.vault.read(|tx| tx.secret(token, &name))?;
     let sealed = sealed.ok_or(VaultError::Unsealable)?;
     let plain = arming.open_secret(token, &name, &sealed)?;
-    Ok(Secret::copy_of(&plain).ok_or(VaultError::Unsealable)?)
+    Ok(plain.to_secret().ok_or(VaultError::Unsealable)?)
 }
 
 fn card_key(
@@ -242,7 +242,7 @@ fn card_key(
         return Ok(None);
     };
     let plain = arming.open_secret(token, SECRET_ODA, &sealed)?;
-    let parts: OdaKey = serde_json::from_slice(&plain).map_err(|_| VaultError::UnknownFormat)?;
+    let parts: OdaKey = plain.parse().map_err(|_| VaultError::UnknownFormat)?;
     Ok(Some(Arc::new(parts.key()?)))
 }
 

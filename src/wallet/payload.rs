@@ -164,7 +164,7 @@ fn open<T: for<'de> Deserialize<'de>>(
     aad: &[u8],
 ) -> Result<T, WalletError> {
     let plain = key.open(sealed, INFO, aad)?;
-    let signed: Signed = serde_json::from_slice(&plain).map_err(|_| BackendError::Malformed)?;
+    let signed: Signed = plain.parse().map_err(|_| BackendError::Malformed)?;
     let decode = |text: &str| hex::decode(text).map_err(|_| BackendError::Malformed);
     let network = decode(&enrolment.answer.network.signing_key)?;
     let message = bind("tapcore-payload-v1", &[signed.payload.as_bytes()]);
