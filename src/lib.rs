@@ -1,8 +1,8 @@
 //! Tapcore: the core of a mobile payment wallet.
 //!
 //! A pure middle with doors around it. The middle ([`emv`], [`token`], [`account`], [`statement`]) takes values and
-//! returns values, [`clock`] and [`risk`] among them. The doors are [`vault`] (secrets), [`store`] (SQL), [`backend`] (HTTP) and [`ffi`] (Kotlin and
-//! Swift). [`wallet`] joins them into use cases: enrol, add a card, arm, tap, settle, sync. What they report passes the
+//! returns values, [`clock`] and [`risk`] among them. The doors are [`vault`] (secrets), [`store`] (SQL), [`backend`]
+//! (HTTP) and [`ffi`] (Kotlin and Swift). [`wallet`] joins them into use cases: enrol, add a card, arm, tap, settle, sync. What they report passes the
 //! redaction of [`log`] on its way to the app.
 
 #![forbid(unsafe_code)]

@@ -153,7 +153,9 @@ impl Wallet {
     ) -> Result<(), WalletError> {
         let wallet = Arc::clone(&self.inner);
         let outcome = match outcome {
-            PromptOutcome::Unwrapped { key } => wallet::PromptOutcome::Unwrapped(key),
+            PromptOutcome::Unwrapped { key } => {
+                wallet::PromptOutcome::Unwrapped(Zeroizing::new(key))
+            }
             PromptOutcome::Cancelled => wallet::PromptOutcome::Cancelled,
             PromptOutcome::Invalidated => wallet::PromptOutcome::Invalidated,
         };

@@ -15,6 +15,8 @@ pub(super) struct Kind {
     pub(super) synchronous: &'static str,
     /// `ON` overwrites freed space at once, `FAST` where that costs no extra write.
     pub(super) secure_delete: &'static str,
+    /// Tells the two files apart, and both from others' (SQLite's application id).
+    pub(super) application_id: i32,
     /// The steps from an empty file to today's schema.
     pub(super) migrations: &'static [&'static str],
 }
@@ -42,7 +44,7 @@ pub(super) fn open(path: &Path, kind: &Kind) -> Result<Connection, StoreError> {
     if unclean {
         check(&connection)?;
     }
-    migrate(&mut connection, kind.migrations)?;
+    migrate(&mut connection, kind)?;
     Ok(connection)
 }
 
@@ -65,13 +67,20 @@ fn wal(path: &Path) -> std::path::PathBuf {
     name.into()
 }
 
-fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), StoreError> {
-    let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+fn migrate(connection: &mut Connection, kind: &Kind) -> Result<(), StoreError> {
+    let number = |pragma| connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
+    let version = u32::try_from(number("PRAGMA user_version")?).map_err(|_| StoreError::Damaged)?;
+    let application = number("PRAGMA application_id")?;
+    // Another's file, or the wallet's other one, was put in this one's place.
+    if version > 0 && application != i64::from(kind.application_id) {
+        return Err(StoreError::Damaged);
+    }
     let done = usize::try_from(version).unwrap_or(usize::MAX);
-    let pending = migrations.get(done..).ok_or(StoreError::Newer)?;
+    let pending = kind.migrations.get(done..).ok_or(StoreError::Newer)?;
     for (sql, version) in pending.iter().zip(version + 1..) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "application_id", kind.application_id)?;
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }

@@ -12,6 +12,7 @@ use crate::statement::{Entry, Payment};
 const KIND: Kind = Kind {
     synchronous: "NORMAL",
     secure_delete: "FAST",
+    application_id: i32::from_be_bytes(*b"TapS"),
     migrations: &[include_str!("migrations/statement/001_first.sql")],
 };
 

@@ -114,6 +114,26 @@ fn damage_and_newer_versions_are_told_apart() {
 }
 
 #[test]
+fn swapped_files_are_noticed_and_the_statement_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (vault_path, statement_path) = (
+        folder.path().join("vault.db"),
+        folder.path().join("statement.db"),
+    );
+    drop(vault(folder.path()).unwrap());
+    drop(StatementDb::open(&statement_path, Arc::new(Marker)).unwrap());
+    let swapped = (
+        fs::read(&vault_path).unwrap(),
+        fs::read(&statement_path).unwrap(),
+    );
+    fs::write(&vault_path, &swapped.1).unwrap();
+    fs::write(&statement_path, &swapped.0).unwrap();
+    assert!(matches!(vault(folder.path()), Err(StoreError::Damaged)));
+    let statement = StatementDb::open(&statement_path, Arc::new(Marker)).unwrap();
+    assert!(statement.newest(10).unwrap().is_empty());
+}
+
+#[test]
 fn a_statement_that_cannot_be_read_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("statement.db");

@@ -12,6 +12,7 @@ use super::{ArmingRecord, InstallationRecord, Sealer, StoreError, VaultTx, vault
 const KIND: Kind = Kind {
     synchronous: "FULL",
     secure_delete: "ON",
+    application_id: i32::from_be_bytes(*b"TapV"),
     migrations: &[include_str!("migrations/vault/001_first.sql")],
 };
 

@@ -16,6 +16,9 @@ use crate::store::Place;
 /// Argon2id as phones bear it (RFC 9106, OWASP): 19 MiB, two passes, one lane.
 const STRETCHING: (u32, u32, u32) = (19_456, 2, 1);
 
+/// The sealing key below PIN and pepper.
+const PIN: &str = "tapcore pin v1";
+
 const PLACE: Place<'_> = Place {
     table: "record",
     column: "pin",
@@ -134,8 +137,8 @@ fn sealing_key(
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into(pin.as_bytes(), salt, stretched.as_mut())
         .map_err(|_| VaultError::UnknownFormat)?;
-    let key = derive_salted(pepper.expose(), stretched.as_ref(), "tapcore pin v1")?;
-    SealingKey::new(&key, "tapcore pin v1", hierarchy.installation())
+    let key = derive_salted(pepper.expose(), stretched.as_ref(), PIN)?;
+    SealingKey::new(&key, PIN, hierarchy.installation())
 }
 
 #[cfg(test)]

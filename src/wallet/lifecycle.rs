@@ -34,7 +34,11 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::NoSuchCard`]; [`BackendError::Refused`] when the issuer holds the card back.
     pub async fn resume_card(self: &Arc<Self>, token: &TokenRef) -> Result<(), WalletError> {
-        self.stored(token.clone()).await?;
+        if self.stored(token.clone()).await?.state == TokenLife::Deleted {
+            return Err(WalletError::NoSuchCard);
+        }
+        // One teller at a time: a suspension on its way must not arrive behind this.
+        let _telling = self.telling.lock().await;
         let (backend, _) = self.backend().await?;
         tell(&backend, token, TokenLife::Active).await?;
         let token = token.clone();
@@ -59,6 +63,7 @@ impl Wallet {
 
     /// Tells the provider of every card whose state it does not know yet.
     pub(super) async fn tell_states(self: &Arc<Self>) -> Result<(), WalletError> {
+        let _telling = self.telling.lock().await;
         let untold: Vec<(TokenRef, TokenLife)> = self
             .blocking(|_, opened| {
                 let tokens = opened.vault.read(|tx| tx.tokens())?.into_iter();

@@ -104,6 +104,8 @@ pub struct Wallet {
     enrolling: tokio::sync::Mutex<()>,
     /// Held by whoever asks the network for keys.
     replenishing: tokio::sync::Mutex<()>,
+    /// Held by whoever tells the provider of cards' states.
+    telling: tokio::sync::Mutex<()>,
     /// Held by whoever takes in the issuer's entries.
     syncing: tokio::sync::Mutex<()>,
     /// Counts timers for the end of a key, so that the newest one alone counts.
@@ -148,6 +150,7 @@ impl Wallet {
             keys: Arc::default(),
             enrolling: tokio::sync::Mutex::new(()),
             replenishing: tokio::sync::Mutex::new(()),
+            telling: tokio::sync::Mutex::new(()),
             syncing: tokio::sync::Mutex::new(()),
             expiries: AtomicU64::new(0),
             follow_ups: AtomicU64::new(0),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::arm::retire_older;
 use super::open::Opened;
 use super::{Wallet, WalletError};
 use crate::account::Money;
@@ -13,6 +14,10 @@ use crate::token::PaymentToken;
 const LIMIT: u32 = 10_000;
 /// Position of the projection in the journal.
 const JOURNAL: &str = "journal";
+/// How many events of the journal are taken in with one commit.
+const PART: usize = 2_000;
+/// How many seals must be granted before a part is taken in.
+const ROOM: u64 = 8_000;
 /// What stood at that position.
 const JOURNAL_MARK: &str = "journal_mark";
 
@@ -52,7 +57,7 @@ impl Wallet {
                 .into_iter()
                 .map(|stored| stored.token)
                 .collect();
-            let entries = rebuilding(opened, || opened.statement.newest(LIMIT))?;
+            let entries = rebuilding(opened, || Ok(opened.statement.newest(LIMIT)?))?;
             Ok(entries
                 .into_iter()
                 .map(|(id, entry)| StatementLine {
@@ -73,10 +78,10 @@ impl Wallet {
 /// Runs work on the statement; where its file cannot be read, once more on a new one, into which the journal was taken.
 pub(super) fn rebuilding<T>(
     opened: &Opened,
-    work: impl Fn() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
+    work: impl Fn() -> Result<T, WalletError>,
+) -> Result<T, WalletError> {
     match work() {
-        Err(error) if error.is_loss() => {
+        Err(WalletError::Store(error)) if error.is_loss() => {
             tracing::warn!(%error, "the statement is made anew from issuer and journal");
             opened.statement.reset()?;
             project(opened)?;
@@ -87,21 +92,45 @@ pub(super) fn rebuilding<T>(
 }
 
 /// Takes the journal into the statement, from where it was left.
-pub(super) fn project(opened: &Opened) -> Result<(), StoreError> {
+pub(super) fn project(opened: &Opened) -> Result<(), WalletError> {
+    // In parts, so that a long journal does not outrun the count of seals.
+    while project_part(opened)? {}
+    Ok(())
+}
+
+/// Makes sure that a part of a statement can be sealed: where the count that is written down grants too little, it is
+/// written down anew, with an arming.
+pub(super) fn make_room(opened: &Opened) -> Result<(), WalletError> {
+    let sealer = opened.hierarchy.sealer();
+    if sealer.count().left() > ROOM {
+        return Ok(());
+    }
+    match opened.commit(opened.arming()?, |_| Ok(())) {
+        Ok(((), record)) => retire_older(opened, &record),
+        // Whoever came first has written it down.
+        Err(WalletError::Store(StoreError::Overtaken)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes a part of the journal in; answers whether there may be more.
+fn project_part(opened: &Opened) -> Result<bool, WalletError> {
     let (position, mark) = opened
         .statement
         .write(|tx| Ok((tx.position(JOURNAL)?, tx.position(JOURNAL_MARK)?)))?;
     let (news, last_mark) = opened.vault.read(|tx| {
         // A journal that has lost its newest rows gives the same positions to others: what stands at the position tells.
         let known = tx.journal_mark(position)? == mark;
-        let news = tx.journal_after(if known { position } else { 0 })?;
-        let last = news.last().map_or(position, |(seq, ..)| *seq);
-        let last = if known { last } else { tx.last_position()? };
+        let begin = if known { position } else { 0 };
+        let mut news = tx.journal_after(begin)?;
+        news.truncate(PART);
+        let last = news.last().map_or(begin, |(seq, ..)| *seq);
         Ok((news, (last, tx.journal_mark(last)?)))
     })?;
     if last_mark == (position, mark) {
-        return Ok(());
+        return Ok(false);
     }
+    make_room(opened)?;
     opened.statement.write(|tx| {
         for (_, at_ms, event) in &news {
             let (crate::statement::JournalEvent::Cryptogram { payment, .. }
@@ -112,7 +141,8 @@ pub(super) fn project(opened: &Opened) -> Result<(), StoreError> {
         }
         tx.set_position(JOURNAL, last_mark.0)?;
         tx.set_position(JOURNAL_MARK, last_mark.1)
-    })
+    })?;
+    Ok(news.len() == PART)
 }
 
 fn account(cards: &[PaymentToken], entry: &Entry) -> String {

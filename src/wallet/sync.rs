@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::statement::{project, rebuilding};
+use super::statement::{make_room, project, rebuilding};
 use super::{Wallet, WalletError, WalletEvent};
 use crate::backend::protocol::{EntriesAnswer, IssuerEntry, IssuerResult};
 use crate::backend::{BackendError, parse_rfc3339_ms};
@@ -78,10 +78,10 @@ impl Wallet {
 
     async fn issuer_position(self: &Arc<Self>) -> Result<i64, WalletError> {
         self.blocking(|_, opened| {
-            Ok(rebuilding(opened, || {
+            rebuilding(opened, || {
                 project(opened)?;
-                opened.statement.write(|tx| tx.position(ISSUER))
-            })?)
+                Ok(opened.statement.write(|tx| tx.position(ISSUER))?)
+            })
         })
         .await
     }
@@ -99,8 +99,9 @@ impl Wallet {
             .collect::<Option<Vec<_>>>()
             .ok_or(BackendError::Malformed)?;
         self.blocking(move |_, opened| {
-            let taken = rebuilding(opened, || {
-                opened.statement.write(|tx| {
+            make_room(opened)?;
+            rebuilding(opened, || {
+                let taken = opened.statement.write(|tx| {
                     if tx.position(ISSUER)? != after {
                         return Ok(None);
                     }
@@ -115,9 +116,9 @@ impl Wallet {
                     }
                     tx.set_position(ISSUER, page.next)?;
                     Ok(Some(new))
-                })
-            });
-            Ok(taken?)
+                });
+                Ok(taken?)
+            })
         })
         .await
     }

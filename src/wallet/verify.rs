@@ -40,7 +40,7 @@ pub struct VerificationRequest {
 /// How the prompt ended.
 pub enum PromptOutcome {
     /// The person was there: what was unwrapped.
-    Unwrapped(Vec<u8>),
+    Unwrapped(Zeroizing<Vec<u8>>),
     /// The person closed the prompt.
     Cancelled,
     /// The platform has invalidated the key: the enrolled biometrics changed.
@@ -118,7 +118,7 @@ impl Wallet {
                     return Err(WalletError::VerificationVoided);
                 }
             };
-            let key = PersonalKey::take(bytes)?;
+            let key = PersonalKey::take(bytes.to_vec())?;
             let genuine = key.public_halves()? == person.public;
             if !genuine || !asked.good_for.permits(&wallet.clock.now()) {
                 return Err(WalletError::NotVerified);

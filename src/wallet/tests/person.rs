@@ -39,7 +39,7 @@ fn with_pin(phone: &Phone) -> Life {
 fn prompt(phone: &Phone, request: &VerificationRequest) -> PromptOutcome {
     use crate::vault::PlatformKeyStore;
     match phone.hardware.unwrap(&request.alias, &request.wrapped) {
-        Ok(key) => PromptOutcome::Unwrapped(key),
+        Ok(key) => PromptOutcome::Unwrapped(Zeroizing::new(key)),
         Err(_) => PromptOutcome::Invalidated,
     }
 }
@@ -253,7 +253,7 @@ fn s31_nothing_but_the_platform_key_verifies() {
     );
     for forged in [vec![0; 32], vec![1; 31], Vec::new()] {
         let request = life.run(life.wallet.begin_verification(purpose)).unwrap();
-        let outcome = PromptOutcome::Unwrapped(forged);
+        let outcome = PromptOutcome::Unwrapped(Zeroizing::new(forged));
         let finished = life.wallet.finish_verification(&request.id, outcome);
         assert!(life.run(finished).is_err());
         assert!(

@@ -11,6 +11,24 @@ fn token() -> TokenRef {
 }
 
 #[test]
+fn s02_a_production_app_refuses_keys_in_software() {
+    let phone = Phone::new();
+    let life = phone.live();
+    let config = crate::wallet::Config {
+        folder: phone.path().to_owned(),
+        app_version: "1.0.0".into(),
+        production: true,
+    };
+    let made = crate::wallet::Wallet::new(
+        config,
+        phone.hardware.clone(),
+        phone.clocks.clone(),
+        life.runtime.handle().clone(),
+    );
+    assert!(matches!(made, Err(WalletError::Insecure)));
+}
+
+#[test]
 fn s41_signals_are_read_just_before_the_tap() {
     let phone = Phone::new();
     let life = phone.live();
@@ -35,6 +53,18 @@ fn s41_signals_are_read_just_before_the_tap() {
     life.wallet.report_risk(watched);
     phone.clocks.set(NOON_MS - 86_400_000);
     assert!(life.pay(4).is_ok());
+    // A stricter issuer, by whom a clock that was set tips the scale: 40 + 20 + 20.
+    let stricter = crate::backend::protocol::Policy {
+        risk: crate::risk::RiskRules {
+            block_at: 80,
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    life.wallet.tap.look(stricter, None, false);
+    assert_eq!(life.pay(5), Err(0x6985));
+    phone.clocks.set(NOON_MS);
+    assert!(life.pay(6).is_ok());
 }
 
 #[test]
@@ -190,4 +220,42 @@ fn s25_a_token_whose_counter_is_at_its_end_is_refused_for_good() {
         Err(0x6A82),
         "the next process offers it no more"
     );
+}
+
+#[test]
+fn s11_what_is_sealed_is_counted_over_kills_and_written_down_before_it_runs_out() {
+    use crate::vault::SealCount;
+    let phone = Phone::new();
+    let life = phone.live();
+    life.run(life.wallet.start()).unwrap();
+    let used = |life: &super::phone::Life| {
+        let opened = life.wallet.opened().unwrap();
+        let sealer = opened.hierarchy.sealer();
+        sealer.count().used()
+    };
+    let before = used(&life);
+    life.kill(&phone);
+    let life = phone.live();
+    life.run(life.wallet.start()).unwrap();
+    assert!(
+        used(&life) >= before + SealCount::GRANT - 8,
+        "what a killed process may have sealed counts as sealed"
+    );
+    // A long statement is taken in: the grant runs low, is written down, and goes on.
+    let opened = life.wallet.opened().unwrap();
+    let sealer = opened.hierarchy.sealer();
+    let place = crate::store::Place {
+        table: "entry",
+        column: "sealed",
+        row: b"1",
+    };
+    while sealer.count().left() > 10 {
+        crate::store::Sealer::seal(sealer.as_ref(), &place, b"").unwrap();
+    }
+    assert!(life.pay(1).is_ok());
+    crate::wallet::statement::make_room(&opened).unwrap();
+    assert!(sealer.count().left() > 8_000);
+    let written = opened.known().state.seals;
+    assert!(written >= used(&life) - 8);
+    life.run(life.wallet.statement()).unwrap();
 }

@@ -126,12 +126,12 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         line: 15,
-        name: "secrets are not wiped when dropped",
-        file: "src/secret.rs",
-        find: "self.0.zeroize();",
-        replace: "",
+        name: "freed memory is not wiped",
+        file: "src/lib.rs",
+        find: "static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =\n    zeroizing_alloc::ZeroAlloc(std::alloc::System);",
+        replace: "static ALLOCATOR: std::alloc::System = std::alloc::System;",
         package: "tapcore",
-        target: Target::All,
+        target: Target::Lib,
     },
     Mutation {
         line: 16,
