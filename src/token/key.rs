@@ -103,13 +103,19 @@ impl KeyStock {
         }
     }
 
-    /// Forgets keys that can never pay again; answers their indices, so that the keys can be wiped.
+    /// The indices of keys that can never pay again, so that the keys can be wiped. One that is used up is remembered to
+    /// the end of its time: an answer that comes again must not fill it up.
     pub fn prune(&mut self, now_ms: i64) -> Vec<KeyIndex> {
-        let spent = |key: &KeyState| key.uses_left == 0 || key.not_after_ms <= now_ms;
-        let gone = self.0.iter().filter(|key| spent(key));
+        let spent = |key: &&KeyState| key.uses_left == 0 || key.not_after_ms <= now_ms;
+        let gone = self.0.iter().filter(spent);
         let gone = gone.map(|key| key.index.clone()).collect();
-        self.0.retain(|key| !spent(key));
+        self.0.retain(|key| key.not_after_ms > now_ms);
         gone
+    }
+
+    /// Whether a key of this index is here, used up or not.
+    pub fn knows(&self, index: &KeyIndex) -> bool {
+        self.0.iter().any(|key| key.index == *index)
     }
 
     fn usable(&self, now_ms: i64) -> impl Iterator<Item = &KeyState> {
@@ -154,11 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_comes_twice_is_not_filled_up_again() {
+    fn s22_a_key_that_comes_twice_is_not_filled_up_again() {
         let mut stock = KeyStock::default();
         stock.add([key("6570200", 5, 100)]);
         stock.reserve(5, 0);
+        assert_eq!(stock.prune(0).len(), 1);
         stock.add([key("6570200", 5, 100)]);
-        assert_eq!(stock.uses_left(0), 0);
+        assert_eq!(stock.uses_left(0), 0, "used up, wiped, and not forgotten");
+        assert_eq!(stock.prune(100).len(), 1);
+        assert!(!stock.knows(&"6570200".to_owned().try_into().unwrap()));
     }
 }

@@ -80,7 +80,10 @@ impl Wallet {
             .into_iter()
             .filter(|stored| self.tap.left(&stored.token.reference) < LOW)
             .collect();
-        let stale = now_ms.saturating_sub(opened.known().state.anchor.at_ms) >= ANCHOR_MS;
+        let stale = now_ms
+            .saturating_sub(opened.known().written_ms)
+            .saturating_abs()
+            >= ANCHOR_MS;
         if low.is_empty() && !stale {
             self.tap.arm(policy, Vec::new());
             self.arm_when_expired(now_ms);
@@ -102,7 +105,11 @@ impl Wallet {
             retire_older(opened, &record)?;
             tracing::debug!(generation = record.generation, cards = armed.len(), "armed");
         }
-        // The blocks are durable and the older arming key is gone: from here on their ATCs may leave.
+        // The blocks are durable and the older arming key is gone: from here on their ATCs may leave, unless the wallet
+        // was closed meanwhile.
+        if self.closed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         self.tap.arm(policy, armed);
         self.arm_when_expired(now_ms);
         Ok(())

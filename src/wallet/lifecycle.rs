@@ -1,6 +1,7 @@
 //! The life of a card: suspended, resumed, deleted; by the person on the phone at once, and as the provider says.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::arm::{give_back, retire_older};
 use super::open::Opened;
@@ -15,8 +16,7 @@ impl Wallet {
     /// be reached.
     ///
     /// # Errors
-    /// [`WalletError::NoSuchCard`]; or when it cannot be written down, and the card is out of the field all the same until
-    /// the wallet is started again.
+    /// [`WalletError::NoSuchCard`]; or when it cannot be written down: try again, the card may come back into the field.
     pub async fn suspend_card(self: &Arc<Self>, token: &TokenRef) -> Result<(), WalletError> {
         self.end(token, TokenLife::Suspended).await
     }
@@ -41,6 +41,7 @@ impl Wallet {
         let _telling = self.telling.lock().await;
         let (backend, _) = self.backend().await?;
         tell(&backend, token, TokenLife::Active).await?;
+        self.card_changes.fetch_add(1, Ordering::SeqCst);
         let token = token.clone();
         self.with_keys(move |wallet, opened| {
             set_state(wallet, opened, &token, TokenLife::Active, true)?;
@@ -51,6 +52,7 @@ impl Wallet {
 
     async fn end(self: &Arc<Self>, token: &TokenRef, state: TokenLife) -> Result<(), WalletError> {
         let token = token.clone();
+        self.card_changes.fetch_add(1, Ordering::SeqCst);
         self.with_keys(move |wallet, opened| set_state(wallet, opened, &token, state, false))
             .await?;
         let wallet = Arc::clone(self);
@@ -82,6 +84,10 @@ impl Wallet {
                 // It is gone there already, or was never there: nothing is left to tell.
                 Err(BackendError::Refused(refusal))
                     if matches!(refusal.code.as_str(), "token_deleted" | "token_unknown") => {}
+                // The provider has decided otherwise; what it says of the card is followed, and the rest goes on.
+                Err(BackendError::Refused(refusal)) if refusal.is_final() => {
+                    tracing::warn!(?state, "the provider does not follow a card's state");
+                }
                 told => told?,
             }
             self.with_keys(move |wallet, opened| {
@@ -102,12 +108,17 @@ impl Wallet {
     pub(super) async fn follow_provider(self: &Arc<Self>) -> Result<(), WalletError> {
         self.tell_states().await?;
         let (backend, _) = self.backend().await?;
+        let changes = self.card_changes.load(Ordering::SeqCst);
         let answer: DeviceAnswer = backend.get("/v1/device").await?;
         let server_ms = parse_rfc3339_ms(&answer.server_time).ok_or(BackendError::Malformed)?;
         self.with_keys(move |wallet, opened| {
             opened.set_time(server_ms);
             wallet.set_policy(opened, answer.policy)?;
             for standing in answer.tokens {
+                // The person has changed a card since the question: the answer is of before.
+                if wallet.card_changes.load(Ordering::SeqCst) != changes {
+                    break;
+                }
                 let Ok(stored) = stored_in(opened, &standing.token_ref) else {
                     continue;
                 };

@@ -104,6 +104,8 @@ pub struct Wallet {
     enrolling: tokio::sync::Mutex<()>,
     /// Held by whoever asks the network for keys.
     replenishing: tokio::sync::Mutex<()>,
+    /// Counts the person's changes to cards, so that an answer of before them is told.
+    card_changes: AtomicU64,
     /// Held by whoever tells the provider of cards' states.
     telling: tokio::sync::Mutex<()>,
     /// Held by whoever takes in the issuer's entries.
@@ -150,6 +152,7 @@ impl Wallet {
             keys: Arc::default(),
             enrolling: tokio::sync::Mutex::new(()),
             replenishing: tokio::sync::Mutex::new(()),
+            card_changes: AtomicU64::new(0),
             telling: tokio::sync::Mutex::new(()),
             syncing: tokio::sync::Mutex::new(()),
             expiries: AtomicU64::new(0),

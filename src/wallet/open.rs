@@ -10,7 +10,7 @@ use crate::secret::wipe_stack;
 use crate::store::{
     ArmingRecord, FolderLock, SealError, StatementDb, StoreError, VaultDb, VaultFile, VaultTx,
 };
-use crate::vault::{Arming, ArmingState, Hierarchy, PlatformKeyStore, VaultError};
+use crate::vault::{Arming, ArmingState, Hierarchy, Person, PlatformKeyStore, VaultError};
 
 /// What an opened wallet holds. Of the keys that pay it holds none.
 pub(super) struct Opened {
@@ -29,6 +29,8 @@ pub(super) struct Opened {
 pub(super) struct Known {
     pub(super) state: ArmingState,
     pub(super) locked: bool,
+    /// The time as it was last written down, milliseconds of Unix time.
+    pub(super) written_ms: i64,
 }
 
 /// What opening may do.
@@ -132,6 +134,7 @@ impl Known {
         Self {
             state: arming.state().clone(),
             locked: arming.is_locked(),
+            written_ms: arming.state().anchor.at_ms,
         }
     }
 }
@@ -317,8 +320,14 @@ pub(super) fn check(
         tx.tokens()
     })?;
     if arming.is_locked() {
-        // The secrets are sealed to a person; unlocking shows whether they open.
-        return Ok(());
+        // The secrets are sealed to a person; unlocking shows whether they open. Where nobody can, they are lost.
+        let person: Option<Person> = vault.read(|tx| tx.record(super::person::RECORD))?;
+        let way_in =
+            person.is_some_and(|person| person.pin.is_some() || person.biometric.is_some());
+        return match way_in {
+            true => Ok(()),
+            false => Err(VaultError::KeysGone.into()),
+        };
     }
     for stored in tokens {
         let token = stored.token.reference;

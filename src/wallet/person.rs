@@ -76,8 +76,8 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::NoPerson`] when neither is set.
     pub async fn lock(self: &Arc<Self>) -> Result<(), WalletError> {
-        self.forget_verification();
         self.with_keys(|wallet, opened| {
+            wallet.forget_verification();
             let person = person_in(opened)?.ok_or(WalletError::NoPerson)?;
             let lock_key =
                 hex::decode(&person.public.lock).map_err(|_| VaultError::UnknownFormat)?;
@@ -148,7 +148,7 @@ impl Wallet {
                 let person = person_in(opened)?.ok_or(WalletError::NoPerson)?;
                 Ok((person, key))
             }
-            (Some(person), None) if person.pin.is_some() || person.biometric.is_some() => {
+            (Some(person), None) if self.has_a_way_in(opened, &person)? => {
                 Err(WalletError::NotVerified)
             }
             // What is locked stays locked to the key it was locked to.
@@ -165,6 +165,12 @@ impl Wallet {
                 Ok((person, key))
             }
         }
+    }
+
+    fn has_a_way_in(&self, opened: &Opened, person: &Person) -> Result<bool, WalletError> {
+        let rules = self.policy_in(opened)?.pin;
+        let pin = person.pin.as_ref();
+        Ok(pin.is_some_and(|pin| pin.tries_left(&rules) > 0) || person.biometric.is_some())
     }
 
     fn open_personal_key(&self, opened: &Opened, proof: Proof) -> Result<PersonalKey, WalletError> {
@@ -190,6 +196,9 @@ impl Wallet {
             return Err(WalletError::PinWait(seconds(wait_ms)));
         }
         if record.tries_left(&rules) == 0 {
+            // A kill fell between the last try and this.
+            person.pin = None;
+            keep(opened, &person)?;
             return Err(WalletError::PinSpent);
         }
         record.spend_try(&rules, &reading);

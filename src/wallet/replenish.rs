@@ -237,6 +237,11 @@ fn store_keys(
     for key in keys {
         let state = key.state()?;
         let name = secret_name(&state.index);
+        // An old request that was put back brings old keys: what was used up stays so.
+        let held = arming.state().tokens.get(token);
+        if held.is_some_and(|held| held.keys.knows(&state.index)) {
+            continue;
+        }
         secrets.push((
             name.clone(),
             arming.seal_secret(token, &name, &key.bytes()?)?,
@@ -251,7 +256,7 @@ fn store_keys(
     state.keys.add(states);
     // What is in memory of a spent key pays to its end; only what is stored of it goes.
     let spent = state.keys.prune(now_ms);
-    state.logged_through = through;
+    state.logged_through = state.logged_through.max(through);
     let ((), record) = opened.commit(arming, |tx| {
         for (name, sealed) in &secrets {
             tx.add_secret(token, name, sealed)?;

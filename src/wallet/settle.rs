@@ -61,6 +61,8 @@ pub(super) enum News {
     Fact(Fact),
     /// The phone has left the field.
     LeftField,
+    /// The wallet was wiped: what waits belongs to nobody any more.
+    Forget,
     /// Answer whether everything before this is in the journal.
     Barrier(oneshot::Sender<bool>),
 }
@@ -103,6 +105,12 @@ pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver
                 wallet.write_down(&mut unwritten).await;
                 // Whoever waited may have given up.
                 let _ = reached.send(unwritten.is_empty());
+                continue;
+            }
+            Ok(Some(News::Forget)) => {
+                unwritten.clear();
+                untold.clear();
+                open = None;
                 continue;
             }
             Ok(None) => return,

@@ -46,21 +46,37 @@ impl Wallet {
         self: &Arc<Self>,
         work: impl Future<Output = Result<T, WalletError>>,
     ) -> Result<T, WalletError> {
+        let asked_by = self.opened().ok();
         let done = work.await;
         let Err(WalletError::Backend(BackendError::Refused(refusal))) = &done else {
             return done;
         };
         match refusal.code.as_str() {
             "device_wiped" => {
+                // An answer to a wallet that was wiped meanwhile is none to the one that took its place.
+                let now = self.opened().ok();
+                let same = match (&asked_by, &now) {
+                    (Some(asked_by), Some(now)) => Arc::ptr_eq(asked_by, now),
+                    (None, _) => true,
+                    (Some(_), None) => false,
+                };
+                drop((asked_by, now));
+                if !same {
+                    return Err(WalletError::Interrupted);
+                }
                 self.wipe().await?;
                 self.tell(WalletEvent::Wiped);
                 Err(WalletError::Wiped)
             }
             "version_too_old" => {
-                let minimum = refusal.minimum_version.clone().unwrap_or_default();
-                // Where it cannot be written down now, the next contact says it again.
-                drop(self.note_minimum(minimum.clone()).await);
-                Err(WalletError::Outdated(minimum))
+                let minimum = refusal.minimum_version.clone();
+                if let Some(minimum) = minimum.clone() {
+                    // Where it cannot be written down now, the next contact says it again.
+                    drop(self.note_minimum(minimum).await);
+                }
+                Err(WalletError::Outdated(
+                    minimum.unwrap_or_else(|| "its newest".into()),
+                ))
             }
             _ => done,
         }
@@ -86,12 +102,11 @@ impl Wallet {
         let ((), record) = opened.commit(arming, |tx| {
             Ok(tx.set_guarded(enrol::RECORD, Some(&enrolment))?)
         })?;
-        super::arm::retire_older(opened, &record)?;
         self.tap.look(
             enrolment.answer.policy.clone(),
             self.standing(opened, &enrolment.answer.policy),
             opened.sees_clock_jump(),
         );
-        Ok(())
+        super::arm::retire_older(opened, &record)
     }
 }

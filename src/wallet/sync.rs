@@ -31,9 +31,11 @@ impl Wallet {
     /// [`BackendError`] when the provider cannot be reached; what came before stays.
     pub async fn sync(self: &Arc<Self>) -> Result<SyncReport, WalletError> {
         let mut report = SyncReport::default();
-        // Keys may have come to their end since the last tap; that needs no network.
-        self.arm().await?;
+        // Keys may have come to their end since the last tap; that needs no network. An order to wipe is heard even where
+        // nothing can be armed.
+        let armed = self.arm().await;
         self.follow_provider().await?;
+        armed?;
         {
             let _syncing = self.syncing.lock().await;
             let (backend, _) = self.backend().await?;

@@ -207,7 +207,8 @@ impl Wallet {
         state.clock_jump = jump.unwrap_or(state.clock_jump);
         // A new command: the reader does not wait for the answer to an earlier one any more.
         state.waiting = None;
-        if state.refusal.or(state.risk_refusal()).is_some() {
+        let closed = self.closed.load(Ordering::Relaxed);
+        if closed || state.refusal.or(state.risk_refusal()).is_some() {
             return Answer::Now(StatusWord::CONDITIONS_NOT_SATISFIED.answer());
         }
         if let Some(bytes) = self.tap.process(&mut state, &apdu) {
@@ -219,7 +220,7 @@ impl Wallet {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .is_some();
-        if !responder || self.closed.load(Ordering::Relaxed) {
+        if !responder {
             return Answer::Now(StatusWord::CONDITIONS_NOT_SATISFIED.answer());
         }
         state.waited += 1;

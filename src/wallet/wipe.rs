@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::open::{STATEMENT, VAULT};
+use super::settle::News;
 use super::{Wallet, WalletError};
 use crate::store::{FolderLock, StoreError, VaultFile};
 use crate::vault::{Hierarchy, PlatformKeyStore};
@@ -23,6 +24,13 @@ impl Wallet {
     /// # Errors
     /// When a key or file may still be there; try again.
     pub async fn wipe(self: &Arc<Self>) -> Result<(), WalletError> {
+        let wallet = Arc::clone(self);
+        // What is begun goes on, even when nobody waits for it any more.
+        let task = self.runtime.spawn(async move { wallet.wipe_now().await });
+        task.await.map_err(|_| WalletError::Interrupted)?
+    }
+
+    async fn wipe_now(self: &Arc<Self>) -> Result<(), WalletError> {
         // A reader must not open it again.
         self.closed.store(true, Ordering::Relaxed);
         self.started.store(false, Ordering::Relaxed);
@@ -30,7 +38,9 @@ impl Wallet {
         self.forget_verification();
         let turn = Arc::clone(&self.opening).lock_owned().await;
         let keys = Arc::clone(&self.keys).lock_owned().await;
-        *self.backend.lock().await = None;
+        // An arming or a verification that was under way has put its work back meanwhile.
+        self.tap.disarm();
+        self.forget_verification();
         let wallet = Arc::clone(self);
         let task = self.runtime.spawn_blocking(move || {
             let _turns = (turn, keys);
@@ -44,7 +54,11 @@ impl Wallet {
             drop((opened, lock));
             wiped
         });
-        task.await.map_err(|_| WalletError::Interrupted)?
+        let wiped = task.await.map_err(|_| WalletError::Interrupted)?;
+        // Nobody makes a client of the wallet that was, now that nothing is opened.
+        *self.backend.lock().await = None;
+        self.tap.announce(News::Forget);
+        wiped
     }
 }
 
@@ -58,17 +72,17 @@ pub(super) fn wipe(folder: &Path, key_store: &dyn PlatformKeyStore) -> Result<()
     tracing::warn!("wiping");
     let marker = folder.join(MARKER);
     if !is_under_way(folder) {
+        if !folder.join(VAULT).exists() {
+            // There is no wallet here, and other folders' keys are not this one's to delete.
+            return Ok(());
+        }
         // Another wallet of this app may have keys of its own; where it cannot be known whose they are, all go.
         let known = VaultFile::open(&folder.join(VAULT)).and_then(|file| file.installation());
         let installation = known.ok().flatten().map(|record| record.installation);
-        let draft = folder.join("wiping.draft");
-        let mut file = File::create(&draft).map_err(StoreError::from)?;
-        let name = installation.map(hex::encode).unwrap_or_default();
-        file.write_all(name.as_bytes())
-            .and_then(|()| file.sync_all())
-            .and_then(|()| fs::rename(&draft, &marker))
-            .map_err(StoreError::from)?;
-        sync(folder)?;
+        // The keys go whatever becomes of the marker: a full disk must not hold that off.
+        let marked = mark(folder, installation.as_ref());
+        Hierarchy::destroy(key_store, installation.as_ref())?;
+        marked?;
     }
     let named = fs::read_to_string(&marker).map_err(StoreError::from)?;
     let installation: Option<[u8; 16]> = hex::FromHex::from_hex(named.trim()).ok();
@@ -82,6 +96,15 @@ pub(super) fn wipe(folder: &Path, key_store: &dyn PlatformKeyStore) -> Result<()
     sync(folder)?;
     remove(&marker)?;
     Ok(sync(folder)?)
+}
+
+fn mark(folder: &Path, installation: Option<&[u8; 16]>) -> Result<(), StoreError> {
+    let draft = folder.join("wiping.draft");
+    let mut file = File::create(&draft)?;
+    file.write_all(installation.map(hex::encode).unwrap_or_default().as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, folder.join(MARKER))?;
+    sync(folder)
 }
 
 fn sync(folder: &Path) -> Result<(), StoreError> {

@@ -200,11 +200,18 @@ pub(crate) async fn set_key(
     provider
         .answers
         .once(&scope, &key, &fingerprint(&request)?, || async {
-            provider
-                .passwords
-                .records
-                .set_confirmation_key(&device.id, &public)
-                .await?;
+            let records = &provider.passwords.records;
+            let known = records.confirmation_key(&device.id).await?;
+            // Whoever holds the unlocked phone has its device key: that alone must not make them the person who confirms.
+            if known.is_some_and(|known| known != public) {
+                return Err(Problem::new(
+                    409,
+                    "confirmation_key_set",
+                    "Confirmation key set already",
+                    "This phone confirms by another key already. Confirm by the payment password, or enrol the phone again.",
+                ));
+            }
+            records.set_confirmation_key(&device.id, &public).await?;
             Answer::json(200, &json!({}))
         })
         .await

@@ -1,7 +1,7 @@
 //! `cargo xtask score`: which lines of the score card the tests prove, and whether the tests would notice.
 //!
 //! A line passes when there is at least one test whose name begins with its number (`s22_…`) and all of them
-//! pass; a line without tests is open. [`prove`] breaks the code on purpose, one small mutation at a time, and
+//! pass; a line without tests is open. [`mod@prove`] breaks the code on purpose, one small mutation at a time, and
 //! demands that the line's tests fail: a test that cannot fail proves nothing.
 
 mod copy;
