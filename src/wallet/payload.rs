@@ -171,3 +171,91 @@ fn open<T: for<'de> Deserialize<'de>>(
     verify_signature(&network, &message, &decode(&signed.signature)?)?;
     Ok(serde_json::from_str(&signed.payload).map_err(|_| BackendError::Malformed)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use ring::rand::SystemRandom;
+    use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+    use serde_json::json;
+
+    use super::*;
+    use crate::backend::protocol::{EnrolmentAnswer, NetworkKeys, Policy};
+    use crate::vault::VaultError;
+
+    struct Network(EcdsaKeyPair);
+
+    impl Network {
+        fn new() -> Self {
+            let random = SystemRandom::new();
+            let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+            let key = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+            Self(EcdsaKeyPair::from_pkcs8(algorithm, key.as_ref(), &random).unwrap())
+        }
+
+        /// New keys for `token` of `device`, signed, and sealed to `key` for the request whose log's MAC is `mac`.
+        fn send(&self, key: &RecipientKey, device: &str, token: &str, mac: &[u8]) -> SealedBox {
+            let payload = json!({
+                "version": 1, "kind": "replenishment", "device_id": device, "token_ref": token,
+                "keys": [],
+            });
+            let payload = payload.to_string();
+            let message = bind("tapcore-payload-v1", &[payload.as_bytes()]);
+            let signature = self.0.sign(&SystemRandom::new(), &message).unwrap();
+            let signed = json!({ "payload": payload, "signature": hex::encode(signature) });
+            let aad = bind("replenishment", &[b"dev_1", b"tok_1", mac]);
+            let public = key.public().unwrap();
+            SealedBox::seal(&public, INFO, &aad, signed.to_string().as_bytes()).unwrap()
+        }
+
+        fn enrolment(&self) -> Enrolment {
+            Enrolment {
+                provider_url: String::new(),
+                ca_pem: String::new(),
+                answer: EnrolmentAnswer {
+                    device_id: "dev_1".into(),
+                    user_id: "usr_1".into(),
+                    pins: Vec::new(),
+                    network: NetworkKeys {
+                        signing_key: hex::encode(self.0.public_key()),
+                        hpke_key: String::new(),
+                    },
+                    policy: Policy::default(),
+                },
+            }
+        }
+    }
+
+    #[test]
+    fn s40_what_is_provisioned_counts_for_its_request_and_by_the_networks_signature_alone() {
+        let (network, stranger) = (Network::new(), Network::new());
+        let enrolment = network.enrolment();
+        let (key, other) = (
+            RecipientKey::generate().unwrap(),
+            RecipientKey::generate().unwrap(),
+        );
+        let token = TokenRef::new("tok_1");
+        let take_in = |key: &RecipientKey, sealed: &SealedBox, mac: &[u8]| {
+            open_replenishment(&enrolment, key, sealed, &token, mac)
+        };
+        let sealed = network.send(&key, "dev_1", "tok_1", b"mac");
+        assert!(take_in(&key, &sealed, b"mac").is_ok());
+        // Somebody else signed, or it was sealed to another key, or answers another request.
+        for refused in [
+            take_in(&key, &stranger.send(&key, "dev_1", "tok_1", b"mac"), b"mac"),
+            take_in(&other, &sealed, b"mac"),
+            take_in(&key, &sealed, b"another mac"),
+        ] {
+            assert!(matches!(
+                refused,
+                Err(WalletError::Vault(VaultError::Foreign))
+            ));
+        }
+        for (device, token) in [("dev_2", "tok_1"), ("dev_1", "tok_2")] {
+            let elsewhere = network.send(&key, device, token, b"mac");
+            assert!(matches!(
+                take_in(&key, &elsewhere, b"mac"),
+                Err(WalletError::Provisioning(_))
+            ));
+        }
+    }
+}
