@@ -149,8 +149,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         33,
         "rows go before keys",
         WIPE,
-        "Hierarchy::destroy(key_store, installation.as_ref())?;",
-        "remove(&folder.join(VAULT))?;\n    Hierarchy::destroy(key_store, installation.as_ref())?;",
+        "let marked = mark(folder, installation.as_ref());",
+        "remove(&folder.join(VAULT))?;\n        let marked = mark(folder, installation.as_ref());",
     ),
     core(
         33,
@@ -184,8 +184,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         41,
         "readers are answered whatever the score",
         TAP,
-        "if state.refusal.or(state.risk_refusal()).is_some() {",
-        "if state.refusal.is_some() {",
+        "if closed || state.refusal.or(state.risk_refusal()).is_some() {",
+        "if closed || state.refusal.is_some() {",
     ),
     core(
         43,
