@@ -81,10 +81,21 @@ pub(crate) async fn standing(
     }))
 }
 
-/// A body without members.
+/// An empty object. An empty list, which serde takes for a struct without members, is none.
 #[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "serde_json::Map<String, serde_json::Value>")]
 pub(crate) struct Nothing {}
+
+impl TryFrom<serde_json::Map<String, serde_json::Value>> for Nothing {
+    type Error = &'static str;
+
+    fn try_from(members: serde_json::Map<String, serde_json::Value>) -> Result<Self, Self::Error> {
+        match members.is_empty() {
+            true => Ok(Self {}),
+            false => Err("an empty object is wanted"),
+        }
+    }
+}
 
 #[derive(Serialize)]
 struct Wiped<'a> {
