@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::settle::News;
 use super::{Clock, Status, Wallet, WalletError, wipe};
 use crate::clock::Anchor;
 use crate::secret::wipe_stack;
@@ -228,6 +229,8 @@ impl Wallet {
             Err(error) if how == Opening::StartingOver && is_lost(&error) => {
                 tracing::warn!(%error, "starting over with an empty wallet");
                 wipe::wipe(folder, self.key_store.as_ref())?;
+                // Taps that could not be written down were the lost wallet's.
+                self.tap.announce(News::Forget);
                 self.open_vault()?
             }
             opened => opened?,

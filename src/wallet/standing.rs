@@ -46,7 +46,8 @@ impl Wallet {
         self: &Arc<Self>,
         work: impl Future<Output = Result<T, WalletError>>,
     ) -> Result<T, WalletError> {
-        let asked_by = self.opened().ok();
+        // Not kept open by the question: it must not hold a folder that is to be freed.
+        let asked_by = self.opened().ok().map(|opened| Arc::downgrade(&opened));
         let done = work.await;
         let Err(WalletError::Backend(BackendError::Refused(refusal))) = &done else {
             return done;
@@ -54,13 +55,12 @@ impl Wallet {
         match refusal.code.as_str() {
             "device_wiped" => {
                 // An answer to a wallet that was wiped meanwhile is none to the one that took its place.
-                let now = self.opened().ok();
+                let now = self.opened().ok().map(|opened| Arc::downgrade(&opened));
                 let same = match (&asked_by, &now) {
-                    (Some(asked_by), Some(now)) => Arc::ptr_eq(asked_by, now),
+                    (Some(asked_by), Some(now)) => asked_by.ptr_eq(now),
                     (None, _) => true,
                     (Some(_), None) => false,
                 };
-                drop((asked_by, now));
                 if !same {
                     return Err(WalletError::Interrupted);
                 }
