@@ -12,7 +12,8 @@ use tapcore::emv::card::{ArmedToken, Card, Fact, Reply};
 use tapcore::emv::oda::CardKey;
 use tapcore::emv::profile::{CardProfile, ProfileError};
 use tapcore::secret::Secret;
-use tapcore::token::TokenRef;
+use tapcore::emv::verification::Tally;
+use tapcore::token::{Allowance, TokenRef};
 
 const PROFILE: &str = include_str!("fixtures/quickpass.json");
 /// A limited-use key for tests, published as V5 of the worked examples.
@@ -42,6 +43,8 @@ fn armed(atcs: AtcBlock) -> ArmedToken {
         key: Secret::from_hex(KEY).unwrap(),
         key_index: "6570201".to_owned().try_into().unwrap(),
         not_after_ms: i64::MAX,
+        allowance: Allowance::default(),
+        tally: Tally::default(),
         atcs,
     }
 }
@@ -144,9 +147,9 @@ fn a_payment_as_the_book_has_it() {
     let Some(Fact::Cryptogram(fact)) = answer.fact else {
         panic!("the cryptogram is not handed to the journal")
     };
-    assert_eq!((fact.atc, fact.money.minor), (7, 1250));
-    assert_eq!(fact.money.currency.code(), "CNY");
-    assert_eq!(fact.merchant.as_deref(), Some("Mapo Tofu House"));
+    assert_eq!((fact.atc, fact.asked.money.minor), (7, 1250));
+    assert_eq!(fact.asked.money.currency.code(), "CNY");
+    assert_eq!(fact.asked.merchant.as_deref(), Some("Mapo Tofu House"));
 
     assert!(read(&mut card, 1, 1).fact.is_none());
     let last = read(&mut card, 1, 2);

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use tapcore::clock::{Anchor, ClockReading};
+use tapcore::emv::verification::Tally;
 use tapcore::store::{ArmingRecord, InstallationRecord, ManifestRoot};
-use tapcore::token::{KeyState, KeyStock, TokenRef};
+use tapcore::token::{KeyState, KeyStock, Spent, TokenRef};
 use tapcore::vault::{
     AttestedKey, Hierarchy, KeyStoreError, PlatformKeyStore, RecipientKey, SealedBox,
     SecurityLevel, TokenState, VaultError, verify_signature,
@@ -110,11 +111,15 @@ fn arm(hierarchy: &Hierarchy, current: &ArmingRecord, next_atc: u32) -> (ArmingR
         index: "6570201".to_owned().try_into().unwrap(),
         uses_left: 10,
         not_after_ms: 1_000,
+        verified: false,
+        limits: None,
+        spent: Spent::default(),
     }]);
     let state = TokenState {
         next_atc,
         keys,
         logged_through: 0,
+        tally: Tally::default(),
     };
     arming.state_mut().tokens.insert(token(), state);
     let sealed = arming

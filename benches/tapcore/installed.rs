@@ -152,6 +152,10 @@ fn event(atc: u16) -> JournalEvent {
             currency: Currency::CNY,
         },
         merchant: None,
+        country: None,
+        abroad: false,
+        verified: false,
+        declined: false,
     }
 }
 

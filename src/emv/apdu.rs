@@ -11,6 +11,8 @@ impl StatusWord {
     pub const WRONG_LENGTH: Self = Self(0x6700);
     /// Conditions of use not satisfied; to GPO, a reader takes the next application.
     pub const CONDITIONS_NOT_SATISFIED: Self = Self(0x6985);
+    /// Command not allowed; to GPO, that the person is to look at the phone and tap again.
+    pub const SEE_PHONE: Self = Self(0x6986);
     /// Wrong data in the command.
     pub const WRONG_DATA: Self = Self(0x6A80);
     /// Application or file not found.

@@ -1,24 +1,34 @@
 //! What the card computes for one payment: cryptogram, issuer application data, signature, and the objects around them.
 
 use rand_core::CryptoRngCore;
+use ring::digest;
 
 use super::apdu::StatusWord;
 use super::card::ArmedToken;
-use super::cryptogram::application_cryptogram;
-use super::profile::{ANSWER_LIMIT, CardProfile, DataObject, Path, Record, tags};
+use super::cryptogram::cryptogram_by;
+use super::derivation::session_key;
+use super::dol::Dol;
+use super::profile::{
+    ANSWER_LIMIT, DataObject, Decision, KeyMethod, OdaMethod, Path, Record, computes, tags,
+    value_in,
+};
 use super::tlv::{self, Tag};
 use crate::account::Money;
+use crate::secret::Secret;
+use crate::token::KeyIndex;
 
 /// What the reader told of the payment.
 pub(super) struct Told {
     pub(super) money: Money,
     pub(super) unpredictable: [u8; 4],
     pub(super) merchant: Option<String>,
+    pub(super) country: Option<[u8; 2]>,
 }
 
 impl Told {
-    pub(super) fn read(profile: &CardProfile, pdol_data: &[u8]) -> Option<Self> {
-        let value = |tag| profile.pdol().value(tag, pdol_data);
+    /// Reads the values that answer `list`.
+    pub(super) fn read(list: &Dol, data: &[u8]) -> Option<Self> {
+        let value = |tag| list.value(tag, data);
         // A reader's text is shown to a person: no control characters, whatever the reader sends.
         let merchant = value(tags::MERCHANT).map(|name| {
             let shown: String = String::from_utf8_lossy(name)
@@ -31,12 +41,44 @@ impl Told {
             money: Money::from_emv(value(tags::AMOUNT)?, value(tags::CURRENCY)?)?,
             unpredictable: value(tags::UNPREDICTABLE)?.try_into().ok()?,
             merchant: merchant.filter(|name| !name.is_empty()),
+            country: value(tags::COUNTRY).and_then(|country| country.try_into().ok()),
         })
     }
 }
 
-/// The values that the card computes for one GPO.
+/// One command that pays: what it brought, and what the card takes for it.
+pub(super) struct Request<'a> {
+    pub(super) token: &'a ArmedToken,
+    pub(super) key: &'a Secret<16>,
+    pub(super) key_index: &'a KeyIndex,
+    pub(super) decision: Decision,
+    pub(super) path: &'a Path,
+    pub(super) answer: &'a [DataObject],
+    pub(super) pdol_data: &'a [u8],
+    /// The values of a GENERATE AC.
+    pub(super) cdol_data: Option<&'a [u8]>,
+    pub(super) atc: u16,
+}
+
+impl Request<'_> {
+    /// A value that the reader told, with this command or with the GPO before it.
+    fn told(&self, tag: Tag) -> Option<&[u8]> {
+        let profile = &self.token.profile;
+        let now = self
+            .cdol_data
+            .and_then(|data| profile.payment_list().value(tag, data));
+        now.or_else(|| profile.pdol().value(tag, self.pdol_data))
+    }
+
+    fn provisioned(&self, tag: Tag) -> Option<&[u8]> {
+        let verified = self.decision.is_verified();
+        value_in(self.answer, tag, verified).or_else(|| self.path.value(tag, verified))
+    }
+}
+
+/// The values that the card computes for one payment.
 pub(super) struct Computed {
+    verified: bool,
     atc: [u8; 2],
     iad: Vec<u8>,
     cryptogram: [u8; 8],
@@ -46,52 +88,103 @@ pub(super) struct Computed {
 
 impl Computed {
     pub(super) fn new(
-        token: &ArmedToken,
-        path: &Path,
-        pdol_data: &[u8],
-        atc: u16,
+        request: &Request<'_>,
         rng: &mut impl CryptoRngCore,
     ) -> Result<Self, StatusWord> {
-        let profile = &token.profile;
+        let profile = &request.token.profile;
         let mut computed = Self {
-            atc: atc.to_be_bytes(),
-            iad: profile.iad(token.key_index.bcd()),
+            verified: request.decision.is_verified(),
+            atc: request.atc.to_be_bytes(),
+            iad: profile.iad(request.key_index.bcd(), request.decision),
             cryptogram: [0; 8],
             card_authentication: Vec::new(),
             signature: None,
         };
-        let pdol_value = |tag| profile.pdol().value(tag, pdol_data);
-        let mut input = Vec::with_capacity(pdol_data.len() + 40);
-        for tag in &profile.cryptogram().inputs {
-            let value = pdol_value(*tag)
-                .or_else(|| path.value(*tag))
+        let rule = profile.cryptogram();
+        let mut input = Vec::with_capacity(ANSWER_LIMIT);
+        for tag in &rule.inputs {
+            let value = request
+                .told(*tag)
+                .or_else(|| request.provisioned(*tag))
                 .or_else(|| computed.value(*tag))
                 .ok_or(StatusWord::INTERNAL)?;
             input.extend_from_slice(value);
         }
-        computed.cryptogram =
-            application_cryptogram(&token.key, &input, profile.cryptogram().padding);
+        let session;
+        let key = match rule.key_method {
+            KeyMethod::LimitedUseKey => request.key,
+            KeyMethod::SessionKey => {
+                session = session_key(request.key, request.atc);
+                &session
+            }
+        };
+        computed.cryptogram = cryptogram_by(rule.cipher, key, &input, rule.padding);
         if let Some(rule) = profile.oda() {
-            let mut number = [0; 4];
-            rng.fill_bytes(&mut number);
-            let ctq = path.value(rule.ctq_tag).unwrap_or(&[0, 0]);
-            computed.card_authentication = [&[0x01][..], &number, ctq, &[0x00]].concat();
-        }
-        let signs = path
-            .answer
-            .iter()
-            .any(|object| object.tag == tags::SIGNATURE && object.value.is_none());
-        if signs {
-            let key = token.card_key.as_ref().ok_or(StatusWord::INTERNAL)?;
-            let [number, amount, currency] = [tags::UNPREDICTABLE, tags::AMOUNT, tags::CURRENCY]
-                .map(|tag| pdol_value(tag).unwrap_or_default());
-            let told = [number, amount, currency, &computed.card_authentication];
-            let signature = key
-                .fdda_01(rng, atc, &told)
-                .map_err(|_| StatusWord::INTERNAL)?;
-            computed.signature = Some(signature);
+            match rule.method {
+                OdaMethod::Fdda01 => {
+                    let mut number = [0; 4];
+                    rng.fill_bytes(&mut number);
+                    let ctq = rule.ctq_tag.and_then(|tag| request.provisioned(tag));
+                    computed.card_authentication =
+                        [&[0x01][..], &number, ctq.unwrap_or(&[0, 0]), &[0x00]].concat();
+                    computed.signature = computed.fdda(request, rng)?;
+                }
+                OdaMethod::Cda => computed.signature = computed.cda(request, rng)?,
+            }
         }
         Ok(computed)
+    }
+
+    /// The signature of fDDA version 01, where the answer has one.
+    fn fdda(
+        &self,
+        request: &Request<'_>,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Option<Vec<u8>>, StatusWord> {
+        if !computes(request.answer, tags::SIGNATURE) {
+            return Ok(None);
+        }
+        let key = request.token.card_key.as_ref();
+        let key = key.ok_or(StatusWord::INTERNAL)?;
+        let [number, amount, currency] = [tags::UNPREDICTABLE, tags::AMOUNT, tags::CURRENCY]
+            .map(|tag| request.told(tag).unwrap_or_default());
+        let hashed = [number, amount, currency, &self.card_authentication];
+        let [high, low] = self.atc;
+        let signature = key.sign(rng, &[0x02, high, low], &hashed);
+        signature.map(Some).map_err(|_| StatusWord::INTERNAL)
+    }
+
+    /// The signature of CDA, where the answer has one: over the cryptogram and everything that was said (EMV Book 2,
+    /// 6.6.1).
+    fn cda(
+        &self,
+        request: &Request<'_>,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Option<Vec<u8>>, StatusWord> {
+        if !computes(request.answer, tags::SIGNATURE) {
+            return Ok(None);
+        }
+        let key = request.token.card_key.as_ref();
+        let key = key.ok_or(StatusWord::INTERNAL)?;
+        let mut said = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+        said.update(request.pdol_data);
+        said.update(request.cdol_data.unwrap_or_default());
+        let beside_signature = |object: &&DataObject| object.tag != tags::SIGNATURE;
+        said.update(&self.encode_each(request.answer.iter().filter(beside_signature))?);
+        let information = request.provisioned(tags::CRYPTOGRAM_INFORMATION);
+        let mut number = [0; 8];
+        rng.fill_bytes(&mut number);
+        let dynamic = [
+            &[0x08][..],
+            &number,
+            information.ok_or(StatusWord::INTERNAL)?,
+            &self.cryptogram,
+            said.finish().as_ref(),
+        ]
+        .concat();
+        let unpredictable = request.told(tags::UNPREDICTABLE).unwrap_or_default();
+        let signature = key.sign(rng, &dynamic, &[unpredictable]);
+        signature.map(Some).map_err(|_| StatusWord::INTERNAL)
     }
 
     fn value(&self, tag: Tag) -> Option<&[u8]> {
@@ -106,9 +199,16 @@ impl Computed {
     }
 
     pub(super) fn encode(&self, objects: &[DataObject]) -> Result<Vec<u8>, StatusWord> {
+        self.encode_each(objects.iter())
+    }
+
+    fn encode_each<'o>(
+        &self,
+        objects: impl Iterator<Item = &'o DataObject>,
+    ) -> Result<Vec<u8>, StatusWord> {
         let mut out = Vec::with_capacity(ANSWER_LIMIT);
         for object in objects {
-            let provisioned = object.value.as_deref();
+            let provisioned = object.value(self.verified);
             let value = provisioned.or_else(|| self.value(object.tag));
             tlv::write(&mut out, object.tag, value.ok_or(StatusWord::INTERNAL)?);
         }

@@ -16,3 +16,4 @@ pub mod dol;
 pub mod oda;
 pub mod profile;
 pub mod tlv;
+pub mod verification;

@@ -1,8 +1,9 @@
-//! Offline data authentication: fDDA version 01, one RSA signature per tap over what the reader drew.
+//! Offline data authentication: one RSA signature per tap over what the reader drew.
 //!
-//! Found by running independent kernels: the signed block is `6A 05 01 LDD dynamic BB… SHA-1 BC`, dynamic data
-//! `02 ‖ ATC`; the hash runs from `05` through the padding and then over the reader's unpredictable number, amount,
-//! currency and the card authentication data (tag 9F69).
+//! The signed block is `6A 05 01 LDD dynamic BB… SHA-1 BC` (EMV Book 2, 6.5.2 and 6.6.1); the hash runs from `05` through
+//! the padding and then over what the reader told. fDDA version 01, found by running independent kernels: dynamic data
+//! is `02 ‖ ATC`; the reader's unpredictable number, amount, currency and the card authentication data (tag 9F69) are hashed. CDA: dynamic
+//! data holds the cryptogram and a hash of the whole exchange; the unpredictable number is hashed.
 
 use rand_core::CryptoRngCore;
 use ring::digest;
@@ -50,28 +51,31 @@ impl CardKey {
         self.0.size()
     }
 
-    /// Signed dynamic application data (tag 9F4B).
+    /// Signed dynamic application data (tag 9F4B) over `dynamic`, with `hashed` under its hash.
     ///
-    /// `terminal_data` is the reader's part of the hash input, in order. `rng` blinds the private operation.
+    /// `rng` blinds the private operation.
     ///
     /// # Errors
-    /// When the key turns out damaged while signing: the result is checked before it leaves, since a faulty signature
-    /// would give the key away.
-    pub fn fdda_01(
+    /// When the dynamic data does not fit; when the key turns out damaged while signing: the result is checked before
+    /// it leaves, since a faulty signature would give the key away.
+    pub fn sign(
         &self,
         rng: &mut impl CryptoRngCore,
-        atc: u16,
-        terminal_data: &[&[u8]],
+        dynamic: &[u8],
+        hashed: &[&[u8]],
     ) -> Result<Vec<u8>, CardKeyDamaged> {
-        let [high, low] = atc.to_be_bytes();
         let size = self.size();
-        let mut block = vec![0xBB; size];
-        let head = [0x6A, 0x05, 0x01, 0x03, 0x02, high, low];
-        block.splice(..head.len(), head);
-        block.truncate(size - 21);
+        let length = u8::try_from(dynamic.len()).map_err(|_| CardKeyDamaged)?;
+        let mut block = Vec::with_capacity(size);
+        block.extend([0x6A, 0x05, 0x01, length]);
+        block.extend_from_slice(dynamic);
+        if block.len() + 21 > size {
+            return Err(CardKeyDamaged);
+        }
+        block.resize(size - 21, 0xBB);
         let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
         hash.update(block.get(1..).ok_or(CardKeyDamaged)?);
-        for part in terminal_data {
+        for part in hashed {
             hash.update(part);
         }
         block.extend_from_slice(hash.finish().as_ref());

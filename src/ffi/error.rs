@@ -145,6 +145,7 @@ impl From<Inner> for WalletError {
             Inner::PinWait(_) => not_verified("pin_wait", detail),
             Inner::PinSpent => not_verified("pin_spent", detail),
             Inner::PasswordWrong(_) => not_verified("password_wrong", detail),
+            Inner::NoVerifiedKeys => not_verified("no_verified_keys", detail),
             Inner::NotVerified => not_verified("verification_over", detail),
             Inner::VerificationVoided => not_verified("biometric_changed", detail),
             Inner::Outdated(_) => Self::Outdated { detail },

@@ -22,7 +22,7 @@ pub use person::{
 };
 pub use records::{
     AccountType, Answer, CardChallenge, CardState, ClockReading, EntryState, PaymentCard,
-    PlatformClock, StatementEntry, SyncReport, TapOutcome, TapRefusal, TapResponder, WalletConfig,
-    WalletEvent, WalletObserver, WalletStatus,
+    PlatformClock, StatementEntry, SyncReport, TapDecision, TapOutcome, TapRefusal, TapResponder,
+    WalletConfig, WalletEvent, WalletObserver, WalletStatus,
 };
 pub use wallet::Wallet;

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::emv::profile::Decision;
 use crate::{account, statement, token, wallet};
 
 /// How a wallet is set up.
@@ -114,6 +115,8 @@ pub struct PaymentCard {
     pub expiry: String,
     /// Whether it pays.
     pub state: CardState,
+    /// The payment scheme: `unionpay`, `visa`, `mastercard`.
+    pub scheme: String,
 }
 
 /// Whether a card pays.
@@ -136,6 +139,8 @@ pub enum TapRefusal {
     Outdated,
     /// The phone looks unsafe by the provider's rules.
     Risk,
+    /// The screen is locked, and the provider lets no locked phone pay.
+    ScreenLocked,
 }
 
 /// The answer to an APDU.
@@ -159,6 +164,15 @@ pub enum TapOutcome {
     Incomplete,
 }
 
+/// What the card decided at a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum TapDecision {
+    /// The issuer is asked.
+    Online,
+    /// No; nothing was paid.
+    Declined,
+}
+
 /// What an observer is told.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum WalletEvent {
@@ -168,6 +182,39 @@ pub enum WalletEvent {
         atc: u32,
         /// How it ended.
         outcome: TapOutcome,
+        /// Minor units.
+        amount_minor: i64,
+        /// ISO 4217.
+        currency: String,
+        /// Where, as the reader told it.
+        merchant: Option<String>,
+        /// The terminal's country, ISO 3166 numeric, as the reader told it.
+        country: Option<String>,
+        /// The card that paid.
+        token_ref: String,
+        /// When the cryptogram left, milliseconds of Unix time.
+        at_ms: i64,
+        /// Whether the person was verified for it on the phone.
+        verified: bool,
+        /// What the card decided.
+        decision: TapDecision,
+    },
+    /// A reader asked for a payment that waits for the person: verify them for this amount, permit the tap, and have the
+    /// phone held to the reader again.
+    PersonWanted {
+        /// The card that would pay.
+        token_ref: String,
+        /// Minor units.
+        amount_minor: i64,
+        /// ISO 4217.
+        currency: String,
+        /// Where, as the reader told it.
+        merchant: Option<String>,
+    },
+    /// A reader asked for more than the issuer lets this card pay at once.
+    AboveLimit {
+        /// The card.
+        token_ref: String,
         /// Minor units.
         amount_minor: i64,
         /// ISO 4217.
@@ -276,17 +323,36 @@ impl wallet::Observer for ForeignObserver {
             wallet::WalletEvent::Tap {
                 atc,
                 outcome,
-                money,
-                merchant,
+                payment,
             } => WalletEvent::Tap {
                 atc: atc.into(),
                 outcome: match outcome {
                     wallet::TapOutcome::Complete => TapOutcome::Complete,
                     wallet::TapOutcome::Incomplete => TapOutcome::Incomplete,
                 },
-                amount_minor: money.minor,
-                currency: money.currency.code().into(),
-                merchant,
+                amount_minor: payment.asked.money.minor,
+                currency: payment.asked.money.currency.code().into(),
+                merchant: payment.asked.merchant,
+                country: payment.asked.country.map(hex::encode),
+                token_ref: payment.token.as_str().into(),
+                at_ms: payment.at_ms,
+                verified: payment.decision.is_verified(),
+                decision: match payment.decision {
+                    Decision::Online { .. } => TapDecision::Online,
+                    Decision::Declined => TapDecision::Declined,
+                },
+            },
+            wallet::WalletEvent::PersonWanted { token, asked } => WalletEvent::PersonWanted {
+                token_ref: token.as_str().into(),
+                amount_minor: asked.money.minor,
+                currency: asked.money.currency.code().into(),
+                merchant: asked.merchant,
+            },
+            wallet::WalletEvent::AboveLimit { token, asked } => WalletEvent::AboveLimit {
+                token_ref: token.as_str().into(),
+                amount_minor: asked.money.minor,
+                currency: asked.money.currency.code().into(),
+                merchant: asked.merchant,
             },
             wallet::WalletEvent::Synced { new_entries } => WalletEvent::Synced { new_entries },
             wallet::WalletEvent::Replenished { keys } => WalletEvent::Replenished { keys },
@@ -306,6 +372,7 @@ impl From<wallet::Status> for WalletStatus {
                 wallet::TapRefusal::Locked => TapRefusal::Locked,
                 wallet::TapRefusal::Outdated => TapRefusal::Outdated,
                 wallet::TapRefusal::Risk => TapRefusal::Risk,
+                wallet::TapRefusal::ScreenLocked => TapRefusal::ScreenLocked,
             }),
             pin_tries_left: status.person.pin_tries_left,
             pin_wait_s: status.person.pin_wait_s,
@@ -347,6 +414,7 @@ impl From<(token::PaymentToken, token::TokenLife)> for PaymentCard {
                 account::AccountType::Prepaid => AccountType::Prepaid,
             },
             expiry: token.expiry,
+            scheme: token.scheme,
             state: match state {
                 token::TokenLife::Active => CardState::Active,
                 token::TokenLife::Suspended => CardState::Suspended,

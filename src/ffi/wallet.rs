@@ -9,7 +9,7 @@ use super::{
     Answer, CardChallenge, PaymentCard, PlatformClock, PlatformKeyStore, StatementEntry,
     SyncReport, TapResponder, WalletConfig, WalletError, WalletObserver, WalletStatus,
 };
-use crate::token::TokenLife;
+use crate::token::{TokenLife, TokenRef};
 use crate::wallet;
 
 /// The wallet of one folder. Make one per process and keep it.
@@ -62,16 +62,20 @@ impl Wallet {
         .await
     }
 
-    /// Asks a card's bank to send a code by SMS. `expiry` is `MM/YY`.
+    /// Asks a card's bank to send a code by SMS. `expiry` is `MM/YY`; `scheme` (`unionpay`, `visa`, `mastercard`) is for
+    /// cards that carry several.
+    #[uniffi::method(default(scheme = None))]
     pub async fn begin_add_card(
         &self,
         number: String,
         expiry: String,
+        scheme: Option<String>,
     ) -> Result<CardChallenge, WalletError> {
         let wallet = Arc::clone(&self.inner);
         let number = zeroize::Zeroizing::new(number);
         contact(&self.inner, async move {
-            Ok(wallet.begin_add_card(&number, &expiry).await?.into())
+            let begun = wallet.begin_add_card(&number, &expiry, scheme);
+            Ok(begun.await?.into())
         })
         .await
     }
@@ -128,7 +132,32 @@ impl Wallet {
         self.inner.set_observer(Arc::new(ForeignObserver(observer)));
     }
 
-    /// The phone has left the reader's field.
+    /// Uses a finished verification for the next tap: one payment of the amount (two-tap), or up to the ceiling (one-tap),
+    /// that it was for.
+    pub async fn permit_tap(&self, verification_id: String) -> Result<(), WalletError> {
+        let wallet = Arc::clone(&self.inner);
+        run(async move { wallet.permit_tap(&verification_id).await }).await
+    }
+
+    /// Makes a card the default one: readers see it first.
+    pub async fn set_default_card(&self, token_ref: String) -> Result<(), WalletError> {
+        let wallet = Arc::clone(&self.inner);
+        run(async move { wallet.set_default_card(TokenRef::new(token_ref)).await }).await
+    }
+
+    /// Lets one card alone pay until a tap is complete; without one, all cards again.
+    pub async fn use_card_next(&self, token_ref: Option<String>) -> Result<(), WalletError> {
+        let wallet = Arc::clone(&self.inner);
+        run(async move { wallet.use_card_next(token_ref.map(TokenRef::new)).await }).await
+    }
+
+    /// Tells whether the phone's screen is locked; the provider may let only an unlocked phone pay.
+    pub fn set_screen_locked(&self, locked: bool) {
+        self.inner.set_screen_locked(locked);
+    }
+
+    /// The phone has left the reader's field. Readers lose a phone for a moment and try again: the tap counts as over once
+    /// the provider's patience (half a second) is.
     pub fn deactivated(&self) {
         self.inner.deactivated();
     }

@@ -50,6 +50,8 @@ impl Entry {
     /// Takes in what happened on this phone at `at_ms`. Nothing comes of an event about a payment that never began.
     pub fn with_event(known: Option<Self>, at_ms: i64, event: &JournalEvent) -> Option<Self> {
         match (known, event) {
+            // Nothing was asked of the issuer, and nothing can be.
+            (known, JournalEvent::Cryptogram { declined: true, .. }) => known,
             // Heard of before it happened: whoever was declined under this counter was not this phone.
             (Some(entry), event @ JournalEvent::Cryptogram { .. })
                 if !entry.on_phone
@@ -167,6 +169,10 @@ mod tests {
             un: "00112233".into(),
             money: money(1250),
             merchant: None,
+            country: None,
+            abroad: false,
+            verified: false,
+            declined: false,
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::Money;
-use crate::token::{KeyIndex, TokenRef};
+use crate::token::{KeyIndex, Paid, TokenRef};
 
 /// Which payment: a token pays at most once under each ATC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,18 @@ pub enum JournalEvent {
         money: Money,
         /// Where, as the reader told it.
         merchant: Option<String>,
+        /// The terminal's country, four digits of ISO 3166 numeric, as the reader told it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        country: Option<String>,
+        /// Whether it counts as a payment abroad.
+        #[serde(default, skip_serializing_if = "is_false")]
+        abroad: bool,
+        /// Whether the person was verified for it on the phone.
+        #[serde(default, skip_serializing_if = "is_false")]
+        verified: bool,
+        /// Whether the card declined: nothing can be paid with this cryptogram.
+        #[serde(default, skip_serializing_if = "is_false")]
+        declined: bool,
     },
     /// The reader read the last record.
     Finished {
@@ -39,6 +51,36 @@ pub enum JournalEvent {
         #[serde(flatten)]
         payment: Payment,
     },
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+impl JournalEvent {
+    /// What was paid by it, where it is a cryptogram that pays.
+    pub fn paid(&self) -> Option<(&TokenRef, Paid)> {
+        match self {
+            Self::Cryptogram {
+                payment,
+                key_index,
+                money,
+                abroad,
+                verified,
+                declined: false,
+                ..
+            } => Some((
+                &payment.token,
+                Paid {
+                    key_index: key_index.clone(),
+                    money: *money,
+                    abroad: *abroad,
+                    verified: *verified,
+                },
+            )),
+            _ => None,
+        }
+    }
 }
 
 /// The issuer's side of a payment, as the provider was told by the network.

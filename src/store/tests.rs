@@ -51,6 +51,10 @@ fn event(atc: u16) -> JournalEvent {
             currency: Currency::CNY,
         },
         merchant: None,
+        country: None,
+        abroad: false,
+        verified: false,
+        declined: false,
     }
 }
 

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Allowance, KeyLimits, Spent};
+use crate::account::Money;
+
 /// The index of a limited-use key: seven digits `YHHHHCC`, the last digit of the year, the hour of the year and a counter.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -63,6 +66,39 @@ pub struct KeyState {
     pub uses_left: u32,
     /// Until when it may pay, in milliseconds of Unix time.
     pub not_after_ms: i64,
+    /// Whether it pays with the person verified on the phone, and only so.
+    #[serde(default)]
+    pub verified: bool,
+    /// The issuer's limits.
+    #[serde(default)]
+    pub limits: Option<KeyLimits>,
+    /// What was paid with it, up to the journal position that the network knows of.
+    #[serde(default)]
+    pub spent: Spent,
+}
+
+impl KeyState {
+    /// What it may pay, all of the journal's payments taken in that `since` has.
+    pub fn allowance<'p>(&self, since: impl Iterator<Item = &'p Paid>) -> Allowance {
+        let mut allowance = Allowance::new(self.limits, self.spent);
+        for paid in since.filter(|paid| paid.key_index == self.index) {
+            allowance.spend(paid.money, paid.abroad);
+        }
+        allowance
+    }
+}
+
+/// A payment, as far as the keys are concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paid {
+    /// The key that paid.
+    pub key_index: KeyIndex,
+    /// How much.
+    pub money: Money,
+    /// Whether abroad.
+    pub abroad: bool,
+    /// Whether the person was verified for it.
+    pub verified: bool,
 }
 
 /// The keys of one token, in the order they are used up.
@@ -79,21 +115,34 @@ impl KeyStock {
         }
     }
 
-    /// Payments that can be made at `now_ms` without a network.
-    pub fn uses_left(&self, now_ms: i64) -> u32 {
-        self.usable(now_ms)
+    /// Payments that can be made at `now_ms` without a network, with the person verified or without.
+    pub fn uses_left(&self, now_ms: i64, verified: bool) -> u32 {
+        self.usable(now_ms, verified)
             .fold(0, |sum, key| sum.saturating_add(key.uses_left))
     }
 
     /// Takes up to `wanted` uses off the key that pays next: the key as it is then, and how many it could give.
-    pub fn reserve(&mut self, wanted: u32, now_ms: i64) -> Option<(KeyState, u32)> {
-        let key = self
-            .0
-            .iter_mut()
-            .find(|key| key.uses_left > 0 && key.not_after_ms > now_ms)?;
+    pub fn reserve(&mut self, wanted: u32, now_ms: i64, verified: bool) -> Option<(KeyState, u32)> {
+        let key = self.0.iter_mut().find(|key| {
+            key.verified == verified && key.uses_left > 0 && key.not_after_ms > now_ms
+        })?;
         let given = wanted.min(key.uses_left);
         key.uses_left -= given;
         Some((key.clone(), given))
+    }
+
+    /// Uses a key up that has paid as much as it may.
+    pub fn wear(&mut self, index: &KeyIndex) {
+        if let Some(key) = self.0.iter_mut().find(|key| key.index == *index) {
+            key.uses_left = 0;
+        }
+    }
+
+    /// Takes in payments that the network knows of by now.
+    pub fn note(&mut self, paid: &[Paid]) {
+        for key in &mut self.0 {
+            key.spent = key.allowance(paid.iter()).spent();
+        }
     }
 
     /// Gives back uses that were reserved and not used.
@@ -118,8 +167,9 @@ impl KeyStock {
         self.0.iter().any(|key| key.index == *index)
     }
 
-    fn usable(&self, now_ms: i64) -> impl Iterator<Item = &KeyState> {
-        self.0.iter().filter(move |key| key.not_after_ms > now_ms)
+    fn usable(&self, now_ms: i64, verified: bool) -> impl Iterator<Item = &KeyState> {
+        let keys = self.0.iter();
+        keys.filter(move |key| key.verified == verified && key.not_after_ms > now_ms)
     }
 }
 
@@ -132,6 +182,9 @@ mod tests {
             index: index.to_owned().try_into().unwrap(),
             uses_left,
             not_after_ms,
+            verified: false,
+            limits: None,
+            spent: Spent::default(),
         }
     }
 
@@ -144,29 +197,33 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_used_up_one_after_the_other_and_never_past_their_time() {
+    fn s26_keys_are_used_up_one_after_the_other_and_never_past_their_time() {
         let mut stock = KeyStock::default();
         stock.add([key("6570200", 5, 100), key("6570201", 10, 1000)]);
-        assert_eq!(stock.uses_left(50), 15);
-        assert_eq!(stock.reserve(4, 50).unwrap().1, 4);
-        assert_eq!(stock.reserve(4, 50).unwrap().1, 1);
-        let (key, given) = stock.reserve(4, 50).unwrap();
+        assert_eq!(stock.uses_left(50, false), 15);
+        assert_eq!(stock.reserve(4, 50, false).unwrap().1, 4);
+        assert_eq!(stock.reserve(4, 50, false).unwrap().1, 1);
+        let (key, given) = stock.reserve(4, 50, false).unwrap();
         assert_eq!((key.index.as_str(), given), ("6570201", 4));
         stock.give_back(&key.index, 2);
-        assert_eq!(stock.uses_left(50), 8);
-        assert_eq!(stock.reserve(4, 1000), None);
+        assert_eq!(stock.uses_left(50, false), 8);
+        assert_eq!(stock.reserve(4, 1000, false), None);
         assert_eq!(stock.prune(100).len(), 1);
-        assert_eq!(stock.uses_left(50), 8);
+        assert_eq!(stock.uses_left(50, false), 8);
     }
 
     #[test]
     fn s22_a_key_that_comes_twice_is_not_filled_up_again() {
         let mut stock = KeyStock::default();
         stock.add([key("6570200", 5, 100)]);
-        stock.reserve(5, 0);
+        stock.reserve(5, 0, false);
         assert_eq!(stock.prune(0).len(), 1);
         stock.add([key("6570200", 5, 100)]);
-        assert_eq!(stock.uses_left(0), 0, "used up, wiped, and not forgotten");
+        assert_eq!(
+            stock.uses_left(0, false),
+            0,
+            "used up, wiped, and not forgotten"
+        );
         assert_eq!(stock.prune(100).len(), 1);
         assert!(!stock.knows(&"6570200".to_owned().try_into().unwrap()));
     }

@@ -5,9 +5,11 @@
 //! network checks before it gives new keys.
 
 mod key;
+mod limits;
 mod log;
 mod payment_token;
 
-pub use key::{KeyIndex, KeyState, KeyStock};
+pub use key::{KeyIndex, KeyState, KeyStock, Paid};
+pub use limits::{Allowance, KeyLimits, Overrun, Spent};
 pub use log::{LogEntry, log_mac};
 pub use payment_token::{PaymentToken, TokenLife, TokenRef};

@@ -56,6 +56,9 @@ pub struct PaymentToken {
     pub account_type: AccountType,
     /// The token's last day, `YYYY-MM-DD`.
     pub expiry: String,
+    /// The payment scheme's name, as its profile has it.
+    #[serde(default)]
+    pub scheme: String,
 }
 
 impl PaymentToken {
@@ -91,6 +94,7 @@ mod tests {
             bank: String::new(),
             account_type: AccountType::BankCard,
             expiry: "2029-12-31".into(),
+            scheme: "unionpay".into(),
         };
         assert!(!token.is_expired("2029-12-31"));
         assert!(token.is_expired("2030-01-01"));

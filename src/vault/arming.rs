@@ -16,6 +16,7 @@ use super::sealing::{SealingKey, random};
 use super::{PersonalKey, PlatformKeyStore, SealedBox, VaultError};
 use crate::bind::bind;
 use crate::clock::Anchor;
+use crate::emv::verification::Tally;
 use crate::secret::{Secret, SecretBytes};
 use crate::store::{ArmingRecord, ManifestRoot, Place};
 use crate::token::{KeyStock, TokenRef};
@@ -46,6 +47,9 @@ pub struct TokenState {
     pub keys: KeyStock,
     /// The journal position up to which the network has taken the payment log.
     pub logged_through: i64,
+    /// Its payments since its person was last verified for one, up to that position.
+    #[serde(default)]
+    pub tally: Tally,
 }
 
 /// What the arming key seals behind the payment key.

@@ -10,8 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::pin::PinRecord;
 use super::sealing::{derive, random};
-use super::{Hierarchy, RecipientKey, VaultError};
+use super::{Hierarchy, RecipientKey, SealedBox, VaultError};
+use crate::bind::bind;
 use crate::secret::Secret;
+use crate::token::{KeyIndex, TokenRef};
+
+/// HPKE's info for keys that pay with the person verified.
+const VERIFIED_INFO: &[u8] = b"tapcore verified key v1";
 
 /// The verified key, opened.
 pub struct PersonalKey(Secret<32>);
@@ -54,6 +59,28 @@ impl PersonalKey {
         Ok(signature.to_bytes().to_vec())
     }
 
+    /// The key to which keys for verified payments are sealed.
+    fn payment_key(&self) -> Result<RecipientKey, VaultError> {
+        let material = derive(&self.0, "tapcore verified payment v1")?;
+        Ok(RecipientKey::derive(&material))
+    }
+
+    /// Opens a limited-use key for verified payments.
+    ///
+    /// # Errors
+    /// [`VaultError::Foreign`] when it was sealed to another person, or for another token or index.
+    pub fn open_payment_key(
+        &self,
+        token: &TokenRef,
+        index: &KeyIndex,
+        sealed: &SealedBox,
+    ) -> Result<Secret<16>, VaultError> {
+        let plain = self
+            .payment_key()?
+            .open(sealed, VERIFIED_INFO, &verified_aad(token, index))?;
+        plain.to_secret().ok_or(VaultError::Foreign)
+    }
+
     fn confirmation_key(&self) -> Result<SigningKey, VaultError> {
         let material = derive(&self.0, "tapcore confirmation v1")?;
         // The derivation of RFC 9180 gives a scalar that is valid and evenly spread.
@@ -71,6 +98,7 @@ impl PersonalKey {
         Ok(PublicHalves {
             lock: hex::encode_upper(self.lock_key()?.public()?),
             confirmation: hex::encode_upper(point.as_bytes()),
+            payment: hex::encode_upper(self.payment_key()?.public()?),
         })
     }
 }
@@ -82,6 +110,29 @@ pub struct PublicHalves {
     pub lock: String,
     /// What confirmations are checked with.
     pub confirmation: String,
+    /// What keys for verified payments are sealed to.
+    pub payment: String,
+}
+
+impl PublicHalves {
+    /// Seals a limited-use key so that the person alone opens it.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownFormat`] when what is stored is no key.
+    pub fn seal_payment_key(
+        &self,
+        token: &TokenRef,
+        index: &KeyIndex,
+        key: &[u8],
+    ) -> Result<SealedBox, VaultError> {
+        let recipient = hex::decode(&self.payment).map_err(|_| VaultError::UnknownFormat)?;
+        SealedBox::seal(&recipient, VERIFIED_INFO, &verified_aad(token, index), key)
+    }
+}
+
+fn verified_aad(token: &TokenRef, index: &KeyIndex) -> Vec<u8> {
+    let parts = [token.as_str().as_bytes(), index.as_str().as_bytes()];
+    bind("verified payment key", &parts)
 }
 
 /// What the wallet keeps of a person. Guarded: tries and wrapped keys must not go back.

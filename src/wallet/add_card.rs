@@ -14,6 +14,7 @@ use crate::backend::protocol::{CardAnswer, CardRequest, VerifyAnswer, VerifyRequ
 use crate::backend::{BackendError, fresh_key, parse_rfc3339_ms};
 use crate::bind::bind;
 use crate::emv::profile::CardProfile;
+use crate::emv::verification::Tally;
 use crate::store::{OutboxItem, StoreError, StoredToken, VaultTx};
 use crate::token::{KeyStock, PaymentToken, TokenLife};
 use crate::vault::{RecipientKey, SealedBox, TokenState};
@@ -48,7 +49,8 @@ struct Verification {
 impl Wallet {
     /// Asks the card's bank to send a code. The number goes out sealed to the payment network and is not kept.
     ///
-    /// `expiry` is `MM/YY`.
+    /// `expiry` is `MM/YY`. `scheme` names the payment scheme where the card carries several; without it the network
+    /// chooses.
     ///
     /// # Errors
     /// [`WalletError::Input`] for a number or expiry that cannot be one; [`BackendError::Refused`] when the network
@@ -57,11 +59,19 @@ impl Wallet {
         self: &Arc<Self>,
         number: &str,
         expiry: &str,
+        scheme: Option<String>,
     ) -> Result<CardChallenge, WalletError> {
         let (backend, enrolment) = self.backend().await?;
         let sealed_card = seal_card(&enrolment, number, expiry)?;
         let answer: CardAnswer = backend
-            .post("/v1/cards", &CardRequest { sealed_card }, &fresh_key())
+            .post(
+                "/v1/cards",
+                &CardRequest {
+                    sealed_card,
+                    scheme,
+                },
+                &fresh_key(),
+            )
             .await?;
         let challenge = CardChallenge {
             id: answer.challenge_id,
@@ -292,6 +302,7 @@ fn store_token(
         bank: provisioning.bank.clone(),
         account_type: provisioning.account_type,
         expiry: provisioning.expiry.clone(),
+        scheme: profile.scheme().to_owned(),
     };
     let mut arming = opened.arming()?;
     let mut secrets = Vec::new();
@@ -315,6 +326,7 @@ fn store_token(
         next_atc: u32::from(provisioning.first_atc),
         keys,
         logged_through: 0,
+        tally: Tally::default(),
     };
     arming.state_mut().tokens.insert(reference.clone(), state);
     let stored = StoredToken {

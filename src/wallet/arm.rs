@@ -7,14 +7,16 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::open::Opened;
+use super::paid::{paid_between, tallied};
 use super::payload::OdaKey;
+use super::permit::order;
 use super::{Wallet, WalletError};
 use crate::backend::rfc3339;
 use crate::emv::atc::AtcBlock;
 use crate::emv::card::ArmedToken;
 use crate::emv::oda::CardKey;
 use crate::emv::profile::CardProfile;
-use crate::secret::Secret;
+use crate::secret::{Secret, wipe_stack};
 use crate::store::{ArmingRecord, StoredToken};
 use crate::token::{KeyIndex, TokenLife, TokenRef};
 use crate::vault::{Arming, VaultError};
@@ -33,6 +35,11 @@ const RETIREMENTS: u32 = 3;
 /// Name of a limited-use key.
 pub(super) fn secret_name(index: &KeyIndex) -> String {
     format!("luk {}", index.as_str())
+}
+
+/// Name of a limited-use key that pays with the person verified.
+pub(super) fn verified_name(index: &KeyIndex) -> String {
+    format!("verified luk {}", index.as_str())
 }
 
 /// The date in UTC, `YYYY-MM-DD`.
@@ -76,6 +83,8 @@ impl Wallet {
             .partition(|stored| can_pay(stored, &today));
         let ended = ended.iter().map(|stored| &stored.token.reference);
         self.tap.expire(now_ms, ended);
+        self.tap.prefer(order(opened)?);
+        let worn = self.tap.take_worn();
         let low: Vec<_> = living
             .into_iter()
             .filter(|stored| self.tap.left(&stored.token.reference) < LOW)
@@ -84,12 +93,18 @@ impl Wallet {
             .saturating_sub(opened.known().written_ms)
             .saturating_abs()
             >= ANCHOR_MS;
-        if low.is_empty() && !stale {
+        if low.is_empty() && !stale && worn.is_empty() {
             self.tap.arm(policy, Vec::new());
             self.arm_when_expired(now_ms);
             return Ok(());
         }
         let mut arming = opened.arming()?;
+        give_back(&mut arming, self.tap.take_spared());
+        for (token, key_index) in &worn {
+            if let Some(state) = arming.state_mut().tokens.get_mut(token) {
+                state.keys.wear(key_index);
+            }
+        }
         let mut armed = Vec::new();
         for stored in low {
             armed.extend(grant(
@@ -100,7 +115,7 @@ impl Wallet {
                 now_ms,
             )?);
         }
-        if !armed.is_empty() || stale {
+        if !armed.is_empty() || stale || !worn.is_empty() {
             let ((), record) = opened.commit(arming, |_| Ok(()))?;
             retire_older(opened, &record)?;
             tracing::debug!(generation = record.generation, cards = armed.len(), "armed");
@@ -110,12 +125,17 @@ impl Wallet {
         if self.closed.load(Ordering::Relaxed) {
             return Ok(());
         }
+        // What is made from here on lives as long as the process, and a value that is moved takes along what lay where it
+        // has nothing: the stack below must be clean.
+        wipe_stack();
         self.tap.arm(policy, armed);
         self.arm_when_expired(now_ms);
         Ok(())
     }
 
     /// Arms again when the first key in memory comes to its end, so that a phone which lies idle does not pay with it.
+    // Its frame must lie in the stack that the caller has wiped.
+    #[inline(never)]
     fn arm_when_expired(&self, now_ms: i64) {
         let Some(end_ms) = self.tap.first_end() else {
             return;
@@ -144,7 +164,7 @@ impl Wallet {
         let living = tokens.iter().filter(|stored| can_pay(stored, &today));
         let states = living.filter_map(|stored| known.state.tokens.get(&stored.token.reference));
         states
-            .map(|state| state.keys.uses_left(now_ms))
+            .map(|state| state.keys.uses_left(now_ms, false))
             .fold(0, u32::saturating_add)
     }
 
@@ -173,7 +193,7 @@ pub(super) fn give_back(arming: &mut Arming, unused: Vec<(TokenRef, KeyIndex, u3
     }
 }
 
-fn can_pay(stored: &StoredToken, today: &str) -> bool {
+pub(super) fn can_pay(stored: &StoredToken, today: &str) -> bool {
     stored.state == TokenLife::Active && !stored.token.is_expired(today)
 }
 
@@ -203,12 +223,13 @@ fn grant(
     };
     let mut state = state.clone();
     let atcs_left = 0x1_0000_u32.saturating_sub(state.next_atc);
-    let Some((key, uses)) = state.keys.reserve(block.min(atcs_left), now_ms) else {
+    let Some((key, uses)) = state.keys.reserve(block.min(atcs_left), now_ms, false) else {
         return Ok(None);
     };
     if uses == 0 {
         return Ok(None);
     }
+    let paid = paid_between(opened, token, state.logged_through, i64::MAX)?;
     let first = state.next_atc;
     state.next_atc += uses;
     let armed = ArmedToken {
@@ -219,6 +240,8 @@ fn grant(
         },
         card_key: card_key(opened, arming, token)?,
         key: limited_use_key(opened, arming, token, &key.index)?,
+        allowance: key.allowance(paid.iter()),
+        tally: tallied(state.tally, &paid),
         key_index: key.index,
         not_after_ms: key.not_after_ms,
         atcs: AtcBlock::new(first, state.next_atc),

@@ -56,6 +56,9 @@ pub enum WalletError {
     /// The person was not verified for this: nothing was finished, it is over, was used, or was for something else.
     #[error("this needs a fresh verification of the person: ask for it again")]
     NotVerified,
+    /// The network has given no keys for payments with the person verified, or they are used up.
+    #[error("no verified payment can be made yet: connect to the network once and try again")]
+    NoVerifiedKeys,
     /// The enrolled biometrics changed.
     #[error(
         "the fingerprints or faces on this phone changed: set verification up again with the PIN"

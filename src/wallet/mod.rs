@@ -13,8 +13,10 @@ mod error;
 mod follow_up;
 mod lifecycle;
 mod open;
+mod paid;
 mod password;
 mod payload;
+mod permit;
 mod person;
 mod phones;
 mod replenish;
@@ -44,7 +46,7 @@ pub use add_card::CardChallenge;
 pub use clock::{Clock, ClockReading};
 pub use error::WalletError;
 pub use person::{PersonStatus, Proof};
-pub use settle::{Observer, TapOutcome, WalletEvent};
+pub use settle::{Observer, TapOutcome, TapPayment, WalletEvent};
 pub use standing::TapRefusal;
 pub use statement::StatementLine;
 pub use sync::SyncReport;
@@ -194,7 +196,7 @@ impl Wallet {
                 device_id: enrolment.map(|enrolment| enrolment.answer.device_id),
                 cards: u32::try_from(cards).unwrap_or(u32::MAX),
                 taps_left: reserved.saturating_add(stocked),
-                refusal: standing.or(wallet.tap.risk_refusal()),
+                refusal: standing.or(wallet.tap.refusal()),
                 person: wallet.person_status(opened)?,
             })
         })

@@ -8,7 +8,7 @@ use super::enrol::Enrolment;
 use crate::account::AccountType;
 use crate::backend::{BackendError, parse_rfc3339_ms};
 use crate::bind::bind;
-use crate::token::{KeyIndex, KeyState, TokenRef};
+use crate::token::{KeyIndex, KeyLimits, KeyState, Spent, TokenRef};
 use crate::vault::{RecipientKey, SealedBox, verify_signature};
 
 const INFO: &[u8] = b"tapcore provisioning v1";
@@ -72,6 +72,10 @@ pub(super) struct ProvisionedKey {
     key: SecretHex,
     not_after: String,
     uses: u32,
+    #[serde(default)]
+    pub(super) verified: bool,
+    #[serde(default)]
+    limits: Option<KeyLimits>,
 }
 
 impl ProvisionedKey {
@@ -93,6 +97,9 @@ impl ProvisionedKey {
             uses_left: self.uses,
             not_after_ms: parse_rfc3339_ms(&self.not_after)
                 .ok_or(WalletError::Provisioning("a key has no end"))?,
+            verified: self.verified,
+            limits: self.limits,
+            spent: Spent::default(),
         })
     }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::arm::{SECRET_LOG, retire_older, secret_name};
+use super::arm::{SECRET_LOG, retire_older, secret_name, verified_name};
 use super::enrol::Enrolment;
 use super::open::Opened;
+use super::paid::{paid_between, tallied};
 use super::payload::open_replenishment;
+use super::person::person_in;
 use super::{Wallet, WalletError};
 use crate::backend::protocol::{ReplenishAnswer, ReplenishRequest};
 use crate::backend::{Backend, BackendError, fresh_key, rfc3339};
@@ -118,6 +120,7 @@ impl Wallet {
             return Ok(Vec::new());
         }
         let arming = opened.arming()?;
+        let has_person = person_in(opened)?.is_some();
         let now_ms = opened.time_ms();
         let mut asked = Vec::new();
         for stored in tokens {
@@ -133,8 +136,19 @@ impl Wallet {
                 continue;
             };
             let reserved = self.tap.left(&token);
-            if state.keys.uses_left(now_ms).saturating_add(reserved) < below {
-                let item = request(opened, &arming, &token, state.logged_through, device)?;
+            let plain = state.keys.uses_left(now_ms, false);
+            let wants_plain = plain.saturating_add(reserved) < below;
+            // Keys for verified payments are of use only to a phone that knows its person.
+            let verified = has_person && state.keys.uses_left(now_ms, true) < below;
+            if wants_plain || verified {
+                let item = request(
+                    opened,
+                    &arming,
+                    &token,
+                    state.logged_through,
+                    device,
+                    verified,
+                )?;
                 opened
                     .vault
                     .write(|tx| tx.put_outbox(&subject(&token), &item))?;
@@ -155,6 +169,7 @@ fn request(
     token: &TokenRef,
     logged_through: i64,
     device: &str,
+    verified_keys: bool,
 ) -> Result<OutboxItem<Asked>, WalletError> {
     let (journal, sealed) = opened.vault.read(|tx| {
         Ok((
@@ -199,6 +214,7 @@ fn request(
                 log_mac: hex::encode_upper(mac),
                 provisioning_key: hex::encode_upper(public),
                 proof: hex::encode_upper(proof),
+                verified_keys,
             },
             private_half: Zeroizing::new(hex::encode_upper(key.private_half())),
             through,
@@ -232,20 +248,30 @@ fn store_keys(
     now_ms: i64,
 ) -> Result<u32, WalletError> {
     let mut arming = opened.arming()?;
+    let person = person_in(opened)?;
     let mut secrets = Vec::new();
     let mut states = Vec::new();
     for key in keys {
         let state = key.state()?;
-        let name = secret_name(&state.index);
         // An old request that was put back brings old keys: what was used up stays so.
         let held = arming.state().tokens.get(token);
         if held.is_some_and(|held| held.keys.knows(&state.index)) {
             continue;
         }
-        secrets.push((
-            name.clone(),
-            arming.seal_secret(token, &name, &key.bytes()?)?,
-        ));
+        let (name, plain) = match (&person, key.verified) {
+            (_, false) => (secret_name(&state.index), key.bytes()?),
+            (Some(person), true) => {
+                // From here on the person alone opens it.
+                let sealed = person
+                    .public
+                    .seal_payment_key(token, &state.index, &key.bytes()?)?;
+                let text = serde_json::to_vec(&sealed).map_err(|_| BackendError::Malformed)?;
+                (verified_name(&state.index), Zeroizing::new(text))
+            }
+            // The person is gone since it was asked for.
+            (None, true) => continue,
+        };
+        secrets.push((name.clone(), arming.seal_secret(token, &name, &plain)?));
         states.push(state);
     }
     let Some(state) = arming.state_mut().tokens.get_mut(token) else {
@@ -253,6 +279,10 @@ fn store_keys(
             "the token is not on this phone any more",
         ));
     };
+    // What the network knows of now is summed up; the journal keeps it, and is not read for it again.
+    let paid = paid_between(opened, token, state.logged_through, through)?;
+    state.keys.note(&paid);
+    state.tally = tallied(state.tally, &paid);
     state.keys.add(states);
     // What is in memory of a spent key pays to its end; only what is stored of it goes.
     let spent = state.keys.prune(now_ms);
@@ -263,6 +293,7 @@ fn store_keys(
         }
         for index in &spent {
             tx.delete_secret(token, &secret_name(index))?;
+            tx.delete_secret(token, &verified_name(index))?;
         }
         tx.delete_outbox(&subject(token))?;
         Ok(())

@@ -8,9 +8,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use super::{Wallet, WalletError};
-use crate::account::Money;
-use crate::emv::card::{Cryptogram, Fact};
+use crate::emv::card::{Asked, Cryptogram, Fact};
+use crate::emv::profile::Decision;
 use crate::statement::{JournalEvent, Payment};
+use crate::token::TokenRef;
 
 /// How a tap ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,19 @@ pub enum TapOutcome {
     Complete,
     /// A cryptogram left, but the phone left the field before the reader had read everything.
     Incomplete,
+}
+
+/// A payment at a reader, as the phone knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TapPayment {
+    /// The card that paid.
+    pub token: TokenRef,
+    /// When the cryptogram left, milliseconds of Unix time.
+    pub at_ms: i64,
+    /// What the reader asked for, and where.
+    pub asked: Asked,
+    /// What the card decided, and whether the person was verified for it.
+    pub decision: Decision,
 }
 
 /// What the shell is told.
@@ -30,10 +44,22 @@ pub enum WalletEvent {
         atc: u16,
         /// How it ended.
         outcome: TapOutcome,
+        /// What became of it.
+        payment: TapPayment,
+    },
+    /// A reader asked for a payment that waits for the person: verify them for it (two-tap), permit the tap, tap again.
+    PersonWanted {
+        /// The card that would pay.
+        token: TokenRef,
         /// What the reader asked for.
-        money: Money,
-        /// Where, as the reader told it.
-        merchant: Option<String>,
+        asked: Asked,
+    },
+    /// A reader asked for more than the issuer lets this card pay at once.
+    AboveLimit {
+        /// The card.
+        token: TokenRef,
+        /// What the reader asked for.
+        asked: Asked,
     },
     /// The issuer's entries were taken in.
     Synced {
@@ -72,7 +98,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Writes news to the journal until the wallet is gone.
 pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver<News>) {
-    let mut open: Option<Cryptogram> = None;
+    let mut open: Option<(i64, Cryptogram)> = None;
     // What could not be written yet, oldest first. It is bounded by the counters that a process has reserved.
     let mut unwritten = VecDeque::new();
     // Taps that are over but not in the journal.
@@ -87,16 +113,26 @@ pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver
         };
         let ended = match news {
             Ok(Some(News::Fact(Fact::Cryptogram(cryptogram)))) => {
-                unwritten.push_back((wallet.now_ms(), begun(&cryptogram)));
-                // A second cryptogram in one stay: the first one will not be finished any more.
-                open.replace(cryptogram)
+                let at_ms = wallet.now_ms();
+                unwritten.push_back((at_ms, begun(&cryptogram)));
+                // A second cryptogram: the first one will not be finished any more.
+                open.replace((at_ms, cryptogram))
                     .map(|earlier| (earlier, TapOutcome::Incomplete))
             }
             Ok(Some(News::Fact(Fact::Finished { token, atc }))) => {
-                let ended = open.take_if(|open| open.token == token && open.atc == atc);
+                let ended = open.take_if(|(_, open)| open.token == token && open.atc == atc);
                 let payment = Payment { token, atc };
                 unwritten.push_back((wallet.now_ms(), JournalEvent::Finished { payment }));
                 ended.map(|cryptogram| (cryptogram, TapOutcome::Complete))
+            }
+            // Nothing was paid: the person is told at once.
+            Ok(Some(News::Fact(Fact::PersonWanted { token, asked }))) => {
+                wallet.tell(WalletEvent::PersonWanted { token, asked });
+                continue;
+            }
+            Ok(Some(News::Fact(Fact::AboveLimit { token, asked }))) => {
+                wallet.tell(WalletEvent::AboveLimit { token, asked });
+                continue;
             }
             Ok(Some(News::LeftField)) => open
                 .take()
@@ -119,13 +155,17 @@ pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver
         untold.extend(ended);
         wallet.write_down(&mut unwritten).await;
         if unwritten.is_empty() && !untold.is_empty() {
-            for (cryptogram, outcome) in untold.drain(..) {
+            for ((at_ms, cryptogram), outcome) in untold.drain(..) {
                 tracing::info!(atc = cryptogram.atc, ?outcome, "tapped");
                 wallet.tell(WalletEvent::Tap {
                     atc: cryptogram.atc,
                     outcome,
-                    money: cryptogram.money,
-                    merchant: cryptogram.merchant,
+                    payment: TapPayment {
+                        token: cryptogram.token,
+                        at_ms,
+                        asked: cryptogram.asked,
+                        decision: cryptogram.decision,
+                    },
                 });
             }
             // Not waited for: a slow key store must not keep the next tap out of the journal.
@@ -165,8 +205,12 @@ fn begun(cryptogram: &Cryptogram) -> JournalEvent {
         },
         key_index: cryptogram.key_index.clone(),
         un: hex::encode_upper(cryptogram.unpredictable),
-        money: cryptogram.money,
-        merchant: cryptogram.merchant.clone(),
+        money: cryptogram.asked.money,
+        merchant: cryptogram.asked.merchant.clone(),
+        country: cryptogram.asked.country.map(hex::encode),
+        abroad: cryptogram.abroad,
+        verified: cryptogram.decision.is_verified(),
+        declined: cryptogram.decision == Decision::Declined,
     }
 }
 

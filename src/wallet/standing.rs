@@ -17,6 +17,8 @@ pub enum TapRefusal {
     Outdated,
     /// The phone looks unsafe.
     Risk,
+    /// The screen is locked, and the provider lets no locked phone pay.
+    ScreenLocked,
 }
 
 impl Wallet {

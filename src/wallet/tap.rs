@@ -11,8 +11,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::settle::News;
 use super::{TapRefusal, Wallet};
 use crate::backend::protocol::Policy;
+use crate::clock::Span;
 use crate::emv::apdu::StatusWord;
-use crate::emv::card::{ArmedToken, Card, Reply};
+use crate::emv::card::{ArmedToken, Card, Fact, Reply};
+use crate::emv::verification::Consent;
 use crate::risk::RiskSignals;
 use crate::secret::wipe_stack;
 use crate::token::{KeyIndex, TokenRef};
@@ -49,12 +51,37 @@ struct State {
     signals: RiskSignals,
     /// Whether somebody has set the clock.
     clock_jump: bool,
+    /// Until when the card holds the person's consent.
+    consent: Option<Span>,
+    /// The order of the cards, and the one that pays alone until a tap is over.
+    order: Vec<TokenRef>,
+    only: Option<TokenRef>,
+    /// Whether the phone's screen is locked, as the shell tells.
+    screen_locked: bool,
+    /// Counts the phone's entries into and departures from a reader's field.
+    stay: u64,
+    /// Whether the phone has left, and the reader may come back.
+    away: bool,
     /// The command that waits for arming, and which one it is.
     waiting: Option<(u64, Vec<u8>)>,
     waited: u64,
 }
 
 impl State {
+    fn refusal(&self) -> Option<TapRefusal> {
+        let locked = self.screen_locked && !self.policy.pays_locked;
+        let locked = locked.then_some(TapRefusal::ScreenLocked);
+        self.refusal.or(self.risk_refusal()).or(locked)
+    }
+
+    /// Tells the card what it needs to know besides its tokens.
+    fn instruct(&mut self) {
+        if let Some(card) = self.card.as_mut() {
+            card.set_rule(self.policy.tap_verification);
+            card.prefer(self.order.clone(), self.only.clone());
+        }
+    }
+
     fn risk_refusal(&self) -> Option<TapRefusal> {
         let blocks = self.policy.risk.block(self.signals, self.clock_jump);
         blocks.then_some(TapRefusal::Risk)
@@ -82,6 +109,8 @@ impl Tap {
     }
 
     /// Puts armed tokens into the card, which is made when there is none: from then on readers are answered at once.
+    // Its frame must lie in the stack that the caller has wiped.
+    #[inline(never)]
     pub(super) fn arm(&self, policy: Policy, tokens: Vec<ArmedToken>) {
         let mut state = self.lock();
         let limit = policy.cryptograms_per_field;
@@ -92,6 +121,50 @@ impl Tap {
         for token in tokens {
             card.arm(token);
         }
+        state.instruct();
+    }
+
+    /// Sets the order in which readers see the cards.
+    pub(super) fn prefer(&self, order: Vec<TokenRef>) {
+        let mut state = self.lock();
+        if state.order != order {
+            state.order = order;
+            state.instruct();
+        }
+    }
+
+    /// Lets one card alone pay until a tap is over.
+    pub(super) fn use_next(&self, only: Option<TokenRef>) {
+        let mut state = self.lock();
+        state.only = only;
+        state.instruct();
+    }
+
+    /// Gives the card the person's consent to one payment.
+    pub(super) fn permit(&self, consent: Consent, good_for: Span) {
+        let mut state = self.lock();
+        if let Some(card) = state.card.as_mut() {
+            card.permit(consent);
+            state.consent = Some(good_for);
+        }
+    }
+
+    /// Takes in whether the screen is locked.
+    pub(super) fn set_screen_locked(&self, locked: bool) {
+        self.lock().screen_locked = locked;
+    }
+
+    /// Hands over the keys that have paid as much as they may.
+    pub(super) fn take_worn(&self) -> Vec<(TokenRef, KeyIndex)> {
+        let mut state = self.lock();
+        state.card.as_mut().map(Card::take_worn).unwrap_or_default()
+    }
+
+    /// Hands over the uses of keys that were reserved and not needed.
+    pub(super) fn take_spared(&self) -> Vec<(TokenRef, KeyIndex, u32)> {
+        let mut state = self.lock();
+        let card = state.card.as_mut();
+        card.map(Card::take_spared).unwrap_or_default()
     }
 
     /// Takes in how the phone stands.
@@ -100,6 +173,7 @@ impl Tap {
         state.policy = policy;
         state.refusal = refusal;
         state.clock_jump = clock_jump;
+        state.instruct();
     }
 
     /// Takes in what the shell sees.
@@ -107,9 +181,9 @@ impl Tap {
         self.lock().signals = signals;
     }
 
-    /// Whether risk keeps the card from answering.
-    pub(super) fn risk_refusal(&self) -> Option<TapRefusal> {
-        self.lock().risk_refusal()
+    /// What keeps the card from answering now.
+    pub(super) fn refusal(&self) -> Option<TapRefusal> {
+        self.lock().refusal()
     }
 
     /// Takes one token out of the card; answers what of it was reserved and not used.
@@ -128,7 +202,9 @@ impl Tap {
 
     /// Takes the card away; answers what of each token was reserved and not used.
     pub(super) fn disarm(&self) -> Vec<(TokenRef, KeyIndex, u32)> {
-        let card = self.lock().card.take();
+        let mut state = self.lock();
+        state.consent = None;
+        let card = state.card.take();
         card.map(|card| card.unused()).unwrap_or_default()
     }
 
@@ -167,8 +243,14 @@ impl Tap {
     fn process(&self, state: &mut State, apdu: &[u8]) -> Option<Vec<u8>> {
         let card = state.card.as_mut()?;
         let (reply, facts) = card.process(apdu, &mut OsRng);
+        let finished = facts
+            .iter()
+            .any(|fact| matches!(fact, Fact::Finished { .. }));
         for fact in facts {
             self.announce(News::Fact(fact));
+        }
+        if finished && state.only.take().is_some() {
+            state.instruct();
         }
         match reply {
             Reply::Now(bytes) => Some(bytes),
@@ -205,10 +287,15 @@ impl Wallet {
         };
         let mut state = self.tap.lock();
         state.clock_jump = jump.unwrap_or(state.clock_jump);
+        if state.away {
+            state.away = false;
+            state.stay += 1;
+        }
+        self.end_consent(&mut state);
         // A new command: the reader does not wait for the answer to an earlier one any more.
         state.waiting = None;
         let closed = self.closed.load(Ordering::Relaxed);
-        if closed || state.refusal.or(state.risk_refusal()).is_some() {
+        if closed || state.refusal().is_some() {
             return Answer::Now(StatusWord::CONDITIONS_NOT_SATISFIED.answer());
         }
         if let Some(bytes) = self.tap.process(&mut state, &apdu) {
@@ -246,7 +333,8 @@ impl Wallet {
             let Some((_, apdu)) = state.waiting.take_if(|(waiting, _)| *waiting == ticket) else {
                 return;
             };
-            let refused = state.refusal.or(state.risk_refusal()).is_some();
+            self.end_consent(&mut state);
+            let refused = state.refusal().is_some();
             let processed = catch_unwind(AssertUnwindSafe(|| match refused {
                 true => None,
                 false => self.tap.process(&mut state, &apdu),
@@ -268,12 +356,47 @@ impl Wallet {
         }
     }
 
+    /// A consent whose time is over must not pay.
+    fn end_consent(&self, state: &mut State) {
+        let over = |good_for: &mut Span| !good_for.permits(&self.clock.now());
+        if state.consent.take_if(over).is_some()
+            && let Some(card) = state.card.as_mut()
+        {
+            card.revoke();
+        }
+    }
+
     /// The phone has left the reader's field (`onDeactivated` on Android).
+    ///
+    /// Readers lose a phone for a moment and try again: the tap is over once the provider's patience is.
     pub fn deactivated(&self) {
+        let (stay, grace) = {
+            let mut state = self.tap.lock();
+            state.waiting = None;
+            if let Some(card) = state.card.as_mut() {
+                card.leave_field();
+            }
+            state.away = true;
+            state.stay += 1;
+            (state.stay, state.policy.deactivation_grace_ms)
+        };
+        let wallet = self.this.clone();
+        self.runtime.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(grace)).await;
+            if let Some(wallet) = wallet.upgrade() {
+                wallet.left_field(stay);
+            }
+        });
+    }
+
+    /// Nobody came back since: the tap is over.
+    fn left_field(&self, stay: u64) {
         let mut state = self.tap.lock();
-        state.waiting = None;
+        if state.stay != stay {
+            return;
+        }
         if let Some(card) = state.card.as_mut() {
-            card.leave_field();
+            card.forget_field();
         }
         self.tap.announce(News::LeftField);
     }

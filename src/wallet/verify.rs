@@ -10,6 +10,7 @@ use super::{Wallet, WalletError};
 use crate::account::Money;
 use crate::backend::fresh_key;
 use crate::clock::Span;
+use crate::emv::verification::Covers;
 use crate::vault::{KeyStoreError, PersonalKey, VaultError};
 
 /// How long a prompt may stay open, in milliseconds.
@@ -168,6 +169,26 @@ impl Wallet {
             }
             Purpose::Access => false,
         })
+    }
+
+    /// Uses a verification for a tap: what it covers, the key it opened, and how long it is good.
+    pub(super) fn take_for_tap(
+        &self,
+        id: &str,
+    ) -> Result<(Covers, PersonalKey, Span), WalletError> {
+        let held = self.verification();
+        let covers = held.as_ref().and_then(|held| match held.purpose {
+            Purpose::Payment(money) => Some(Covers::Exactly(money)),
+            Purpose::UpTo(ceiling) => Some(Covers::UpTo(ceiling)),
+            Purpose::Access => None,
+        });
+        let good_for = held.as_ref().map(|held| held.good_for.clone());
+        drop(held);
+        let key = self.take(id, |purpose| purpose != Purpose::Access)?;
+        match (covers, good_for) {
+            (Some(covers), Some(good_for)) => Ok((covers, key, good_for)),
+            _ => Err(WalletError::NotVerified),
+        }
     }
 
     /// Uses a verification for access.

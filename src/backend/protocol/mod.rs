@@ -103,6 +103,9 @@ pub struct SessionAnswer {
 pub struct CardRequest {
     /// Number and expiry, sealed to the network.
     pub sealed_card: SealedBox,
+    /// The payment scheme that is wanted, where the card carries several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
 }
 
 /// Answer of `POST /v1/cards`.
@@ -151,6 +154,13 @@ pub struct ReplenishRequest {
     pub provisioning_key: String,
     /// The device key's signature.
     pub proof: String,
+    /// Whether keys for payments with the person verified are wanted as well.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub verified_keys: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Answer of `POST /v1/tokens/{token_ref}/replenish`.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::emv::verification::VerificationRule;
 use crate::risk::RiskRules;
 use crate::vault::PinRules;
 
@@ -29,6 +30,12 @@ pub struct Policy {
     pub verification_window_s: u32,
     /// The most that a verification ahead of the amount covers, in minor units.
     pub one_tap_ceiling_minor: i64,
+    /// When a tap needs the person.
+    pub tap_verification: VerificationRule,
+    /// Whether a phone whose screen is locked pays.
+    pub pays_locked: bool,
+    /// How long a reader that lost the phone may take to come back before the tap is over, in milliseconds.
+    pub deactivation_grace_ms: u64,
 }
 
 impl Default for Policy {
@@ -44,6 +51,9 @@ impl Default for Policy {
             pin: PinRules::default(),
             verification_window_s: 60,
             one_tap_ceiling_minor: 100_000,
+            tap_verification: VerificationRule::Never,
+            pays_locked: true,
+            deactivation_grace_ms: 500,
         }
     }
 }

@@ -8,7 +8,7 @@ mod check;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::cryptogram::Padding;
+use super::cryptogram::{Cipher, Padding};
 use super::dol::Dol;
 use super::tlv::Tag;
 
@@ -28,7 +28,9 @@ pub(crate) mod tags {
     pub(crate) const AFL: Tag = Tag::new(0x94);
     pub(crate) const FCI_PROPRIETARY: Tag = Tag::new(0xA5);
     pub(crate) const FCI_DISCRETIONARY: Tag = Tag::new(0xBF0C);
+    pub(crate) const COUNTRY: Tag = Tag::new(0x9F1A);
     pub(crate) const CURRENCY: Tag = Tag::new(0x5F2A);
+    pub(crate) const CRYPTOGRAM_INFORMATION: Tag = Tag::new(0x9F27);
     pub(crate) const AMOUNT: Tag = Tag::new(0x9F02);
     pub(crate) const IAD: Tag = Tag::new(0x9F10);
     pub(crate) const CRYPTOGRAM: Tag = Tag::new(0x9F26);
@@ -89,14 +91,56 @@ pub struct CardProfile {
     iad: Vec<IadPart>,
     cryptogram: CryptogramRule,
     oda: Option<OdaRule>,
+    #[serde(default)]
+    verification: VerificationForm,
+    /// The issuer's country, as tag 9F1A has it.
+    #[serde(default, deserialize_with = "from_optional_hex")]
+    country: Option<Vec<u8>>,
 }
 
 /// How the card pays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flow {
     /// The GPO answer carries the cryptogram (qUICS, qVSDC).
     Gpo,
+    /// The reader asks for the cryptogram by GENERATE AC once it has read the records (EMV mode of Kernel 2).
+    GenerateAc(GenerateAc),
+}
+
+/// What the card asks for before a GENERATE AC, and how it answers one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenerateAc {
+    /// The list of the first GENERATE AC (tag 8C).
+    pub(crate) cdol: Dol,
+    /// An online request.
+    pub(crate) answer: Vec<DataObject>,
+    /// The same with a signature over it (CDA), for a reader that asks for one.
+    pub(crate) cda_answer: Option<Vec<DataObject>>,
+    /// A refusal, and how the scheme says "see phone".
+    pub(crate) declined: Vec<DataObject>,
+}
+
+/// How the scheme has a person verified on the phone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerificationForm {
+    pub(crate) ask: Ask,
+    /// Bits by which a reader asks for the cardholder's verification.
+    pub(crate) reader_wants: Option<Condition>,
+}
+
+/// The answer that sends a person to the phone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Ask {
+    /// Status word 6986 to the command that pays.
+    #[default]
+    #[serde(rename = "6986")]
+    SeePhone,
+    /// The answer to GENERATE AC that declines.
+    #[serde(rename = "declined_ac")]
+    DeclinedAc,
 }
 
 /// One application that readers can select.
@@ -133,6 +177,17 @@ pub struct DataObject {
     pub(crate) tag: Tag,
     #[serde(default, deserialize_with = "from_optional_hex")]
     pub(crate) value: Option<Vec<u8>>,
+    /// What takes its place in a payment for which the person was verified on the phone.
+    #[serde(default, deserialize_with = "from_optional_hex")]
+    verified: Option<Vec<u8>>,
+}
+
+impl DataObject {
+    /// The provisioned value in a payment that went so.
+    pub(crate) fn value(&self, verified: bool) -> Option<&[u8]> {
+        let value = self.verified.as_ref().filter(|_| verified);
+        value.or(self.value.as_ref()).map(Vec::as_slice)
+    }
 }
 
 /// One way to answer a GPO.
@@ -155,28 +210,41 @@ impl Path {
     }
 
     /// A provisioned value of the answer.
-    pub(crate) fn value(&self, tag: Tag) -> Option<&[u8]> {
-        self.answer
-            .iter()
-            .find(|object| object.tag == tag)?
-            .value
-            .as_deref()
+    pub(crate) fn value(&self, tag: Tag, verified: bool) -> Option<&[u8]> {
+        value_in(&self.answer, tag, verified)
     }
+}
 
-    fn computes(&self, tag: Tag) -> bool {
-        self.answer
-            .iter()
-            .any(|object| object.tag == tag && object.value.is_none())
-    }
+/// The provisioned value of `tag` in an answer.
+pub(crate) fn value_in(answer: &[DataObject], tag: Tag, verified: bool) -> Option<&[u8]> {
+    let mut found = answer.iter().filter(|object| object.tag == tag);
+    found.next()?.value(verified)
+}
+
+/// Whether an answer has this object and the card computes it.
+pub(crate) fn computes(answer: &[DataObject], tag: Tag) -> bool {
+    let mut objects = answer.iter();
+    objects.any(|object| object.tag == tag && object.value.is_none())
 }
 
 /// Bits that a value of the reader must have set.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Condition {
+pub(crate) struct Condition {
     tag: Tag,
     #[serde(deserialize_with = "from_hex")]
     mask: Vec<u8>,
+}
+
+impl Condition {
+    /// Whether the values that answer `list` have the bits.
+    pub(crate) fn holds(&self, list: &Dol, data: &[u8]) -> bool {
+        list.value(self.tag, data).is_some_and(|value| {
+            let bits = value.iter().zip(&self.mask);
+            bits.clone().count() == self.mask.len()
+                && bits.into_iter().all(|(byte, mask)| byte & mask == *mask)
+        })
+    }
 }
 
 /// One record of the card.
@@ -197,45 +265,79 @@ pub enum IadPart {
     Fixed(Vec<u8>),
     /// The index of the limited-use key: `0YHHHHCC` in BCD, four bytes, so that the issuer can derive the key.
     KeyIndex,
+    /// Card verification results, by what the card decided.
+    Result(CardResults),
+}
+
+/// Card verification results: what the issuer reads of the card's decision. All three are equally long.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardResults {
+    #[serde(deserialize_with = "from_hex")]
+    online: Vec<u8>,
+    #[serde(deserialize_with = "from_hex")]
+    verified: Vec<u8>,
+    #[serde(deserialize_with = "from_hex")]
+    declined: Vec<u8>,
+}
+
+/// What the card decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The issuer is asked.
+    Online {
+        /// Whether the person was verified on the phone for it.
+        verified: bool,
+    },
+    /// No.
+    Declined,
+}
+
+impl Decision {
+    /// Whether the person was verified on the phone for it.
+    pub fn is_verified(self) -> bool {
+        self == Self::Online { verified: true }
+    }
 }
 
 /// How the cryptogram is made.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CryptogramRule {
-    #[serde(rename = "cipher")]
-    _cipher: Cipher,
-    #[serde(rename = "key_method")]
-    _key_method: KeyMethod,
+    pub(crate) cipher: Cipher,
+    pub(crate) key_method: KeyMethod,
     pub(crate) padding: Padding,
     pub(crate) inputs: Vec<Tag>,
 }
 
-#[derive(Debug, Deserialize)]
+/// Which key makes the cryptogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Cipher {
-    Tdes,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum KeyMethod {
+pub enum KeyMethod {
+    /// The limited-use key itself, in the cloud style.
     LimitedUseKey,
+    /// A session key of the limited-use key and the ATC (EMV Book 2, A1.3; 3DES only).
+    SessionKey,
 }
 
 /// How the card signs for offline data authentication.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OdaRule {
-    #[serde(rename = "method")]
-    _method: OdaMethod,
-    pub(crate) ctq_tag: Tag,
+    pub(crate) method: OdaMethod,
+    /// The qualifiers that an fDDA signs a copy of.
+    pub(crate) ctq_tag: Option<Tag>,
 }
 
-#[derive(Debug, Deserialize)]
-enum OdaMethod {
+/// A way to sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum OdaMethod {
+    /// Fast dynamic data authentication, version 01: in the GPO answer.
     #[serde(rename = "fdda_01")]
     Fdda01,
+    /// Combined dynamic data authentication: in the answer to GENERATE AC.
+    #[serde(rename = "cda")]
+    Cda,
 }
 
 impl CardProfile {
@@ -258,8 +360,26 @@ impl CardProfile {
     }
 
     /// How the card pays.
-    pub fn flow(&self) -> Flow {
-        self.flow
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// How the scheme has a person verified on the phone.
+    pub(crate) fn verification(&self) -> &VerificationForm {
+        &self.verification
+    }
+
+    /// Whether a payment in this country (tag 9F1A) is abroad. One that tells no country is.
+    pub(crate) fn is_foreign(&self, country: Option<&[u8]>) -> bool {
+        self.country.is_some() && country != self.country.as_deref()
+    }
+
+    /// The list whose values come with the command that pays: the PDOL, or the CDOL of a GENERATE AC.
+    pub(crate) fn payment_list(&self) -> &Dol {
+        match &self.flow {
+            Flow::Gpo => &self.pdol,
+            Flow::GenerateAc(rule) => &rule.cdol,
+        }
     }
 
     /// The applications, at least one.
@@ -285,21 +405,29 @@ impl CardProfile {
 
     /// Whether any answer carries a signature, so that a card key must be provisioned with the profile.
     pub fn signs(&self) -> bool {
-        self.paths.iter().any(|path| path.computes(tags::SIGNATURE))
+        self.answers()
+            .any(|answer| computes(answer, tags::SIGNATURE))
+    }
+
+    /// Every answer that carries a cryptogram.
+    fn answers(&self) -> impl Iterator<Item = &[DataObject]> {
+        let (gpo, generate_ac) = match &self.flow {
+            Flow::Gpo => (self.paths.as_slice(), None),
+            Flow::GenerateAc(rule) => (&[][..], Some(rule)),
+        };
+        let by_gpo = gpo.iter().map(|path| path.answer.as_slice());
+        let by_generate_ac = generate_ac.into_iter().flat_map(|rule| {
+            let plain = [rule.answer.as_slice(), rule.declined.as_slice()];
+            plain.into_iter().chain(rule.cda_answer.as_deref())
+        });
+        by_gpo.chain(by_generate_ac)
     }
 
     /// The index and the path that answer these PDOL values.
     pub(crate) fn path_for(&self, pdol_data: &[u8]) -> Option<(usize, &Path)> {
         self.paths.iter().enumerate().find(|(_, path)| {
-            path.when.as_ref().is_none_or(|condition| {
-                self.pdol
-                    .value(condition.tag, pdol_data)
-                    .is_some_and(|value| {
-                        let bits = value.iter().zip(&condition.mask);
-                        bits.clone().count() == condition.mask.len()
-                            && bits.into_iter().all(|(byte, mask)| byte & mask == *mask)
-                    })
-            })
+            let condition = path.when.as_ref();
+            condition.is_none_or(|condition| condition.holds(&self.pdol, pdol_data))
         })
     }
 
@@ -313,13 +441,18 @@ impl CardProfile {
             .find(|record| (record.sfi, record.number) == (sfi, number))
     }
 
-    /// The issuer application data under a key index of seven digits.
-    pub(crate) fn iad(&self, key_index: [u8; 4]) -> Vec<u8> {
+    /// The issuer application data under a key index of seven digits, for what the card decided.
+    pub(crate) fn iad(&self, key_index: [u8; 4], decision: Decision) -> Vec<u8> {
         self.iad
             .iter()
             .flat_map(|part| match part {
                 IadPart::Fixed(bytes) => bytes.as_slice(),
                 IadPart::KeyIndex => &key_index,
+                IadPart::Result(results) => match decision {
+                    Decision::Online { verified: false } => &results.online,
+                    Decision::Online { verified: true } => &results.verified,
+                    Decision::Declined => &results.declined,
+                },
             })
             .copied()
             .collect()

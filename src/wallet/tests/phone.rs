@@ -10,11 +10,17 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use crate::account::AccountType;
+use crate::backend::protocol::{EnrolmentAnswer, NetworkKeys, Policy};
+use crate::emv::verification::Tally;
 use crate::store::{FolderLock, StoredToken};
-use crate::token::{KeyState, KeyStock, PaymentToken, TokenLife, TokenRef};
+use crate::token::{
+    KeyIndex, KeyLimits, KeyState, KeyStock, PaymentToken, Spent, TokenLife, TokenRef,
+};
 use crate::vault::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel, TokenState};
-use crate::wallet::arm::{retire_older, secret_name};
-use crate::wallet::{Answer, Clock, ClockReading, Config, Responder, Wallet};
+use crate::wallet::arm::{retire_older, secret_name, verified_name};
+use crate::wallet::enrol::{self, Enrolment};
+use crate::wallet::person::person_in;
+use crate::wallet::{Answer, Clock, ClockReading, Config, Responder, Wallet, WalletError};
 
 pub(super) const PPSE: &str = "00A404000E325041592E5359532E444446303100";
 pub(super) const SELECT: &str = "00A4040008A00000033301010100";
@@ -275,6 +281,9 @@ impl Phone {
             index: "6570201".to_owned().try_into().unwrap(),
             uses_left: 1_000,
             not_after_ms: KEY_ENDS_MS,
+            verified: false,
+            limits: None,
+            spent: Spent::default(),
         };
         let name = secret_name(&key.index);
         let sealed = arming.seal_secret(&reference, &name, luk).unwrap();
@@ -284,6 +293,7 @@ impl Phone {
             next_atc,
             keys,
             logged_through: 0,
+            tally: Tally::default(),
         };
         arming.state_mut().tokens.insert(reference.clone(), state);
         let stored = StoredToken {
@@ -294,6 +304,7 @@ impl Phone {
                 bank: "bank-a".into(),
                 account_type: AccountType::BankCard,
                 expiry: "2099-12-31".into(),
+                scheme: "unionpay".into(),
             },
             profile: include_str!("../../../tests/fixtures/quickpass.json").into(),
             state: TokenLife::Active,
@@ -365,19 +376,87 @@ impl Life {
 
     /// One stay in the field with one payment: its ATC, or the status word that refused it.
     pub(super) fn pay(&self, number: u32) -> Result<u16, u16> {
+        self.pay_amount(number, 1250).map(|paid| paid.atc)
+    }
+
+    /// As [`pay`](Self::pay), with an amount in fen.
+    pub(super) fn pay_amount(&self, number: u32, minor: u32) -> Result<Paid, u16> {
         self.wallet.deactivated();
         status(&self.send(SELECT))?;
-        let gpo = format!(
-            "80A8000037833566800000000000001250000000000000015600000000000156261122 00{number:08X}{}00",
-            "20".repeat(20)
-        );
-        let answer = self.send(&gpo.replace(' ', ""));
+        let answer = self.send(&gpo(number, minor));
         status(&answer)?;
-        let at = answer
-            .windows(3)
-            .position(|window| window == [0x9F, 0x36, 0x02])
-            .unwrap();
-        Ok(u16::from_be_bytes([answer[at + 3], answer[at + 4]]))
+        let value = |tag: [u8; 3]| {
+            let at = answer.windows(3).position(|window| window == tag);
+            answer[at.unwrap() + 3..].to_vec()
+        };
+        let atc = value([0x9F, 0x36, 0x02]);
+        Ok(Paid {
+            atc: u16::from_be_bytes([atc[0], atc[1]]),
+            iad: value([0x9F, 0x10, 0x0C])[..12].to_vec(),
+            cryptogram: value([0x9F, 0x26, 0x08])[..8].to_vec(),
+            ctq: value([0x9F, 0x6C, 0x02])[..2].to_vec(),
+        })
+    }
+
+    /// The provider's policy, as enrolment would have brought it.
+    pub(super) fn configure(&self, policy: Policy) {
+        let enrolment = Enrolment {
+            provider_url: "https://127.0.0.1:1".into(),
+            ca_pem: String::new(),
+            answer: EnrolmentAnswer {
+                device_id: "dev_1".into(),
+                user_id: "usr_1".into(),
+                pins: Vec::new(),
+                network: NetworkKeys {
+                    signing_key: String::new(),
+                    hpke_key: String::new(),
+                },
+                policy: Policy::default(),
+            },
+        };
+        let set = self.wallet.with_keys(move |wallet, opened| {
+            let ((), record) = opened.commit(opened.arming()?, |tx| {
+                Ok(tx.set_guarded(enrol::RECORD, Some(&enrolment))?)
+            })?;
+            retire_older(opened, &record)?;
+            wallet.set_policy(opened, policy)
+        });
+        self.run(set).unwrap();
+    }
+
+    /// Keys for payments with the person verified, as a replenishment would have brought them: each for one use.
+    pub(super) fn give_verified_keys(&self, count: u32, limits: Option<KeyLimits>) {
+        let token = TokenRef::new("tok_1");
+        let given = self.wallet.with_keys(move |_, opened| {
+            let person = person_in(opened)?.ok_or(WalletError::NoPerson)?;
+            let mut arming = opened.arming()?;
+            let mut secrets = Vec::new();
+            for number in 0..count {
+                let index: KeyIndex = format!("65703{number:02}").try_into().unwrap();
+                let key = [u8::try_from(number).unwrap() + 1; 16];
+                let sealed = person.public.seal_payment_key(&token, &index, &key)?;
+                let sealed = serde_json::to_vec(&sealed).unwrap();
+                let name = verified_name(&index);
+                secrets.push((name.clone(), arming.seal_secret(&token, &name, &sealed)?));
+                let state = arming.state_mut().tokens.get_mut(&token).unwrap();
+                state.keys.add([KeyState {
+                    index,
+                    uses_left: 1,
+                    not_after_ms: KEY_ENDS_MS,
+                    verified: true,
+                    limits,
+                    spent: Spent::default(),
+                }]);
+            }
+            let ((), record) = opened.commit(arming, |tx| {
+                for (name, sealed) in &secrets {
+                    tx.add_secret(&token, name, sealed)?;
+                }
+                Ok(())
+            })?;
+            retire_older(opened, &record)
+        });
+        self.run(given).unwrap();
     }
 
     /// The process is killed: nothing is closed, what was not written is gone.
@@ -399,4 +478,22 @@ pub(super) fn status(answer: &[u8]) -> Result<(), u16> {
         [.., high, low] => Err(u16::from_be_bytes([*high, *low])),
         _ => panic!("an answer without a status word"),
     }
+}
+
+/// What a reader got of a payment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Paid {
+    pub(super) atc: u16,
+    pub(super) iad: Vec<u8>,
+    pub(super) cryptogram: Vec<u8>,
+    pub(super) ctq: Vec<u8>,
+}
+
+/// A GPO over this amount in fen; the number is the reader's unpredictable number.
+pub(super) fn gpo(number: u32, minor: u32) -> String {
+    format!(
+        "80A8000037833566800000{minor:012}000000000000015600000000000156261122 00{number:08X}{}00",
+        "20".repeat(20)
+    )
+    .replace(' ', "")
 }

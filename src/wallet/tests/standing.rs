@@ -61,7 +61,7 @@ fn s41_signals_are_read_just_before_the_tap() {
         },
         ..Default::default()
     };
-    life.wallet.tap.look(stricter, None, false);
+    life.configure(stricter);
     assert_eq!(life.pay(5), Err(0x6985));
     phone.clocks.set(NOON_MS);
     assert!(life.pay(6).is_ok());

@@ -90,7 +90,7 @@ async fn add(
             )?;
             (challenge, Some(code))
         }
-        None => (wallet.begin_add_card(number, expiry).await?, None),
+        None => (wallet.begin_add_card(number, expiry, None).await?, None),
     };
     let card = match code {
         Some(code) => wallet.finish_add_card(challenge.id, code).await?,

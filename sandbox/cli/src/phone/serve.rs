@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use super::statement::instant;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use tapcore::ffi::{
-    Answer, RiskSignals, TapOutcome, TapResponder, Wallet, WalletEvent, WalletObserver,
+    Answer, RiskSignals, TapDecision, TapOutcome, TapResponder, Wallet, WalletEvent, WalletObserver,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -144,6 +145,11 @@ impl WalletObserver for Printer {
                 amount_minor,
                 currency,
                 merchant,
+                country,
+                token_ref,
+                at_ms,
+                verified,
+                decision,
             } => json!({
                 "event": "tap",
                 "atc": atc,
@@ -151,6 +157,38 @@ impl WalletObserver for Printer {
                     TapOutcome::Complete => "complete",
                     TapOutcome::Incomplete => "incomplete",
                 },
+                "amount_minor": amount_minor,
+                "currency": currency,
+                "merchant": merchant,
+                "country": country,
+                "token_ref": token_ref,
+                "at": instant(at_ms).ok(),
+                "verified": verified,
+                "decision": match decision {
+                    TapDecision::Online => "online",
+                    TapDecision::Declined => "declined",
+                },
+            }),
+            WalletEvent::PersonWanted {
+                token_ref,
+                amount_minor,
+                currency,
+                merchant,
+            } => json!({
+                "event": "person_wanted",
+                "token_ref": token_ref,
+                "amount_minor": amount_minor,
+                "currency": currency,
+                "merchant": merchant,
+            }),
+            WalletEvent::AboveLimit {
+                token_ref,
+                amount_minor,
+                currency,
+                merchant,
+            } => json!({
+                "event": "above_limit",
+                "token_ref": token_ref,
                 "amount_minor": amount_minor,
                 "currency": currency,
                 "merchant": merchant,

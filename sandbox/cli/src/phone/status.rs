@@ -48,6 +48,7 @@ fn refusal(why: TapRefusal) -> &'static str {
         TapRefusal::Locked => "locked",
         TapRefusal::Outdated => "outdated",
         TapRefusal::Risk => "risk",
+        TapRefusal::ScreenLocked => "screen_locked",
     }
 }
 
