@@ -34,6 +34,41 @@ pub struct Policy {
     pub verification_window_s: u32,
     /// The most that a payment may cost that was verified before its amount was known, minor units.
     pub one_tap_ceiling_minor: i64,
+    /// When a tap needs the person verified on the phone.
+    pub tap_verification: TapVerification,
+    /// Whether a phone with a locked screen pays.
+    pub pays_locked: bool,
+    /// How long a reader that lost the phone may take to come back before the tap is over, milliseconds.
+    pub deactivation_grace_ms: u32,
+}
+
+/// When a tap needs the person verified on the phone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum TapVerification {
+    /// Readers see to it in their own way.
+    Never,
+    /// Before every payment.
+    Always,
+    /// Above limits, and where a reader asks for it.
+    Above(VerificationLimits),
+}
+
+/// Up to where taps need nobody; an absent limit does not limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerificationLimits {
+    /// Of the amounts, ISO 4217 letters.
+    pub currency: String,
+    /// The largest payment, minor units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount_minor: Option<i64>,
+    /// Payments in a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Their sum, minor units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum_minor: Option<i64>,
 }
 
 /// A payment is refused when the weights of all signs seen add up to `block_at` or more.
@@ -97,6 +132,9 @@ impl Default for Policy {
             },
             verification_window_s: 60,
             one_tap_ceiling_minor: 100_000,
+            tap_verification: TapVerification::Never,
+            pays_locked: true,
+            deactivation_grace_ms: 500,
         }
     }
 }
@@ -123,6 +161,18 @@ impl Policy {
         ensure!(
             counts.iter().all(|count| *count > 0),
             "atc_block, cryptograms_per_field, tap_response_ms, pending_expires_hours, pin.tries and verification_window_s must be 1 at least"
+        );
+        if let TapVerification::Above(limits) = &self.tap_verification {
+            let letters = limits.currency.len() == 3
+                && limits.currency.bytes().all(|byte| byte.is_ascii_uppercase());
+            ensure!(
+                letters,
+                "tap_verification.above.currency must be three capitals, such as CNY"
+            );
+        }
+        ensure!(
+            self.deactivation_grace_ms <= 10_000,
+            "deactivation_grace_ms must be 10000 at most"
         );
         ensure!(
             (1..=100).contains(&self.pin.delays_s.len()),

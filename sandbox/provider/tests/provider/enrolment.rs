@@ -30,7 +30,8 @@ async fn an_enrolled_device_learns_pins_keys_and_policy() {
             "minimum_app_version": "0.0.0",
             "risk": { "weights": { "rooted": 100, "emulator": 40, "hooked": 100, "debugger": 20, "clock_jump": 20 }, "block_at": 100 },
             "pin": { "tries": 10, "delays_s": [0, 0, 30, 60, 300, 900, 3600] },
-            "verification_window_s": 60, "one_tap_ceiling_minor": 100_000
+            "verification_window_s": 60, "one_tap_ceiling_minor": 100_000,
+            "tap_verification": "never", "pays_locked": true, "deactivation_grace_ms": 500
         })
     );
     assert!(clock::parse(answer["server_time"].as_str().unwrap()).is_some());

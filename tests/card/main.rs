@@ -2,6 +2,9 @@
 //!
 //! Expected cryptograms come from crate `emv`, which is not ours.
 
+mod generate_ac;
+mod several;
+
 use std::sync::Arc;
 
 use emv::core::application_cryptogram::application_cryptogram as foreign_cryptogram;
@@ -11,11 +14,11 @@ use tapcore::emv::atc::AtcBlock;
 use tapcore::emv::card::{ArmedToken, Card, Fact, Reply};
 use tapcore::emv::oda::CardKey;
 use tapcore::emv::profile::{CardProfile, ProfileError};
-use tapcore::secret::Secret;
 use tapcore::emv::verification::Tally;
+use tapcore::secret::Secret;
 use tapcore::token::{Allowance, TokenRef};
 
-const PROFILE: &str = include_str!("fixtures/quickpass.json");
+const PROFILE: &str = include_str!("../fixtures/quickpass.json");
 /// A limited-use key for tests, published as V5 of the worked examples.
 const KEY: &str = "D144CA8CBB4BD463C8EDD5761BF1770E";
 /// A 1024-bit RSA key for tests, exponent 3.
@@ -368,9 +371,10 @@ fn a_profile_with_anything_unknown_is_refused() {
     let form = |result| assert!(matches!(result, Err(ProfileError::Form { .. })));
     form(changed("\"scheme\"", "\"surprise\": 1, \"scheme\""));
     form(changed("\"gpo\"", "\"generate_ac\""));
+    form(changed("\"6986\"", "\"6999\""));
     form(changed("\"tdes\"", "\"rot13\""));
     form(changed("\"iso9797_m2\"", "\"iso9797_m3\""));
-    form(changed("\"fdda_01\"", "\"cda\""));
+    form(changed("\"fdda_01\"", "\"fdda_02\""));
     form(changed("\"limited_use_key\"", "\"guess\""));
     assert!(matches!(
         changed("\"version\": 1", "\"version\": 2"),
@@ -386,7 +390,21 @@ fn a_profile_with_anything_unknown_is_refused() {
     ));
     unusable(changed("{ \"tag\": \"9F69\" }", "{ \"tag\": \"9F7C\" }"));
     unusable(changed("A000000333010101", "A0000003"));
-    unusable(changed("0B010103A0000001", &"00".repeat(40)));
+    unusable(changed("0B0101", &"00".repeat(40)));
+    unusable(changed("03A40000", "03A400"));
+    unusable(changed("03A40000", "03800000"));
+    unusable(changed("\"fdda_01\", \"ctq_tag\": \"9F6C\"", "\"cda\""));
+    unusable(changed("\"6986\"", "\"declined_ac\""));
+    unusable(changed("\"0156\"\n", "\"56\"\n"));
+    unusable(
+        changed("\"limited_use_key\"", "\"session_key\"").and_then(|_| {
+            CardProfile::parse(
+                &PROFILE
+                    .replacen("\"limited_use_key\"", "\"session_key\"", 1)
+                    .replacen("\"tdes\"", "\"aes\"", 1),
+            )
+        }),
+    );
     unusable(changed(
         "\"mask\": \"00000080\"",
         "\"mask\": \"0000000080\"",
