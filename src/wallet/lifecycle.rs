@@ -149,7 +149,7 @@ fn stored_in(opened: &Opened, token: &TokenRef) -> Result<StoredToken, WalletErr
 }
 
 /// Gives a card its state, in one commit; one that pays no more leaves the field first.
-fn set_state(
+pub(super) fn set_state(
     wallet: &Wallet,
     opened: &Opened,
     token: &TokenRef,

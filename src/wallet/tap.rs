@@ -235,8 +235,11 @@ impl Tap {
     /// Payments that are reserved in memory.
     pub(super) fn reserved(&self) -> u32 {
         let state = self.lock();
-        let unused = state.card.iter().flat_map(Card::unused);
-        unused.map(|(_, _, left)| left).fold(0, u32::saturating_add)
+        let held = state.card.iter().flat_map(|card| {
+            let tokens = card.tokens().iter();
+            tokens.map(|held| card.left(&held.token))
+        });
+        held.fold(0, u32::saturating_add)
     }
 
     /// The card's reply; nothing when there is no card yet or the token is not armed.

@@ -82,6 +82,10 @@ impl Card {
     /// Takes a token out of the card: it can pay no more.
     pub fn remove(&mut self, token: &TokenRef) {
         self.queued.retain(|queued| queued.token != *token);
+        self.spared.retain(|(of, ..)| of != token);
+        if let Some(consent) = &mut self.consent {
+            consent.keys.retain(|key| key.token != *token);
+        }
         if let Some(at) = self.position(token) {
             self.tokens.remove(at);
             // Selections are positions in the list.

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod core_dump;
+mod model;
 mod permit;
 mod person;
 mod phone;

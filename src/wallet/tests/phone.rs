@@ -88,6 +88,11 @@ impl Hardware {
             .collect()
     }
 
+    /// What the prompt does, with the person there.
+    pub(super) fn open(&self, alias: &str, wrapped: &[u8]) -> Vec<u8> {
+        self.keys.lock().unwrap()[alias][usize::from(wrapped[0])].clone()
+    }
+
     /// The aliases that hold this text.
     pub(super) fn aliases_with(&self, text: &str) -> Vec<String> {
         let keys = self.keys.lock().unwrap();
@@ -253,6 +258,19 @@ impl Phone {
         })
     }
 
+    /// A phone without a wallet.
+    pub(super) fn empty() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let hardware: Arc<Hardware> = Arc::default();
+        Self {
+            folder: temporary.path().to_owned(),
+            _temporary: Some(temporary),
+            key_store: hardware.clone(),
+            hardware,
+            clocks: Arc::default(),
+        }
+    }
+
     /// A phone with these keys.
     pub(super) fn with(keys: PhoneKeys<'_>) -> Self {
         let PhoneKeys {
@@ -273,54 +291,11 @@ impl Phone {
             clocks: Arc::default(),
         };
         let life = phone.live();
-        life.runtime.block_on(life.wallet.open()).unwrap();
-        let opened = life.wallet.opened().unwrap();
-        let reference = TokenRef::new("tok_1");
-        let mut arming = opened.arming().unwrap();
-        let key = KeyState {
-            index: "6570201".to_owned().try_into().unwrap(),
-            uses_left: 1_000,
-            not_after_ms: KEY_ENDS_MS,
-            verified: false,
-            limits: None,
-            spent: Spent::default(),
-        };
-        let name = secret_name(&key.index);
-        let sealed = arming.seal_secret(&reference, &name, luk).unwrap();
-        let mut keys = KeyStock::default();
-        keys.add([key]);
-        let state = TokenState {
-            next_atc,
-            keys,
-            logged_through: 0,
-            tally: Tally::default(),
-        };
-        arming.state_mut().tokens.insert(reference.clone(), state);
-        let stored = StoredToken {
-            token: PaymentToken {
-                reference: reference.clone(),
-                masked_number: "62".into(),
-                masked_card: "…0015".into(),
-                bank: "bank-a".into(),
-                account_type: AccountType::BankCard,
-                expiry: "2099-12-31".into(),
-                scheme: "unionpay".into(),
-            },
-            profile: include_str!("../../../tests/fixtures/quickpass.json").into(),
-            state: TokenLife::Active,
-            told: true,
-        };
-        let ((), record) = opened
-            .commit(arming, |tx| {
-                tx.add_token(&stored)?;
-                Ok(tx.add_secret(&reference, &name, &sealed)?)
-            })
-            .unwrap();
-        retire_older(&opened, &record).unwrap();
+        life.run(life.wallet.open()).unwrap();
+        life.give_card(TokenRef::new("tok_1"), luk, next_atc, 1_000);
         // Done here on the test's own thread, which the wallet never does.
         crate::secret::wipe_stack();
-        drop(opened);
-        life.runtime.block_on(life.wallet.close()).unwrap();
+        life.run(life.wallet.close()).unwrap();
         phone
     }
 
@@ -396,6 +371,52 @@ impl Life {
             cryptogram: value([0x9F, 0x26, 0x08])[..8].to_vec(),
             ctq: value([0x9F, 0x6C, 0x02])[..2].to_vec(),
         })
+    }
+
+    /// A card with one key, as the network would have provisioned it.
+    pub(super) fn give_card(&self, reference: TokenRef, luk: &[u8], next_atc: u32, uses: u32) {
+        let opened = self.wallet.opened().unwrap();
+        let mut arming = opened.arming().unwrap();
+        let key = KeyState {
+            index: "6570201".to_owned().try_into().unwrap(),
+            uses_left: uses,
+            not_after_ms: KEY_ENDS_MS,
+            verified: false,
+            limits: None,
+            spent: Spent::default(),
+        };
+        let name = secret_name(&key.index);
+        let sealed = arming.seal_secret(&reference, &name, luk).unwrap();
+        let mut keys = KeyStock::default();
+        keys.add([key]);
+        let state = TokenState {
+            next_atc,
+            keys,
+            logged_through: 0,
+            tally: Tally::default(),
+        };
+        arming.state_mut().tokens.insert(reference.clone(), state);
+        let stored = StoredToken {
+            token: PaymentToken {
+                reference: reference.clone(),
+                masked_number: "62".into(),
+                masked_card: "…0015".into(),
+                bank: "bank-a".into(),
+                account_type: AccountType::BankCard,
+                expiry: "2099-12-31".into(),
+                scheme: "unionpay".into(),
+            },
+            profile: include_str!("../../../tests/fixtures/quickpass.json").into(),
+            state: TokenLife::Active,
+            told: true,
+        };
+        let ((), record) = opened
+            .commit(arming, |tx| {
+                tx.add_token(&stored)?;
+                Ok(tx.add_secret(&reference, &name, &sealed)?)
+            })
+            .unwrap();
+        retire_older(&opened, &record).unwrap();
     }
 
     /// The provider's policy, as enrolment would have brought it.

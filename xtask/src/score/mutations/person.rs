@@ -184,8 +184,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         41,
         "readers are answered whatever the score",
         TAP,
-        "if closed || state.refusal.or(state.risk_refusal()).is_some() {",
-        "if closed || state.refusal.is_some() {",
+        "self.refusal.or(self.risk_refusal()).or(locked)",
+        "self.refusal.or(locked)",
     ),
     core(
         43,
