@@ -2,6 +2,7 @@
 //!
 //! Expected cryptograms come from crate `emv`, which is not ours.
 
+mod concurrent;
 mod generate_ac;
 mod several;
 
