@@ -136,3 +136,28 @@ fn s01_nothing_that_is_exported_answers_a_key() {
     }
     assert!(seen > 30, "the facade is not where this test looks");
 }
+
+/// rustls' and reqwest's ways around the usual checks: one, in the verifier that wraps them, and nowhere else.
+#[test]
+fn s35_no_path_accepts_an_invalid_certificate() {
+    only_in(&["dangerous()", "::danger::"], &["backend/pins.rs"]);
+    only_in(
+        &[
+            "danger_accept",
+            "tls_danger",
+            "accept_invalid",
+            "with_root_certificates",
+            "with_protocol_versions",
+        ],
+        &[],
+    );
+    let pins =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend/pins.rs"));
+    let pins = pins.unwrap();
+    assert_eq!(pins.matches("dangerous()").count(), 1);
+    let asserted = "ServerCertVerified::assertion";
+    assert!(
+        !pins.contains(asserted),
+        "the usual verifier says so, nobody else"
+    );
+}
