@@ -13,8 +13,8 @@ use crate::account::AccountType;
 use crate::store::{FolderLock, StoredToken};
 use crate::token::{KeyState, KeyStock, PaymentToken, TokenLife, TokenRef};
 use crate::vault::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel, TokenState};
-use crate::wallet::arm::{retire_older, secret_name};
-use crate::wallet::{Answer, Clock, ClockReading, Config, Responder, Wallet};
+use crate::wallet::arm::{SECRET_ODA, retire_older, secret_name};
+use crate::wallet::{Answer, Clock, ClockReading, Config, Responder, Wallet, WalletError};
 
 pub(super) const PPSE: &str = "00A404000E325041592E5359532E444446303100";
 pub(super) const SELECT: &str = "00A4040008A00000033301010100";
@@ -218,6 +218,8 @@ pub(super) struct PhoneKeys<'a> {
     pub(super) key_store: Option<Arc<dyn PlatformKeyStore>>,
     /// The card's limited-use key, 16 bytes.
     pub(super) luk: &'a [u8],
+    /// The card's RSA key as it is provisioned, where it signs.
+    pub(super) oda: Option<&'a [u8]>,
     /// How far its counter has come.
     pub(super) next_atc: u32,
     /// A folder other than a temporary one.
@@ -242,6 +244,7 @@ impl Phone {
         Self::with(PhoneKeys {
             key_store: None,
             luk: b"0123456789ABCDEF",
+            oda: None,
             next_atc,
             folder: None,
         })
@@ -252,6 +255,7 @@ impl Phone {
         let PhoneKeys {
             key_store,
             luk,
+            oda,
             next_atc,
             folder,
         } = keys;
@@ -277,7 +281,9 @@ impl Phone {
             not_after_ms: KEY_ENDS_MS,
         };
         let name = secret_name(&key.index);
-        let sealed = arming.seal_secret(&reference, &name, luk).unwrap();
+        let seal = |name: &str, plain| arming.seal_secret(&reference, name, plain).unwrap();
+        let mut secrets = vec![(name.clone(), seal(&name, luk))];
+        secrets.extend(oda.map(|oda| (SECRET_ODA.to_owned(), seal(SECRET_ODA, oda))));
         let mut keys = KeyStock::default();
         keys.add([key]);
         let state = TokenState {
@@ -302,7 +308,10 @@ impl Phone {
         let ((), record) = opened
             .commit(arming, |tx| {
                 tx.add_token(&stored)?;
-                Ok(tx.add_secret(&reference, &name, &sealed)?)
+                for (name, sealed) in &secrets {
+                    tx.add_secret(&reference, name, sealed)?;
+                }
+                Ok::<_, WalletError>(())
             })
             .unwrap();
         retire_older(&opened, &record).unwrap();
@@ -365,10 +374,15 @@ impl Life {
 
     /// One stay in the field with one payment: its ATC, or the status word that refused it.
     pub(super) fn pay(&self, number: u32) -> Result<u16, u16> {
+        self.pay_by("66800000", number)
+    }
+
+    /// The same with a reader that says so of itself (tag 9F66).
+    pub(super) fn pay_by(&self, reader: &str, number: u32) -> Result<u16, u16> {
         self.wallet.deactivated();
         status(&self.send(SELECT))?;
         let gpo = format!(
-            "80A8000037833566800000000000001250000000000000015600000000000156261122 00{number:08X}{}00",
+            "80A8000037 8335 {reader} 000000001250000000000000015600000000000156261122 00{number:08X}{}00",
             "20".repeat(20)
         );
         let answer = self.send(&gpo.replace(' ', ""));
