@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -35,13 +35,55 @@ pub(super) struct Hardware {
     calls: AtomicU64,
     fails_at: AtomicU64,
     lasting: AtomicBool,
+    gate: Mutex<Gate>,
+    moved: Condvar,
     pub(super) delay_ms: AtomicU64,
     /// How often a key crossed to the core.
     pub(super) unwraps: AtomicU64,
 }
 
+/// Where calls to the key hardware stand still, until a test lets them go on.
+#[derive(Default, PartialEq, Eq)]
+enum Gate {
+    #[default]
+    Open,
+    /// The next call is held.
+    Closed,
+    /// A call is being held.
+    Held,
+}
+
 impl Hardware {
+    /// Holds the next call, however long.
+    pub(super) fn hold_next(&self) {
+        *self.gate.lock().unwrap() = Gate::Closed;
+    }
+
+    /// Waits until a call is held.
+    pub(super) fn is_held(&self) {
+        let gate = self.gate.lock().unwrap();
+        let closed = |gate: &mut Gate| *gate != Gate::Held;
+        let waited = self.moved.wait_timeout_while(gate, PATIENCE, closed);
+        assert!(!waited.unwrap().1.timed_out(), "nobody calls");
+    }
+
+    /// Lets it go on.
+    pub(super) fn let_go(&self) {
+        *self.gate.lock().unwrap() = Gate::Open;
+        self.moved.notify_all();
+    }
+
+    fn pass_the_gate(&self) {
+        let mut gate = self.gate.lock().unwrap();
+        if *gate == Gate::Closed {
+            *gate = Gate::Held;
+            self.moved.notify_all();
+            drop(self.moved.wait_while(gate, |gate| *gate == Gate::Held));
+        }
+    }
+
     fn call(&self) -> Result<(), KeyStoreError> {
+        self.pass_the_gate();
         std::thread::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst)));
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         match self.fails_at.load(Ordering::SeqCst) {
