@@ -136,3 +136,86 @@ fn s01_nothing_that_is_exported_answers_a_key() {
     }
     assert!(seen > 30, "the facade is not where this test looks");
 }
+
+/// The exported types by name, with what stands between their braces.
+fn exported_types(ffi: &str) -> std::collections::BTreeMap<&str, &str> {
+    let kinds = ["pub struct ", "pub enum ", "pub trait "];
+    let found = kinds.iter().flat_map(|kind| ffi.split(kind).skip(1));
+    let found = found.filter_map(|text| {
+        let (head, body) = text.split_once('{')?;
+        let (body, _) = body.split_once("\n}")?;
+        let name = head.split(|c: char| !c.is_alphanumeric()).next()?;
+        // A struct of another shape, as those that hold an `Arc`, is no record.
+        (!head.contains(';') && !head.contains('(')).then_some((name, body))
+    });
+    found.collect()
+}
+
+/// No record that is answered, or handed to the app by a callback, has a field of bytes but those named here.
+#[test]
+fn s01_no_field_of_what_is_exported_holds_a_key() {
+    let sources = sources();
+    let in_ffi = sources.iter().filter(|(path, _)| path.starts_with("ffi"));
+    let ffi: String = in_ffi.map(|(_, text)| text.as_str()).collect();
+    let types = exported_types(&ffi);
+    let answers = ffi.split("pub async fn ").chain(ffi.split("pub fn "));
+    let answers = answers.skip(1).filter_map(|text| text.split('{').next());
+    let mut met: Vec<String> = answers
+        .filter_map(|signature| signature.split("->").nth(1))
+        .map(str::to_owned)
+        .collect();
+    // Callbacks carry out of the core what they are given. The key store alone is given keys: to wrap them.
+    met.extend(["WalletObserver", "TapResponder", "LogSink"].map(str::to_owned));
+    let mut reached = std::collections::BTreeSet::new();
+    while let Some(text) = met.pop() {
+        for word in text.split(|c: char| !c.is_alphanumeric()) {
+            if let Some((name, body)) = types.get_key_value(word)
+                && reached.insert(*name)
+            {
+                met.push((*body).to_owned());
+            }
+        }
+    }
+    assert!(
+        reached.len() > 15,
+        "the records are not where this test looks: {reached:?}"
+    );
+    let with_bytes: Vec<&str> = reached
+        .into_iter()
+        .filter(|name| {
+            let lines = types[name].lines().map(str::trim);
+            let mut fields = lines.filter(|line| !line.starts_with("//"));
+            fields.any(|field| field.contains("u8>") || field.contains("Secret"))
+        })
+        .collect();
+    // An answer to a reader, by return or by callback; and what the platform wrapped, for it to unwrap in its prompt.
+    assert_eq!(
+        with_bytes,
+        ["Answer", "TapResponder", "VerificationRequest"]
+    );
+}
+
+/// rustls' and reqwest's ways around the usual checks: one, in the verifier that wraps them, and nowhere else.
+#[test]
+fn s35_no_path_accepts_an_invalid_certificate() {
+    only_in(&["dangerous()", "::danger::"], &["backend/pins.rs"]);
+    only_in(
+        &[
+            "danger_accept",
+            "tls_danger",
+            "accept_invalid",
+            "with_root_certificates",
+            "with_protocol_versions",
+        ],
+        &[],
+    );
+    let pins =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend/pins.rs"));
+    let pins = pins.unwrap();
+    assert_eq!(pins.matches("dangerous()").count(), 1);
+    let asserted = "ServerCertVerified::assertion";
+    assert!(
+        !pins.contains(asserted),
+        "the usual verifier says so, nobody else"
+    );
+}

@@ -2,79 +2,19 @@
 //!
 //! The key store of these tests survives while the database goes back, as on a phone whose app data was restored.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+mod keys;
+
+use std::sync::Arc;
 
 use tapcore::clock::{Anchor, ClockReading};
 use tapcore::emv::verification::Tally;
 use tapcore::store::{ArmingRecord, InstallationRecord, ManifestRoot};
 use tapcore::token::{KeyState, KeyStock, Spent, TokenRef};
 use tapcore::vault::{
-    AttestedKey, Hierarchy, KeyStoreError, PlatformKeyStore, RecipientKey, SealedBox,
-    SecurityLevel, TokenState, VaultError, verify_signature,
+    Hierarchy, RecipientKey, SealedBox, TokenState, VaultError, verify_signature,
 };
 
-/// Keys in memory. Wrapping is a table of what was wrapped, so nothing opens without its alias.
-#[derive(Default)]
-struct TestKeyStore {
-    keys: Mutex<HashMap<String, Wrapped>>,
-}
-
-/// What was wrapped, by what came out.
-type Wrapped = HashMap<Vec<u8>, Vec<u8>>;
-
-impl PlatformKeyStore for TestKeyStore {
-    fn security_level(&self) -> SecurityLevel {
-        SecurityLevel::Software
-    }
-
-    fn create_wrapping_key(&self, alias: &str) -> Result<(), KeyStoreError> {
-        self.keys
-            .lock()
-            .unwrap()
-            .insert(alias.into(), HashMap::new());
-        Ok(())
-    }
-
-    fn wrap(&self, alias: &str, key: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        let mut keys = self.keys.lock().unwrap();
-        let wrapped = keys.get_mut(alias).ok_or(KeyStoreError::NotFound)?;
-        let ticket = wrapped.len().to_be_bytes().to_vec();
-        wrapped.insert(ticket.clone(), key.to_vec());
-        Ok(ticket)
-    }
-
-    fn unwrap(&self, alias: &str, wrapped: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        let keys = self.keys.lock().unwrap();
-        let key = keys.get(alias).ok_or(KeyStoreError::NotFound)?;
-        key.get(wrapped).cloned().ok_or(KeyStoreError::Invalidated)
-    }
-
-    fn create_verified_key(&self, alias: &str) -> Result<(), KeyStoreError> {
-        self.create_wrapping_key(alias)
-    }
-
-    fn create_signing_key(&self, alias: &str, _: &[u8]) -> Result<AttestedKey, KeyStoreError> {
-        self.create_wrapping_key(alias)?;
-        Ok(AttestedKey {
-            public: vec![4; 65],
-            attestation: Vec::new(),
-        })
-    }
-
-    fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        Err(KeyStoreError::Unavailable)
-    }
-
-    fn delete(&self, alias: &str) -> Result<(), KeyStoreError> {
-        self.keys.lock().unwrap().remove(alias);
-        Ok(())
-    }
-
-    fn aliases(&self) -> Result<Vec<String>, KeyStoreError> {
-        Ok(self.keys.lock().unwrap().keys().cloned().collect())
-    }
-}
+use keys::MemoryKeyStore;
 
 fn token() -> TokenRef {
     TokenRef::new("tok_1")
@@ -93,12 +33,12 @@ fn anchor() -> Anchor {
 }
 
 fn installed() -> (
-    Arc<TestKeyStore>,
+    Arc<MemoryKeyStore>,
     Hierarchy,
     InstallationRecord,
     ArmingRecord,
 ) {
-    let store = Arc::new(TestKeyStore::default());
+    let store = Arc::new(MemoryKeyStore::default());
     let (hierarchy, record, arming) = Hierarchy::create(store.clone(), anchor(), ROOT).unwrap();
     (store, hierarchy, record, arming)
 }
@@ -157,7 +97,7 @@ fn s22_an_older_record_opens_nothing_once_the_newer_one_is_in_force() {
     hierarchy.retire_older(&second).unwrap();
     assert!(matches!(
         hierarchy.arming(&first, &ROOT),
-        Err(VaultError::KeysGone)
+        Err(VaultError::PutBack)
     ));
 }
 
@@ -168,7 +108,7 @@ fn s22_a_copy_from_before_the_first_card_opens_nothing_either() {
     hierarchy.retire_older(&first).unwrap();
     assert!(matches!(
         hierarchy.arming(&zeroth, &ROOT),
-        Err(VaultError::KeysGone)
+        Err(VaultError::PutBack)
     ));
 }
 
@@ -179,13 +119,13 @@ fn s07_a_crash_between_commit_and_deletion_leaves_exactly_one_that_opens() {
     let (second, _) = arm(&hierarchy, &first, 9);
     // Killed here: both aliases are there. Whichever record the disk holds is the one in force from now on.
     for (kept, lost) in [(&first, &second), (&second, &first)] {
-        let keys: HashMap<_, _> = store.keys.lock().unwrap().clone();
+        let keys = store.keys.lock().unwrap().clone();
         let hierarchy = Hierarchy::open(store.clone(), &installation).unwrap();
         assert!(hierarchy.arming(kept, &ROOT).is_ok());
         hierarchy.retire_older(kept).unwrap();
         assert!(matches!(
             hierarchy.arming(lost, &ROOT),
-            Err(VaultError::KeysGone)
+            Err(VaultError::PutBack)
         ));
         *store.keys.lock().unwrap() = keys;
     }
@@ -227,8 +167,23 @@ fn s12_a_manifest_that_is_not_the_newest_is_noticed() {
 #[test]
 fn s21_data_without_this_phones_keys_asks_for_enrolment() {
     let (_, _, record, _) = installed();
-    let elsewhere = Hierarchy::open(Arc::new(TestKeyStore::default()), &record);
-    assert!(matches!(elsewhere, Err(VaultError::KeysGone)));
+    let elsewhere = Hierarchy::open(Arc::new(MemoryKeyStore::default()), &record);
+    assert!(matches!(elsewhere, Err(VaultError::OtherPhone)));
+}
+
+#[test]
+fn s21_a_key_that_is_gone_is_told_from_data_that_is_older() {
+    let (store, hierarchy, installation, zeroth) = installed();
+    let gone = |purpose: &str| {
+        let mut keys = store.keys.lock().unwrap();
+        keys.retain(|alias, _| !alias.contains(purpose));
+    };
+    gone(".arming.");
+    let arming = hierarchy.arming(&zeroth, &ROOT);
+    assert!(matches!(arming, Err(VaultError::KeysGone)));
+    gone(".storage");
+    let opened = Hierarchy::open(store.clone(), &installation);
+    assert!(matches!(opened, Err(VaultError::KeysGone)));
 }
 
 #[test]

@@ -1,101 +1,23 @@
 //! A wallet's folder to measure in: both databases with a thousand rows, and the phone's key store in memory.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use ring::rand::{SecureRandom, SystemRandom};
 use tapcore::account::{Currency, Money};
 use tapcore::clock::{Anchor, ClockReading};
 use tapcore::statement::{Entry, JournalEvent, Payment};
 use tapcore::store::{StatementDb, StoreError, VaultDb, VaultFile};
 use tapcore::token::TokenRef;
-use tapcore::vault::{
-    AttestedKey, Hierarchy, KeyStoreError, PlatformKeyStore, SecurityLevel, StorageSealer,
-};
+use tapcore::vault::{Hierarchy, StorageSealer};
+
+/// The one that tests use.
+#[path = "../../tests/keys/mod.rs"]
+mod keys;
+
+pub(crate) use keys::{MemoryKeyStore, random};
 
 /// Rows in each of the two databases.
 const ROWS: u16 = 1_000;
-
-/// Wrapping keys in memory, AES-256-GCM as in a phone's key store.
-#[derive(Default)]
-pub(crate) struct MemoryKeyStore(Mutex<HashMap<String, LessSafeKey>>);
-
-impl PlatformKeyStore for MemoryKeyStore {
-    fn security_level(&self) -> SecurityLevel {
-        SecurityLevel::Software
-    }
-
-    fn create_wrapping_key(&self, alias: &str) -> Result<(), KeyStoreError> {
-        let key = UnboundKey::new(&AES_256_GCM, &random::<32>()).unwrap();
-        self.0
-            .lock()
-            .unwrap()
-            .insert(alias.into(), LessSafeKey::new(key));
-        Ok(())
-    }
-
-    fn wrap(&self, alias: &str, key: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        let nonce = random::<NONCE_LEN>();
-        let mut body = key.to_vec();
-        let keys = self.0.lock().unwrap();
-        keys.get(alias)
-            .ok_or(KeyStoreError::NotFound)?
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut body)
-            .unwrap();
-        Ok([nonce.as_slice(), &body].concat())
-    }
-
-    fn unwrap(&self, alias: &str, wrapped: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        let (nonce, body) = wrapped.split_first_chunk::<NONCE_LEN>().unwrap();
-        let mut body = body.to_vec();
-        let keys = self.0.lock().unwrap();
-        let plain = keys
-            .get(alias)
-            .ok_or(KeyStoreError::NotFound)?
-            .open_in_place(
-                Nonce::assume_unique_for_key(*nonce),
-                Aad::empty(),
-                &mut body,
-            )
-            .map_err(|_| KeyStoreError::Invalidated)?;
-        Ok(plain.to_vec())
-    }
-
-    fn create_verified_key(&self, alias: &str) -> Result<(), KeyStoreError> {
-        self.create_wrapping_key(alias)
-    }
-
-    fn create_signing_key(&self, alias: &str, _: &[u8]) -> Result<AttestedKey, KeyStoreError> {
-        // Listed, and never used by what is measured.
-        self.create_wrapping_key(alias)?;
-        Ok(AttestedKey {
-            public: vec![4; 65],
-            attestation: Vec::new(),
-        })
-    }
-
-    fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        Err(KeyStoreError::Unavailable)
-    }
-
-    fn delete(&self, alias: &str) -> Result<(), KeyStoreError> {
-        self.0.lock().unwrap().remove(alias);
-        Ok(())
-    }
-
-    fn aliases(&self) -> Result<Vec<String>, KeyStoreError> {
-        Ok(self.0.lock().unwrap().keys().cloned().collect())
-    }
-}
-
-/// Random bytes.
-pub(crate) fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).unwrap();
-    bytes
-}
 
 /// The sealer of an installation that has no files.
 pub(crate) fn sealer() -> Arc<StorageSealer> {

@@ -63,6 +63,8 @@ pub enum WalletError {
     /// The wallet's data is lost or not this phone's: enrol again.
     #[error("{detail}")]
     Corrupt {
+        /// What has become of it.
+        reason: Damage,
         /// What to do.
         detail: String,
     },
@@ -81,6 +83,8 @@ pub enum WalletError {
     /// The app is older than the wallet's data or the provider: update it.
     #[error("{detail}")]
     Outdated {
+        /// What is newer.
+        reason: Newer,
         /// What to do.
         detail: String,
     },
@@ -107,8 +111,82 @@ pub enum WalletError {
     },
 }
 
+/// What has become of the wallet's data. The way forward is the same, to enrol again; support wants to know which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum Damage {
+    /// No key of this data is on this phone: it was copied from another one, or the phone's keys were cleared.
+    OtherPhone,
+    /// One of the phone's keys is gone, others are there.
+    KeyGone,
+    /// One of the phone's keys was invalidated, or is another than the one that wrapped what it should unwrap.
+    KeyInvalidated,
+    /// The whole of it is older than the phone's keys: it was put back from a copy, or a write-ahead log was lost.
+    PutBack,
+    /// A row is older than the others, was put in or taken away.
+    RowPutBack,
+    /// A row was changed, moved, or sealed by another key.
+    RowChanged,
+    /// A file is cut short, or is no database.
+    FileDamaged,
+    /// A file stands in another one's place.
+    FileMisplaced,
+    /// The key has sealed as many rows as it may in its life.
+    KeyWorn,
+}
+
+/// What is newer than this app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum Newer {
+    /// The wallet's data on this phone.
+    Data,
+    /// The oldest app that the provider serves.
+    Provider,
+    /// What the provider answered, which this app does not understand.
+    Answer,
+}
+
+impl Damage {
+    /// Stable, `snake_case`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::OtherPhone => "other_phone",
+            Self::KeyGone => "key_gone",
+            Self::KeyInvalidated => "key_invalidated",
+            Self::PutBack => "put_back",
+            Self::RowPutBack => "row_put_back",
+            Self::RowChanged => "row_changed",
+            Self::FileDamaged => "file_damaged",
+            Self::FileMisplaced => "file_misplaced",
+            Self::KeyWorn => "key_worn",
+        }
+    }
+}
+
+impl Newer {
+    /// Stable, `snake_case`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data_newer",
+            Self::Provider => "app_too_old",
+            Self::Answer => "answer_not_understood",
+        }
+    }
+}
+
 #[uniffi::export]
 impl WalletError {
+    /// A stable reason, `snake_case`, where there is more than one for the [`code`](Self::code).
+    pub fn reason_name(&self) -> Option<String> {
+        match self {
+            Self::Rejected { reason, .. } | Self::NotVerified { reason, .. } => {
+                Some(reason.clone())
+            }
+            Self::Corrupt { reason, .. } => Some(reason.name().into()),
+            Self::Outdated { reason, .. } => Some(reason.name().into()),
+            _ => None,
+        }
+    }
+
     /// A number that never changes its meaning.
     pub fn code(&self) -> u32 {
         match self {
@@ -148,13 +226,19 @@ impl From<Inner> for WalletError {
             Inner::NoVerifiedKeys => not_verified("no_verified_keys", detail),
             Inner::NotVerified => not_verified("verification_over", detail),
             Inner::VerificationVoided => not_verified("biometric_changed", detail),
-            Inner::Outdated(_) => Self::Outdated { detail },
+            Inner::Outdated(_) => Self::Outdated {
+                reason: Newer::Provider,
+                detail,
+            },
             Inner::Wiped => Self::Wiped { detail },
             Inner::Provisioning(_) => Self::Rejected {
                 reason: "provisioning_invalid".into(),
                 detail,
             },
-            Inner::Profile(_) => Self::Outdated { detail },
+            Inner::Profile(_) => Self::Outdated {
+                reason: Newer::Answer,
+                detail,
+            },
             Inner::Unwritten => Self::Storage { detail },
             Inner::Interrupted => Self::Internal { detail },
             Inner::Backend(error) => error.into(),
@@ -181,6 +265,7 @@ impl From<BackendError> for WalletError {
                 reason: refusal.code,
             },
             BackendError::Malformed => Self::Outdated {
+                reason: Newer::Answer,
                 detail: "The provider's answer cannot be understood: update the app, or try again later.".into(),
             },
             BackendError::Configuration(detail) => Self::Invalid {
@@ -210,12 +295,10 @@ impl From<StoreError> for WalletError {
             StoreError::Folder(_) | StoreError::Sql(_) => Self::Storage {
                 detail: "The wallet's folder cannot be read or written: check that it exists, belongs to this user, and that the disk has space.".into(),
             },
-            StoreError::Damaged | StoreError::Seal(SealError::Unsealable) => Self::Corrupt {
-                detail: "The wallet's data is damaged: enrol again. Payments made are safe with the bank.".into(),
-            },
-            StoreError::Newer | StoreError::Seal(SealError::UnknownFormat) => Self::Outdated {
-                detail: "The wallet's data was written by a newer version: update the app.".into(),
-            },
+            StoreError::Damaged => damaged(Damage::FileDamaged),
+            StoreError::Misplaced => damaged(Damage::FileMisplaced),
+            StoreError::Seal(SealError::Unsealable) => damaged(Damage::RowChanged),
+            StoreError::Newer | StoreError::Seal(SealError::UnknownFormat) => newer_data(),
             StoreError::Seal(SealError::Random) => random(),
         }
     }
@@ -230,22 +313,20 @@ impl From<VaultError> for WalletError {
             VaultError::KeyStore(KeyStoreError::Unavailable) => Self::Locked {
                 detail: "The phone's key store cannot be used now: unlock the phone, see that it has space left, and try again.".into(),
             },
-            VaultError::KeyStore(KeyStoreError::NotFound | KeyStoreError::Invalidated) | VaultError::KeysGone => {
-                Self::Corrupt {
-                    detail: "This wallet's data does not belong to this phone's keys (it was copied, put back from a copy, or the keys were cleared): enrol again.".into(),
-                }
+            VaultError::OtherPhone => estranged(Damage::OtherPhone),
+            VaultError::KeyStore(KeyStoreError::NotFound) | VaultError::KeysGone => {
+                estranged(Damage::KeyGone)
             }
-            VaultError::Unsealable => Self::Corrupt {
-                detail: "The wallet's data is damaged: enrol again. Payments made are safe with the bank.".into(),
-            },
-            VaultError::UnknownFormat => Self::Outdated {
-                detail: "The wallet's data was written by a newer version: update the app.".into(),
-            },
+            VaultError::KeyStore(KeyStoreError::Invalidated) => estranged(Damage::KeyInvalidated),
+            VaultError::PutBack => estranged(Damage::PutBack),
+            VaultError::Unsealable => damaged(Damage::RowChanged),
+            VaultError::UnknownFormat => newer_data(),
             VaultError::Foreign => Self::Rejected {
                 reason: "provisioning_invalid".into(),
                 detail: "What the provider sent is not signed by the payment network: try again, and tell the provider if it stays.".into(),
             },
             VaultError::RolledBack => Self::Corrupt {
+                reason: Damage::RowPutBack,
                 detail: "Part of this wallet's data is older than the rest (it was put back from a copy): enrol again. Payments made are safe with the bank.".into(),
             },
             VaultError::Locked => Self::Locked {
@@ -268,8 +349,32 @@ fn not_verified(reason: &str, detail: String) -> WalletError {
     }
 }
 
+fn damaged(reason: Damage) -> WalletError {
+    WalletError::Corrupt {
+        reason,
+        detail: "The wallet's data is damaged: enrol again. Payments made are safe with the bank."
+            .into(),
+    }
+}
+
+/// Data and keys that do not belong together.
+fn estranged(reason: Damage) -> WalletError {
+    WalletError::Corrupt {
+        reason,
+        detail: "This wallet's data does not belong to this phone's keys (it was copied, put back from a copy, or the keys were cleared): enrol again.".into(),
+    }
+}
+
+fn newer_data() -> WalletError {
+    WalletError::Outdated {
+        reason: Newer::Data,
+        detail: "The wallet's data was written by a newer version: update the app.".into(),
+    }
+}
+
 fn exhausted() -> WalletError {
     WalletError::Corrupt {
+        reason: Damage::KeyWorn,
         detail: "This wallet's key has sealed all it may in its life: enrol again.".into(),
     }
 }

@@ -13,7 +13,7 @@ mod records;
 mod runtime;
 mod wallet;
 
-pub use error::WalletError;
+pub use error::{Damage, Newer, WalletError};
 pub use key_store::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel};
 pub use lifecycle::{LinkCode, LinkKind, Phone, RiskSignals};
 pub use log::{LogLevel, LogSink, set_log_sink};

@@ -73,7 +73,7 @@ fn migrate(connection: &mut Connection, kind: &Kind) -> Result<(), StoreError> {
     let application = number("PRAGMA application_id")?;
     // Another's file, or the wallet's other one, was put in this one's place.
     if version > 0 && application != i64::from(kind.application_id) {
-        return Err(StoreError::Damaged);
+        return Err(StoreError::Misplaced);
     }
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     let pending = kind.migrations.get(done..).ok_or(StoreError::Newer)?;

@@ -16,6 +16,9 @@ pub enum StoreError {
     /// A database file is damaged.
     #[error("a database file is damaged")]
     Damaged,
+    /// A database file is another one: somebody else's, or the wallet's own of another purpose.
+    #[error("a database file stands in another one's place")]
+    Misplaced,
     /// A newer version of the app wrote the file.
     #[error("a database file was written by a newer version")]
     Newer,
@@ -41,7 +44,7 @@ impl StoreError {
     pub fn is_loss(&self) -> bool {
         let unreadable = [SealError::Unsealable, SealError::UnknownFormat];
         match self {
-            Self::Damaged | Self::Newer => true,
+            Self::Damaged | Self::Misplaced | Self::Newer => true,
             Self::Seal(error) => unreadable.contains(error),
             _ => false,
         }

@@ -132,7 +132,7 @@ fn swapped_files_are_noticed_and_the_statement_is_made_anew() {
     );
     fs::write(&vault_path, &swapped.1).unwrap();
     fs::write(&statement_path, &swapped.0).unwrap();
-    assert!(matches!(vault(folder.path()), Err(StoreError::Damaged)));
+    assert!(matches!(vault(folder.path()), Err(StoreError::Misplaced)));
     let statement = StatementDb::open(&statement_path, Arc::new(Marker)).unwrap();
     assert!(statement.newest(10).unwrap().is_empty());
 }

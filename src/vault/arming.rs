@@ -11,7 +11,7 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::hierarchy::fresh_alias;
+use super::hierarchy::{alias, fresh_alias};
 use super::sealing::{SealingKey, random};
 use super::{PersonalKey, PlatformKeyStore, SealedBox, VaultError};
 use crate::bind::bind;
@@ -107,8 +107,13 @@ impl Arming {
         record: &ArmingRecord,
         root: &ManifestRoot,
     ) -> Result<Self, VaultError> {
-        if !key_store.aliases()?.contains(&record.alias) {
-            return Err(VaultError::KeysGone);
+        let aliases = key_store.aliases()?;
+        if !aliases.contains(&record.alias) {
+            let any = alias(&installation, "arming.");
+            return Err(match aliases.iter().any(|held| held.starts_with(&any)) {
+                true => VaultError::PutBack,
+                false => VaultError::KeysGone,
+            });
         }
         let arming = key_store.unwrap(&record.alias, &record.wrapped)?;
         let arming = Secret::<32>::take(arming).ok_or(VaultError::Unsealable)?;

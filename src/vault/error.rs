@@ -8,9 +8,16 @@ pub enum VaultError {
     /// The phone's key store refused or failed.
     #[error("the phone's key store: {0}")]
     KeyStore(#[from] KeyStoreError),
-    /// The platform key that the database names is not there: the data came from a copy, or the key store was cleared.
-    #[error("this phone does not hold the keys of this wallet's data")]
+    /// None of the platform keys of this data is there: it came from another phone, or the key store was cleared.
+    #[error("this phone holds no key of this wallet's data")]
+    OtherPhone,
+    /// A platform key that the database names is not there, though others of them are.
+    #[error("this phone does not hold all the keys of this wallet's data")]
     KeysGone,
+    /// The platform key of the arming that the database names was deleted when a later one came: the database is an
+    /// older copy, or has lost its write-ahead log.
+    #[error("this wallet's data is older than this phone's keys")]
+    PutBack,
     /// A sealed value does not open: it was changed, moved, or sealed by another key.
     #[error("a sealed value does not open")]
     Unsealable,
@@ -45,7 +52,9 @@ impl VaultError {
     pub fn is_gone(&self) -> bool {
         matches!(
             self,
-            Self::KeysGone
+            Self::OtherPhone
+                | Self::KeysGone
+                | Self::PutBack
                 | Self::RolledBack
                 | Self::Exhausted
                 | Self::Unsealable

@@ -63,7 +63,7 @@ impl Hierarchy {
     /// Opens the keys of an installation.
     ///
     /// # Errors
-    /// [`VaultError::KeysGone`] when this phone does not hold them.
+    /// [`VaultError::OtherPhone`] when this phone holds none of them, [`VaultError::KeysGone`] when it lacks one.
     pub fn open(
         key_store: Arc<dyn PlatformKeyStore>,
         record: &InstallationRecord,
@@ -72,7 +72,11 @@ impl Hierarchy {
         let aliases = key_store.aliases()?;
         let device = self::alias(&record.installation, "device");
         if !aliases.contains(&alias) || !aliases.contains(&device) {
-            return Err(VaultError::KeysGone);
+            let ours = self::alias(&record.installation, "");
+            return Err(match aliases.iter().any(|held| held.starts_with(&ours)) {
+                true => VaultError::KeysGone,
+                false => VaultError::OtherPhone,
+            });
         }
         let storage = key_store.unwrap(&alias, &record.storage)?;
         let storage = Secret::take(storage).ok_or(VaultError::Unsealable)?;
@@ -148,7 +152,8 @@ impl Hierarchy {
     /// Opens what the current arming sealed.
     ///
     /// # Errors
-    /// [`VaultError::KeysGone`] when the record's alias is not on this phone: the database is an older copy.
+    /// [`VaultError::PutBack`] when the record's alias made way for a later one: the database is an older copy.
+    /// [`VaultError::KeysGone`] when it is gone and there is no later one.
     /// [`VaultError::RolledBack`] when `root` is not the manifest's root as it was sealed: a row is an older copy.
     pub fn arming(
         &self,

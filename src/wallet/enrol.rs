@@ -123,7 +123,8 @@ impl Wallet {
             .post_unsigned("/v1/enrolments", &request, &fresh_key())
             .await?;
         // One in use and a spare: with fewer, pinning would be off, or a lost key would end every wallet.
-        let distinct = answer.pins.iter().collect::<BTreeSet<_>>().len();
+        let pins = answer.pins.iter().map(|pin| pin.to_ascii_uppercase());
+        let distinct = pins.collect::<BTreeSet<_>>().len();
         if distinct < 2 {
             return Err(BackendError::Malformed.into());
         }

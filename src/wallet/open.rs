@@ -147,7 +147,7 @@ fn arming_in_force(
 ) -> Result<(Arming, ArmingRecord), WalletError> {
     let (record, root) = vault.read(|tx| Ok((tx.arming()?, tx.manifest_root()?)))?;
     // There is an arming from the first commit on; a file without one is older than the wallet.
-    let record = record.ok_or(VaultError::KeysGone)?;
+    let record = record.ok_or(VaultError::PutBack)?;
     Ok((hierarchy.arming(&record, &root)?, record))
 }
 
@@ -155,9 +155,9 @@ impl Wallet {
     /// Opens the wallet and arms its cards. Calling it again does no harm.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when another process has the folder; [`VaultError::KeysGone`] when the data was copied from
-    /// elsewhere or put back from a copy; [`StoreError::Damaged`]. After the latter two, [`enrol`](Self::enrol) starts
-    /// over.
+    /// [`StoreError::InUse`] when another process has the folder; [`VaultError::OtherPhone`] when the data was copied from
+    /// elsewhere, [`VaultError::PutBack`] when from an earlier time; [`StoreError::Damaged`]. After any but the first,
+    /// [`enrol`](Self::enrol) starts over.
     pub async fn start(self: &Arc<Self>) -> Result<Status, WalletError> {
         self.closed.store(false, Ordering::Relaxed);
         self.ready().await?;
@@ -345,7 +345,9 @@ pub(super) fn check(
 pub(super) fn is_lost(error: &WalletError) -> bool {
     match error {
         WalletError::Vault(error) => error.is_gone(),
-        WalletError::Store(StoreError::Damaged | StoreError::Seal(SealError::Unsealable)) => true,
+        WalletError::Store(
+            StoreError::Damaged | StoreError::Misplaced | StoreError::Seal(SealError::Unsealable),
+        ) => true,
         _ => false,
     }
 }

@@ -5,11 +5,9 @@ use sandbox_kit::bytes;
 use sandbox_kit::hpke::Sealed;
 use sandbox_kit::problem::Problem;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sqlx::Row;
 
 use crate::Network;
-use crate::bank::{BankCard, unavailable};
 use crate::number::masked;
 
 /// The most tokens that are asked about at once.
@@ -120,12 +118,8 @@ impl Network {
             )
         })?;
         let (bank_name, bank_challenge): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        let bank = self
-            .bank_named(&bank_name)
-            .ok_or_else(|| unavailable(&bank_name))?;
-        let path = format!("/v1/card-challenges/{bank_challenge}/verify");
-        let card: BankCard = self
-            .ask_bank(bank, &path, &json!({"code": query.code}))
+        let card = self
+            .code_typed(&bank_name, &bank_challenge, &query.code)
             .await
             .map_err(reworded)?;
         let token_refs = self

@@ -1,20 +1,18 @@
-//! Adding a card: the phone's sealed card number is opened here and nowhere else, the bank checks the cardholder by
-//! SMS, and a token takes the card's place. Afterwards only the mapping token → bank and its card reference is kept.
+//! Adding a card: the bank checks the cardholder by SMS, and a token takes the card's place. Afterwards only the mapping
+//! token → bank and its card reference is kept.
 
 use sandbox_kit::bind::bind;
-use sandbox_kit::hpke::{self, Sealed};
+use sandbox_kit::hpke::Sealed;
 use sandbox_kit::keys::public_from_hex;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::{bytes, clock};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sqlx::Row;
 
-use crate::bank::{BankCard, BankChallenge, unavailable};
 use crate::issue::PSN;
-use crate::number::{luhn_valid, masked};
-use crate::payload::{CARD_ENTRY_INFO, Provisioning, seal};
-use crate::{BankRoute, Network, state};
+use crate::number::masked;
+use crate::payload::{Provisioning, seal};
+use crate::{Network, state};
 
 /// A card to be added, as the provider passes it on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,14 +22,6 @@ pub struct EntryQuery {
     pub device_id: String,
     /// Number and expiry, sealed by the phone for the network.
     pub sealed_card: Sealed,
-}
-
-/// What the phone sealed.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CardTyped {
-    pub(crate) number: String,
-    pub(crate) expiry: String,
 }
 
 /// The bank has sent an SMS.
@@ -104,54 +94,6 @@ impl Network {
         })
     }
 
-    /// The card that this device sealed, and its bank.
-    pub(crate) fn opened_card(
-        &self,
-        device_id: &str,
-        sealed: &Sealed,
-    ) -> Result<(CardTyped, &BankRoute), Problem> {
-        let aad = bind("card-entry", &[device_id.as_bytes()]);
-        let opened = hpke::open(&self.inner.secrets.hpke, CARD_ENTRY_INFO, &aad, sealed).map_err(
-            |_| {
-                Problem::new(
-                    422,
-                    "sealed_card_unreadable",
-                    "Card data not readable",
-                    "The card data is not sealed for this network and device. Enrol the device again.",
-                )
-            },
-        )?;
-        let card: CardTyped = serde_json::from_slice(&opened)
-            .map_err(|_| Problem::invalid("The sealed card data does not have the agreed form."))?;
-        if !(16..=19).contains(&card.number.len()) || !luhn_valid(&card.number) {
-            return Err(Problem::new(
-                422,
-                "card_number_invalid",
-                "Card number not valid",
-                "That is not a card number. Check the digits.",
-            ));
-        }
-        let bank = self.bank_of(&card.number).ok_or_else(|| {
-            Problem::new(
-                404,
-                "card_unknown",
-                "Unknown card",
-                "No bank of this network has a card with this number. Check the digits.",
-            )
-        })?;
-        Ok((card, bank))
-    }
-
-    /// Has the bank send its customer a code.
-    pub(crate) async fn ask_for_sms(
-        &self,
-        card: &CardTyped,
-        bank: &BankRoute,
-    ) -> Result<BankChallenge, Problem> {
-        let body = json!({"number": card.number, "expiry": card.expiry});
-        self.ask_bank(bank, "/v1/card-challenges", &body).await
-    }
-
     /// Has the bank check the code and issues the token. When a phone asks again because the answer never reached it,
     /// the token issued before is withdrawn: one entry, one living token.
     pub async fn finish_entry(
@@ -169,12 +111,8 @@ impl Network {
             .ok_or_else(challenge_unknown)?;
         let (bank_name, bank_challenge): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let (masked_card, account_type): (String, String) = (row.try_get(2)?, row.try_get(3)?);
-        let bank = self
-            .bank_named(&bank_name)
-            .ok_or_else(|| unavailable(&bank_name))?;
-        let path = format!("/v1/card-challenges/{bank_challenge}/verify");
-        let card: BankCard = self
-            .ask_bank(bank, &path, &json!({"code": query.code}))
+        let card = self
+            .code_typed(&bank_name, &bank_challenge, &query.code)
             .await?;
 
         let minted = self.mint().await?;

@@ -21,6 +21,7 @@ pub mod state;
 mod api;
 mod bank;
 mod books;
+mod cardholder;
 mod issue;
 mod outbox;
 mod schema;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::relayed_key;
 use crate::store::Device;
+use crate::tokens::owner;
 use crate::{Shared, device, form, orders, sessions};
 
 #[derive(Deserialize, Serialize)]
@@ -204,15 +205,7 @@ pub(crate) async fn replenish(
     let proof = form::exact::<64>("proof", &request.proof)?;
     let log_mac = form::exact::<32>("log_mac", &request.log_mac)?;
     log_form(&request.log)?;
-    let device = provider.store.device_of_session(&session).await?;
-    if provider
-        .store
-        .token_state(&token, &device.id)
-        .await?
-        .is_none()
-    {
-        return Err(token_unknown());
-    }
+    let device = owner(&provider, &session, &token).await?;
     let parts: [&[u8]; 4] = [
         device.id.as_bytes(),
         token.as_bytes(),
@@ -278,15 +271,6 @@ fn vouched(device: &Device, label: &str, parts: &[&[u8]], proof: &[u8]) -> Resul
     } else {
         Err(device::proof_invalid())
     }
-}
-
-pub(crate) fn token_unknown() -> Problem {
-    Problem::new(
-        404,
-        "token_unknown",
-        "Unknown token",
-        "This device has no such token. Add the card again.",
-    )
 }
 
 /// What makes two requests the same: their content, however their JSON was spaced.

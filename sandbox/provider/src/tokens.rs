@@ -9,9 +9,10 @@ use sandbox_kit::{ApiJson, ApiPath};
 use serde::{Deserialize, Serialize};
 
 use crate::Shared;
-use crate::cards::{fingerprint, token_unknown};
+use crate::cards::fingerprint;
 use crate::network::relayed_key;
 use crate::orders::{StateOrder, TokenState};
+use crate::store::Device;
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -44,15 +45,7 @@ pub(crate) async fn set_state(
     ApiPath(token): ApiPath,
     ApiJson(wanted): ApiJson<Wanted>,
 ) -> Result<Answer, Problem> {
-    let device = provider.store.device_of_session(&session).await?;
-    if provider
-        .store
-        .token_state(&token, &device.id)
-        .await?
-        .is_none()
-    {
-        return Err(token_unknown());
-    }
+    let device = owner(&provider, &session, &token).await?;
     let scope = format!("{} state {token}", device.id);
     let fingerprint = fingerprint(&wanted)?;
     provider
@@ -80,4 +73,22 @@ pub(crate) async fn set_state(
             Answer::json(200, &answer)
         })
         .await
+}
+
+/// The device that asks, which must be the one that holds the token.
+pub(crate) async fn owner(
+    provider: &Shared,
+    session: &str,
+    token: &str,
+) -> Result<Device, Problem> {
+    let device = provider.store.device_of_session(session).await?;
+    match provider.store.token_state(token, &device.id).await? {
+        Some(_) => Ok(device),
+        None => Err(Problem::new(
+            404,
+            "token_unknown",
+            "Unknown token",
+            "This device has no such token. Add the card again.",
+        )),
+    }
 }

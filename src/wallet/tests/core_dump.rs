@@ -11,12 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::phone::{Phone, PhoneKeys};
 use crate::bind::{bind, extend};
 use crate::vault::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel};
-use crate::wallet::Proof;
+use crate::wallet::{PromptOutcome, Proof, Purpose};
 
 /// Tells the child where it lives.
 const FOLDER: &str = "TAPCORE_OBSERVED";
@@ -110,24 +111,42 @@ fn observed_phone() {
     let pin = || Zeroizing::new(String::from_utf8(secret("pin")).unwrap());
 
     let keys: Arc<dyn PlatformKeyStore> = Arc::new(MaskedFiles(folder.join("platform")));
-    let luk = Zeroizing::new(secret("luk"));
+    let (luk, oda) = (Zeroizing::new(secret("luk")), Zeroizing::new(secret("oda")));
     let phone = Phone::with(PhoneKeys {
-        key_store: Some(keys),
+        key_store: Some(Arc::clone(&keys)),
         luk: &luk,
+        oda: Some(&oda),
         next_atc: 1,
         folder: Some(folder.join("data")),
     });
-    drop(luk);
+    drop((luk, oda));
     let life = phone.live();
-    life.run(life.wallet.start()).unwrap();
-    life.run(life.wallet.set_pin(pin(), None)).unwrap();
+    let wallet = &life.wallet;
+    life.run(wallet.start()).unwrap();
+    life.run(wallet.set_pin(pin(), None)).unwrap();
+    let proof = Some(Proof::Pin(pin()));
+    life.run(wallet.set_up_verification(proof)).unwrap();
     pause("armed");
     assert_eq!(life.pay(1), Ok(1));
+    // A reader that asks for a signature as well.
+    assert_eq!(life.pay_by("66800080", 2), Ok(2));
     pause("tapped");
-    life.run(life.wallet.lock()).unwrap();
+    life.run(wallet.lock()).unwrap();
     pause("locked");
-    life.run(life.wallet.unlock(Proof::Pin(pin()))).unwrap();
-    assert!(life.pay(2).is_ok());
+    let asked = life
+        .run(wallet.begin_verification(Purpose::Access))
+        .unwrap();
+    let shown = Zeroizing::new(keys.unwrap(&asked.alias, &asked.wrapped).unwrap());
+    let outcome = PromptOutcome::Unwrapped(shown);
+    life.run(wallet.finish_verification(&asked.id, outcome))
+        .unwrap();
+    pause("verified");
+    let proof = Proof::Verification(asked.id);
+    life.run(wallet.unlock(proof)).unwrap();
+    assert!(life.pay(3).is_ok());
+    pause("armed");
+    life.run(wallet.lock()).unwrap();
+    life.run(wallet.unlock(Proof::Pin(pin()))).unwrap();
     pause("armed");
     life.run(life.wallet.wipe()).unwrap();
     pause("wiped");
@@ -184,30 +203,31 @@ impl Observed {
     }
 }
 
-/// How often `secret` stands in the memory, and where.
-fn places(memory: &[(String, Vec<u8>)], secret: &[u8]) -> Vec<String> {
-    let mut places = Vec::new();
+/// What is looked for, and how often it may be found.
+struct Sought {
+    name: String,
+    secret: Vec<u8>,
+    allowed: usize,
+}
+
+/// Where each of these stands in the memory. One pass for all of them: there is much memory.
+fn places(memory: &[(String, Vec<u8>)], sought: &[Sought]) -> Vec<Vec<String>> {
+    let head = |bytes: &[u8]| usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));
+    let mut begins = vec![Vec::new(); 1 << 16];
+    for (number, one) in sought.iter().enumerate() {
+        begins[head(&one.secret)].push(number);
+    }
+    let mut places = vec![Vec::new(); sought.len()];
     for (mapping, bytes) in memory {
-        let mut rest = 0;
-        while let Some(at) = memchr_like(bytes.get(rest..).unwrap_or_default(), secret) {
-            places.push(format!("{:#x} in {mapping}", rest + at));
-            rest += at + 1;
+        for at in 0..bytes.len().saturating_sub(1) {
+            for number in &begins[head(&bytes[at..])] {
+                if bytes[at..].starts_with(&sought[*number].secret) {
+                    places[*number].push(format!("{at:#x} in {mapping}"));
+                }
+            }
         }
     }
     places
-}
-
-fn memchr_like(hay: &[u8], needle: &[u8]) -> Option<usize> {
-    let first = needle.first()?;
-    let mut from = 0;
-    while let Some(at) = hay.get(from..)?.iter().position(|byte| byte == first) {
-        let begin = from + at;
-        if hay.get(begin..begin + needle.len()) == Some(needle) {
-            return Some(begin);
-        }
-        from = begin + 1;
-    }
-    None
 }
 
 /// The payment key, opened beside the phone: the arming key is known here.
@@ -248,6 +268,37 @@ mod beside {
     }
 }
 
+/// A card's RSA key as it is provisioned, and what of it would give it away, as a file holds it and as arithmetic does.
+fn rsa_key() -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
+    let drawn = rsa::RsaPrivateKey::new(&mut rand_core::OsRng, 1_024).unwrap();
+    let [prime1, prime2] = drawn.primes() else {
+        panic!("two primes");
+    };
+    // The card's private exponent is that which follows from the primes.
+    let (p, q) = (prime1.clone(), prime2.clone());
+    let key = rsa::RsaPrivateKey::from_p_q(p, q, drawn.e().clone()).unwrap();
+    let upper = |number: &rsa::BigUint| hex::encode_upper(number.to_bytes_be());
+    let oda = serde_json::json!({
+        "modulus": upper(key.n()),
+        "exponent": upper(key.e()),
+        "prime1": upper(prime1),
+        "prime2": upper(prime2),
+    });
+    let mut secrets = Vec::new();
+    for (name, number) in [("p", prime1), ("q", prime2), ("d", key.d())] {
+        // A part of it is enough to find it whole, and half a key is found as well.
+        let half = number.to_bytes_be()[8..40].to_vec();
+        let limbs = half.iter().rev().copied().collect();
+        secrets.push((
+            format!("{name} in hexadecimal"),
+            hex::encode_upper(&half).into(),
+        ));
+        secrets.push((format!("{name} as bytes"), half));
+        secrets.push((format!("{name} as limbs"), limbs));
+    }
+    (oda.to_string().into_bytes(), secrets)
+}
+
 #[test]
 fn s15_no_secret_is_in_memory_after_lock_and_wipe_and_one_key_while_armed() {
     let folder = tempfile::tempdir().unwrap();
@@ -257,6 +308,8 @@ fn s15_no_secret_is_in_memory_after_lock_and_wipe_and_one_key_while_armed() {
     let mut luk = [0; 16];
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut luk).unwrap();
     write_masked(&folder.path().join("luk"), &luk);
+    let (oda, rsa) = rsa_key();
+    write_masked(&folder.path().join("oda"), &oda);
     let pin = "830274619553";
     write_masked(&folder.path().join("pin"), pin.as_bytes());
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -279,16 +332,22 @@ fn s15_no_secret_is_in_memory_after_lock_and_wipe_and_one_key_while_armed() {
         stages += 1;
         payment_keys.extend(payment_key(folder.path()));
         assert!(!payment_keys.is_empty());
-        let memory = phone.memory();
+        let mut sought = Vec::new();
         let mut check = |name: &str, secret: &[u8], allowed: usize| {
-            let found = places(&memory, secret);
-            if found.len() > allowed {
-                wrong.push(format!("{stage}: {name}: {found:?}"));
-            }
+            sought.push(Sought {
+                name: name.to_owned(),
+                secret: secret.to_vec(),
+                allowed,
+            });
         };
         let armed = usize::from(matches!(stage.as_str(), "armed" | "tapped"));
         check("limited-use key", &luk, armed);
         check("PIN", pin.as_bytes(), 0);
+        for (name, secret) in &rsa {
+            // While armed it signs, and the key that signs has its numbers as limbs, one of each.
+            let signs = usize::from(armed > 0 && name.ends_with("limbs"));
+            check(name, secret, signs);
+        }
         for key in &payment_keys {
             check("payment key", &key[..16], 0);
             check("payment key, second half", &key[16..], 0);
@@ -298,13 +357,21 @@ fn s15_no_secret_is_in_memory_after_lock_and_wipe_and_one_key_while_armed() {
             let name = entry.file_name().into_string().unwrap();
             if name.starts_with("was-") {
                 let key = read_masked(&entry.path()).unwrap();
-                check(&name, &key[..16], 0);
-                check(&name, &key[16..], 0);
+                // The verified key is held for what comes of it, and for no longer.
+                let held = usize::from(stage == "verified" && name.contains(".verified."));
+                check(&name, &key[..16], held);
+                check(&name, &key[16..], held);
+            }
+        }
+        for (one, found) in sought.iter().zip(places(&phone.memory(), &sought)) {
+            // What is in use must be found, or the search sees nothing.
+            if found.len() != one.allowed {
+                wrong.push(format!("{stage}: {}: {found:?}", one.name));
             }
         }
         phone.go_on();
     }
     assert!(phone.child.wait().unwrap().success());
-    assert_eq!(stages, 5);
+    assert_eq!(stages, 7);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -81,7 +81,7 @@ impl World {
         self.token = TokenRef::new(format!("tok_{}", self.issuer.tokens + 1));
         let life = self.phone.live();
         life.run(life.wallet.open()).unwrap();
-        life.give_card(self.token.clone(), b"0123456789ABCDEF", 1, 0);
+        life.give_card(self.token.clone(), b"0123456789ABCDEF", None, 1, 0);
         life.run(life.wallet.set_up_verification(None)).unwrap();
         life.run(life.wallet.start()).unwrap();
         self.life = Some(life);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -17,7 +17,7 @@ use crate::token::{
     KeyIndex, KeyLimits, KeyState, KeyStock, PaymentToken, Spent, TokenLife, TokenRef,
 };
 use crate::vault::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel, TokenState};
-use crate::wallet::arm::{retire_older, secret_name, verified_name};
+use crate::wallet::arm::{SECRET_ODA, retire_older, secret_name, verified_name};
 use crate::wallet::enrol::{self, Enrolment};
 use crate::wallet::person::person_in;
 use crate::wallet::{Answer, Clock, ClockReading, Config, Responder, Wallet, WalletError};
@@ -41,13 +41,55 @@ pub(super) struct Hardware {
     calls: AtomicU64,
     fails_at: AtomicU64,
     lasting: AtomicBool,
+    gate: Mutex<Gate>,
+    moved: Condvar,
     pub(super) delay_ms: AtomicU64,
     /// How often a key crossed to the core.
     pub(super) unwraps: AtomicU64,
 }
 
+/// Where calls to the key hardware stand still, until a test lets them go on.
+#[derive(Default, PartialEq, Eq)]
+enum Gate {
+    #[default]
+    Open,
+    /// The next call is held.
+    Closed,
+    /// A call is being held.
+    Held,
+}
+
 impl Hardware {
+    /// Holds the next call, however long.
+    pub(super) fn hold_next(&self) {
+        *self.gate.lock().unwrap() = Gate::Closed;
+    }
+
+    /// Waits until a call is held.
+    pub(super) fn is_held(&self) {
+        let gate = self.gate.lock().unwrap();
+        let closed = |gate: &mut Gate| *gate != Gate::Held;
+        let waited = self.moved.wait_timeout_while(gate, PATIENCE, closed);
+        assert!(!waited.unwrap().1.timed_out(), "nobody calls");
+    }
+
+    /// Lets it go on.
+    pub(super) fn let_go(&self) {
+        *self.gate.lock().unwrap() = Gate::Open;
+        self.moved.notify_all();
+    }
+
+    fn pass_the_gate(&self) {
+        let mut gate = self.gate.lock().unwrap();
+        if *gate == Gate::Closed {
+            *gate = Gate::Held;
+            self.moved.notify_all();
+            drop(self.moved.wait_while(gate, |gate| *gate == Gate::Held));
+        }
+    }
+
     fn call(&self) -> Result<(), KeyStoreError> {
+        self.pass_the_gate();
         std::thread::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst)));
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         match self.fails_at.load(Ordering::SeqCst) {
@@ -229,6 +271,8 @@ pub(super) struct PhoneKeys<'a> {
     pub(super) key_store: Option<Arc<dyn PlatformKeyStore>>,
     /// The card's limited-use key, 16 bytes.
     pub(super) luk: &'a [u8],
+    /// The card's RSA key as it is provisioned, where it signs.
+    pub(super) oda: Option<&'a [u8]>,
     /// How far its counter has come.
     pub(super) next_atc: u32,
     /// A folder other than a temporary one.
@@ -253,6 +297,7 @@ impl Phone {
         Self::with(PhoneKeys {
             key_store: None,
             luk: b"0123456789ABCDEF",
+            oda: None,
             next_atc,
             folder: None,
         })
@@ -276,6 +321,7 @@ impl Phone {
         let PhoneKeys {
             key_store,
             luk,
+            oda,
             next_atc,
             folder,
         } = keys;
@@ -292,7 +338,7 @@ impl Phone {
         };
         let life = phone.live();
         life.run(life.wallet.open()).unwrap();
-        life.give_card(TokenRef::new("tok_1"), luk, next_atc, 1_000);
+        life.give_card(TokenRef::new("tok_1"), luk, oda, next_atc, 1_000);
         // Done here on the test's own thread, which the wallet never does.
         crate::secret::wipe_stack();
         life.run(life.wallet.close()).unwrap();
@@ -351,14 +397,24 @@ impl Life {
 
     /// One stay in the field with one payment: its ATC, or the status word that refused it.
     pub(super) fn pay(&self, number: u32) -> Result<u16, u16> {
-        self.pay_amount(number, 1250).map(|paid| paid.atc)
+        self.pay_by("66800000", number)
+    }
+
+    /// The same with a reader that says so of itself (tag 9F66).
+    pub(super) fn pay_by(&self, reader: &str, number: u32) -> Result<u16, u16> {
+        let told = gpo(number, 1250).replacen("66800000", reader, 1);
+        self.pay_told(&told).map(|paid| paid.atc)
     }
 
     /// As [`pay`](Self::pay), with an amount in fen.
     pub(super) fn pay_amount(&self, number: u32, minor: u32) -> Result<Paid, u16> {
+        self.pay_told(&gpo(number, minor))
+    }
+
+    fn pay_told(&self, gpo: &str) -> Result<Paid, u16> {
         self.wallet.deactivated();
         status(&self.send(SELECT))?;
-        let answer = self.send(&gpo(number, minor));
+        let answer = self.send(gpo);
         status(&answer)?;
         let value = |tag: [u8; 3]| {
             let at = answer.windows(3).position(|window| window == tag);
@@ -374,7 +430,14 @@ impl Life {
     }
 
     /// A card with one key, as the network would have provisioned it.
-    pub(super) fn give_card(&self, reference: TokenRef, luk: &[u8], next_atc: u32, uses: u32) {
+    pub(super) fn give_card(
+        &self,
+        reference: TokenRef,
+        luk: &[u8],
+        oda: Option<&[u8]>,
+        next_atc: u32,
+        uses: u32,
+    ) {
         let opened = self.wallet.opened().unwrap();
         let mut arming = opened.arming().unwrap();
         let key = KeyState {
@@ -386,7 +449,9 @@ impl Life {
             spent: Spent::default(),
         };
         let name = secret_name(&key.index);
-        let sealed = arming.seal_secret(&reference, &name, luk).unwrap();
+        let seal = |name: &str, plain| arming.seal_secret(&reference, name, plain).unwrap();
+        let mut secrets = vec![(name.clone(), seal(&name, luk))];
+        secrets.extend(oda.map(|oda| (SECRET_ODA.to_owned(), seal(SECRET_ODA, oda))));
         let mut keys = KeyStock::default();
         keys.add([key]);
         let state = TokenState {
@@ -413,7 +478,10 @@ impl Life {
         let ((), record) = opened
             .commit(arming, |tx| {
                 tx.add_token(&stored)?;
-                Ok(tx.add_secret(&reference, &name, &sealed)?)
+                for (name, sealed) in &secrets {
+                    tx.add_secret(&reference, name, sealed)?;
+                }
+                Ok::<_, WalletError>(())
             })
             .unwrap();
         retire_older(&opened, &record).unwrap();

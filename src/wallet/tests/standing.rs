@@ -1,6 +1,6 @@
 //! What keeps a phone from paying: risk, age, suspension, clocks, wiping.
 
-use super::phone::{KEY_ENDS_MS, NOON_MS, Phone};
+use super::phone::{KEY_ENDS_MS, NOON_MS, PATIENCE, Phone};
 use crate::risk::RiskSignals;
 use crate::token::{TokenLife, TokenRef};
 use crate::wallet::wipe;
@@ -258,4 +258,39 @@ fn s11_what_is_sealed_is_counted_over_kills_and_written_down_before_it_runs_out(
     let written = opened.known().state.seals;
     assert!(written >= used(&life) - 8);
     life.run(life.wallet.statement()).unwrap();
+}
+
+#[test]
+fn s33_a_wipe_that_overtakes_an_arming_leaves_nothing_armed() {
+    let phone = Phone::new();
+    let life = phone.live();
+    life.run(life.wallet.start()).unwrap();
+    // The block is nearly used up: behind the last of these taps another one is armed, and stands still in the middle.
+    assert_eq!((life.pay(1), life.pay(2)), (Ok(1), Ok(2)));
+    phone.hardware.hold_next();
+    assert_eq!(life.pay(3), Ok(3));
+    phone.hardware.is_held();
+    let wallet = life.wallet.clone();
+    let wipe = life.runtime.spawn(async move { wallet.wipe().await });
+    let patience = std::time::Instant::now() + PATIENCE;
+    while life.wallet.tap.reserved() > 0 {
+        assert!(
+            std::time::Instant::now() < patience,
+            "a wipe ends taps at once"
+        );
+        std::thread::yield_now();
+    }
+    // Only now the arming goes on, with its keys in hand and the wipe behind it.
+    phone.hardware.let_go();
+    life.run(wipe).unwrap().unwrap();
+    assert_eq!(
+        life.wallet.tap.reserved(),
+        0,
+        "what was armed is armed no more"
+    );
+    assert!(life.pay(4).is_err());
+    assert_eq!(phone.hardware.aliases_with(""), Vec::<String>::new());
+    let files = std::fs::read_dir(phone.path()).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), ["lock"]);
 }

@@ -4,26 +4,11 @@ import XCTest
 @testable import Tapcore
 
 /// The person at the phone, from Swift: PIN, finger, payment password, and what becomes of cards.
-final class PersonTests: XCTestCase {
+final class PersonTests: SandboxTestCase {
     private static let pin = "194917"
 
-    private var sandbox: Sandbox!
-    private var folder: URL!
-    private let keys = SoftwareKeyStore()
-
-    override func setUpWithError() throws {
-        sandbox = try Sandbox()
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("wallet-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
-
-    override func tearDownWithError() throws {
-        sandbox.stop()
-        try FileManager.default.removeItem(at: folder)
-    }
-
     func testThePinLocksAndUnlocks() async throws {
-        let wallet = try await enrolled()
+        let wallet = try await enrolledWallet()
         try await wallet.setPin(pin: Self.pin, proof: nil)
         try await wallet.lock()
         var status = try await wallet.status()
@@ -37,7 +22,7 @@ final class PersonTests: XCTestCase {
     }
 
     func testAFingerConfirmsOnePaymentAndANewOneNone() async throws {
-        let wallet = try await enrolled()
+        let wallet = try await enrolledWallet()
         try await wallet.setPin(pin: Self.pin, proof: nil)
         try await wallet.setUpVerification(proof: .pin(pin: Self.pin))
         let purpose = Purpose.payment(amountMinor: 1250, currency: "CNY")
@@ -73,7 +58,7 @@ final class PersonTests: XCTestCase {
     }
 
     func testThePaymentPasswordConfirmsAPayment() async throws {
-        let wallet = try await enrolled()
+        let wallet = try await enrolledWallet()
         try await wallet.setPaymentPassword(password: "plum blossom")
         let confirmation = try await wallet.confirmWithPassword(
             amountMinor: 1250, currency: "CNY", payee: "Mapo Tofu House", password: "plum blossom")
@@ -86,7 +71,7 @@ final class PersonTests: XCTestCase {
     }
 
     func testASuspendedCardIsResumedAndADeletedOneIsNot() async throws {
-        let wallet = try await enrolled()
+        let wallet = try await enrolledWallet()
         let challenge = try await wallet.beginAddCard(number: "6228480000000015", expiry: "12/29")
         let card = try await wallet.finishAddCard(challengeId: challenge.id, code: try sandbox.smsCode())
         try await wallet.suspendCard(tokenRef: card.tokenRef)
@@ -100,14 +85,6 @@ final class PersonTests: XCTestCase {
         try await wallet.deleteCard(tokenRef: card.tokenRef)
         let status = try await wallet.status()
         XCTAssertEqual(status.cards, 0)
-    }
-
-    private func enrolled() async throws -> Wallet {
-        let config = WalletConfig(dataDir: folder.path, appVersion: "0.1.0", production: false)
-        let wallet = try Wallet(config: config, keyStore: keys, clock: SystemClock())
-        _ = try await wallet.start()
-        try await wallet.enrol(providerUrl: sandbox.provider, caPem: sandbox.caPem)
-        return wallet
     }
 
     /// Why the person was not taken for verified; nil where they were.

@@ -4,24 +4,9 @@ import XCTest
 @testable import Tapcore
 
 /// A wallet used from Swift as an iOS app uses it, against a sandbox that runs beside it.
-final class WalletTests: XCTestCase {
-    private var sandbox: Sandbox!
-    private var folder: URL!
-
-    override func setUpWithError() throws {
-        sandbox = try Sandbox()
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("wallet-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
-
-    override func tearDownWithError() throws {
-        sandbox.stop()
-        try FileManager.default.removeItem(at: folder)
-    }
-
+final class WalletTests: SandboxTestCase {
     func testAnEnrolledWalletWithACardIsTapped() async throws {
-        let wallet = try await startedWallet()
-        try await wallet.enrol(providerUrl: sandbox.provider, caPem: sandbox.caPem)
+        let wallet = try await enrolledWallet()
         let challenge = try await wallet.beginAddCard(number: "6228480000000015", expiry: "12/29")
         let card = try await wallet.finishAddCard(challengeId: challenge.id, code: try sandbox.smsCode())
         XCTAssertEqual(card.bank, "bank-a")
@@ -62,8 +47,7 @@ final class WalletTests: XCTestCase {
     }
 
     func testAWrongCodeIsRejectedWithItsReason() async throws {
-        let wallet = try await startedWallet()
-        try await wallet.enrol(providerUrl: sandbox.provider, caPem: sandbox.caPem)
+        let wallet = try await enrolledWallet()
         let challenge = try await wallet.beginAddCard(number: "6228480000000023", expiry: "12/29")
         let code = try sandbox.smsCode()
         do {
@@ -76,11 +60,20 @@ final class WalletTests: XCTestCase {
         XCTAssertTrue(cards.isEmpty)
     }
 
-    private func startedWallet() async throws -> Wallet {
-        let config = WalletConfig(dataDir: folder.path, appVersion: "0.1.0", production: false)
-        let wallet = try Wallet(config: config, keyStore: SoftwareKeyStore(), clock: SystemClock())
-        _ = try await wallet.start()
-        return wallet
+    func testLostDataSaysWhatHasBecomeOfIt() async throws {
+        let before = try await enrolledWallet()
+        try await before.shutDown()
+        try Data(repeating: 0x5A, count: 9000).write(to: folder.appendingPathComponent("vault.db"))
+        let wallet = try newWallet()
+        do {
+            _ = try await wallet.start()
+            XCTFail("garbage was opened")
+        } catch let error as WalletError {
+            guard case .Corrupt(let reason, _) = error else { return XCTFail("another refusal: \(error)") }
+            XCTAssertEqual(reason, .fileDamaged)
+            XCTAssertEqual(error.code(), 9)
+            XCTAssertEqual(error.reasonName(), "file_damaged")
+        }
     }
 
     /// One APDU that must be answered at once and with 9000; answers what comes before the status word.

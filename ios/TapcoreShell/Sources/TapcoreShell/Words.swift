@@ -9,7 +9,7 @@ public func sentence(_ error: Error) -> String {
     switch error {
     case .NotEnrolled(let detail), .Locked(let detail), .Cancelled(let detail), .Blocked(let detail),
         .InUse(let detail), .Network(let detail), .NotTrusted(let detail), .Rejected(_, let detail),
-        .Corrupt(let detail), .Storage(let detail), .Invalid(let detail), .Outdated(let detail), .Internal(let detail),
+        .Corrupt(_, let detail), .Storage(let detail), .Invalid(let detail), .Outdated(_, let detail), .Internal(let detail),
         .NotVerified(_, let detail), .Wiped(let detail):
         return detail
     }

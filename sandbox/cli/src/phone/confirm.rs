@@ -38,7 +38,7 @@ pub(super) struct ConfirmArgs {
     up_to: Option<String>,
     /// Print one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Lie: show the person another amount
     #[arg(long, hide = true, value_name = "AMOUNT", conflicts_with_all = ["password", "up_to"])]
     shown: Option<String>,

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use serde_json::json;
 use tapcore::ffi::{Wallet, WalletConfig, WalletError};
 
 use self::platform::{SoftwareKeyStore, SystemClock};
@@ -139,14 +140,17 @@ struct Phone {
 pub(crate) async fn run(args: PhoneArgs) -> anyhow::Result<ExitCode> {
     let log = log::start(args.log);
     let phone = open(&args)?;
+    let json = args.command.prints_json();
     let done = command(&phone, args.command).await;
     let shut_down = phone.wallet.shut_down().await;
     password::forget_with_wallet(&phone);
     log.finish();
     match done {
-        Ok(()) => shut_down.map(|()| ExitCode::SUCCESS).or_else(refused),
+        Ok(()) => shut_down
+            .map(|()| ExitCode::SUCCESS)
+            .or_else(|error| refused(error, json)),
         Err(error) => match error.downcast::<WalletError>() {
-            Ok(error) => refused(error),
+            Ok(error) => refused(error, json),
             Err(error) => Err(error),
         },
     }
@@ -174,8 +178,29 @@ async fn command(phone: &Phone, command: PhoneCommand) -> anyhow::Result<()> {
     }
 }
 
-/// A refusal by another party has an exit code of its own.
-fn refused(error: WalletError) -> anyhow::Result<ExitCode> {
+impl PhoneCommand {
+    /// Whether one JSON object is asked for.
+    fn prints_json(&self) -> bool {
+        match self {
+            Self::Status { json }
+            | Self::Sync { json }
+            | Self::Statement { json }
+            | Self::Phones { json } => *json,
+            Self::Card { command } => matches!(command, card::CardCommand::List { json: true }),
+            Self::Confirm(args) => args.json,
+            Self::Link(args) => args.json,
+            _ => false,
+        }
+    }
+}
+
+/// A refusal by another party has an exit code of its own. Who asked for JSON gets the error's stable numbers and names
+/// so, beside the sentence for a person.
+fn refused(error: WalletError, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        let (code, reason, detail) = (error.code(), error.reason_name(), error.to_string());
+        print(json!({ "error": { "code": code, "reason": reason, "detail": detail } }))?;
+    }
     match error {
         WalletError::Rejected { detail, .. } => {
             eprintln!("{detail}");

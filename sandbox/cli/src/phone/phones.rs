@@ -14,7 +14,7 @@ pub(super) struct LinkArgs {
     moves: bool,
     /// Print one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) async fn list(phone: &Phone, json: bool) -> anyhow::Result<()> {

@@ -10,16 +10,25 @@ use serde_json::Value;
 use crate::common::{EXPIRY, Ended, Phone, Sandbox, Till, copy_folder, tapcore};
 use crate::field::{atc, status};
 
-/// Expects that the phone says to enrol again, that enrolling helps, and that the phone can pay afterwards.
+/// Expects that the phone says to enrol again and why, that enrolling helps, and that the phone can pay afterwards.
 #[track_caller]
-fn enrolling_again_helps(phone: &Phone, sandbox: &Sandbox) {
-    phone
-        .run(&["statement", "--json"])
-        .says(1, &["enrol again"]);
+fn enrolling_again_helps(phone: &Phone, sandbox: &Sandbox, reason: &str) {
+    is_corrupt(phone, reason);
     phone.run(&["sync"]).says(1, &["enrol again"]);
     let refused = phone.run(&["serve", "--tcp", "127.0.0.1:0"]);
     refused.says(1, &["enrol again"]);
     works_after_enrolling(phone, sandbox);
+}
+
+/// Expects the code for lost data, with this reason.
+#[track_caller]
+fn is_corrupt(phone: &Phone, reason: &str) {
+    let told = phone.run(&["statement", "--json"]);
+    let error = told.tells(1, &["enrol again"]);
+    assert_eq!(
+        (&error["code"], &error["reason"]),
+        (&9.into(), &reason.into())
+    );
 }
 
 #[track_caller]
@@ -52,7 +61,7 @@ fn a_vault_of_garbage() {
     let vault = phone.data().join("vault.db");
     let length = std::fs::metadata(&vault).unwrap().len();
     std::fs::write(&vault, vec![0x5A; usize::try_from(length).unwrap()]).unwrap();
-    enrolling_again_helps(&phone, &sandbox);
+    enrolling_again_helps(&phone, &sandbox, "file_damaged");
 }
 
 #[test]
@@ -64,7 +73,7 @@ fn a_vault_cut_short() {
         .open(phone.data().join("vault.db"))
         .unwrap();
     vault.set_len(vault.metadata().unwrap().len() / 2).unwrap();
-    enrolling_again_helps(&phone, &sandbox);
+    enrolling_again_helps(&phone, &sandbox, "file_damaged");
 }
 
 #[test]
@@ -132,7 +141,7 @@ fn s22_data_put_back_from_an_older_copy() {
     serving.stop();
     std::fs::remove_dir_all(phone.data()).unwrap();
     copy_folder(&copy, &phone.data());
-    enrolling_again_helps(&phone, &sandbox);
+    enrolling_again_helps(&phone, &sandbox, "put_back");
 }
 
 #[test]
@@ -141,7 +150,7 @@ fn s21_data_beside_another_phone_s_hardware() {
     let phone = paid_once(&sandbox);
     let stranger = Phone::new();
     copy_folder(&phone.data(), &stranger.data());
-    enrolling_again_helps(&stranger, &sandbox);
+    enrolling_again_helps(&stranger, &sandbox, "other_phone");
     // The phone itself is none the worse.
     phone.run(&["sync"]).exits(0);
 }
@@ -151,7 +160,96 @@ fn s21_hardware_that_has_forgotten_its_keys() {
     let sandbox = Sandbox::shared();
     let phone = paid_once(&sandbox);
     std::fs::remove_dir_all(phone.platform()).unwrap();
-    enrolling_again_helps(&phone, &sandbox);
+    enrolling_again_helps(&phone, &sandbox, "other_phone");
+}
+
+#[test]
+fn a_vault_and_a_statement_that_changed_places() {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    let [vault, statement] = ["vault.db", "statement.db"].map(|name| phone.data().join(name));
+    let aside = phone.beside("aside");
+    std::fs::rename(&vault, &aside).unwrap();
+    std::fs::rename(&statement, &vault).unwrap();
+    std::fs::rename(&aside, &statement).unwrap();
+    enrolling_again_helps(&phone, &sandbox, "file_misplaced");
+}
+
+#[test]
+fn a_vault_of_a_newer_version() {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    let path = phone.data().join("vault.db");
+    let sound = std::fs::read(&path).unwrap();
+    let mut newer = sound.clone();
+    newer[60..64].copy_from_slice(&99_u32.to_be_bytes()); // user_version in SQLite's file header
+    std::fs::write(&path, &newer).unwrap();
+    let error = (phone.run(&["statement", "--json"])).tells(1, &["update the app"]);
+    let (code, reason) = (&error["code"], &error["reason"]);
+    assert_eq!((code, reason), (&12.into(), &"data_newer".into()));
+    // Nothing is thrown away for that.
+    let refused = phone.enrol(sandbox.provider(), sandbox.ca());
+    refused.says(1, &["update the app"]);
+    assert_eq!(std::fs::read(&path).unwrap(), newer);
+    std::fs::write(&path, sound).unwrap();
+    assert_eq!(phone.statement().len(), 1);
+}
+
+/// Changes rows of the vault, in a phone with nothing running.
+fn change_rows(phone: &Phone, sql: &str) {
+    let vault = rusqlite::Connection::open(phone.data().join("vault.db")).unwrap();
+    assert!(vault.execute(sql, []).unwrap() > 0, "{sql}");
+}
+
+#[test]
+fn s09_a_row_that_was_moved_is_told_from_one_that_was_taken_away() {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    // The journal is opened row by row; the guarded rows stand together under one digest.
+    let moved = "UPDATE journal SET sealed = (SELECT sealed FROM record LIMIT 1)";
+    let taken = "DELETE FROM record WHERE guarded";
+    for (harm, reason) in [(moved, "row_changed"), (taken, "row_put_back")] {
+        let phone = phone.copy();
+        change_rows(&phone, harm);
+        std::fs::remove_file(phone.data().join("statement.db")).unwrap();
+        is_corrupt(&phone, reason);
+        works_after_enrolling(&phone, &sandbox);
+    }
+}
+
+#[test]
+fn s22_a_write_ahead_log_that_was_lost() {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    let serving = phone.serve();
+    serving.field().select().gpo(1);
+    serving.tapped();
+    serving.running.kill();
+    std::fs::remove_file(phone.data().join("vault.db-wal")).unwrap();
+    enrolling_again_helps(&phone, &sandbox, "put_back");
+}
+
+/// Does something to the hardware's key of this purpose.
+fn harm_key(phone: &Phone, purpose: &str, harm: impl FnOnce(&Path)) {
+    let named = |key: &&String| key.contains(&format!(".{purpose}."));
+    let keys = phone.keys();
+    harm(&phone.platform().join(keys.iter().find(named).unwrap()));
+}
+
+#[test]
+fn s21_keys_that_are_gone_or_another_s() {
+    let sandbox = Sandbox::shared();
+    let phone = paid_once(&sandbox);
+    let gone = |key: &Path| std::fs::remove_file(key).unwrap();
+    let another = |key: &Path| std::fs::write(key, [7; 32]).unwrap();
+    for purpose in ["storage", "arming"] {
+        let (without, strange) = (phone.copy(), phone.copy());
+        harm_key(&without, purpose, gone);
+        is_corrupt(&without, "key_gone");
+        harm_key(&strange, purpose, another);
+        is_corrupt(&strange, "key_invalidated");
+        works_after_enrolling(&strange, &sandbox);
+    }
 }
 
 /// Expects that each command either works or gives an error of one sentence, and that enrolling helps where it is told to.

@@ -1,5 +1,11 @@
 //! The log on the command line, and what must never be read in it.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+
 use crate::common::{EXPIRY, Ended, Phone, Sandbox, Till};
 
 const PIN: &str = "194917305528";
@@ -64,6 +70,42 @@ impl Said {
             }
         }
     }
+
+    /// The same for the bytes of a key: in hexadecimal, in base64, or as a list of numbers.
+    #[track_caller]
+    fn never_bytes(&self, key: &[u8]) {
+        let list = |sign| {
+            let numbers: Vec<_> = key.iter().map(u8::to_string).collect();
+            numbers.join(sign)
+        };
+        let plain = STANDARD_NO_PAD.encode(key);
+        for form in [
+            hex::encode(key),
+            hex::encode_upper(key),
+            list(", "),
+            list(","),
+            plain,
+        ] {
+            let told = self.0.iter().find(|said| said.contains(&form));
+            assert!(told.is_none(), "a key is said as {form:?} in {told:?}");
+        }
+    }
+}
+
+/// The secret of each key that the phone's hardware holds now.
+fn platform_keys(phone: &Phone) -> Vec<Vec<u8>> {
+    let files = phone
+        .keys()
+        .into_iter()
+        .map(|key| phone.platform().join(key));
+    let keys = files.map(|file| std::fs::read(file).unwrap());
+    let secrets = keys.map(|key| match key.len() {
+        // A private key in PKCS #8 is 32 bytes from its byte 36 on; the others are the file.
+        69.. => key[36..68].to_vec(),
+        _ => key,
+    });
+    // Where another finger was enrolled, a file is empty.
+    secrets.filter(|secret| !secret.is_empty()).collect()
 }
 
 #[test]
@@ -72,7 +114,13 @@ fn s18_no_canary_of_any_command_is_said_or_logged() {
     let phone = Phone::new();
     let number = phone.number.clone();
     let mut said = Said::default();
-    let traced = |words: &[&str]| phone.run(&[&["--log", "trace"], words].concat());
+    // Each arming has a key of its own: every one of them is a canary.
+    let keys = RefCell::new(BTreeSet::new());
+    let traced = |words: &[&str]| {
+        let ended = phone.run(&[&["--log", "trace"], words].concat());
+        keys.borrow_mut().extend(platform_keys(&phone));
+        ended
+    };
     let card = ["--number", &number, "--expiry", EXPIRY];
 
     let enrol = [
@@ -174,4 +222,9 @@ fn s18_no_canary_of_any_command_is_said_or_logged() {
         said.never(canary);
     }
     said.never(&link);
+    let keys = keys.into_inner();
+    assert!(keys.len() > 20, "{} keys", keys.len());
+    for key in keys {
+        said.never_bytes(&key);
+    }
 }

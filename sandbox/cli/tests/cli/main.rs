@@ -10,6 +10,7 @@
 mod common;
 mod contract;
 mod damage;
+mod erasure;
 mod faults;
 mod field;
 mod lifecycle;

@@ -217,6 +217,20 @@ impl Ended {
         }
         ended
     }
+
+    /// The same where JSON was asked for: on stdout stands an object, whose `error` is answered.
+    #[track_caller]
+    pub(crate) fn tells(self, code: i32, words: &[&str]) -> Value {
+        let error = self.json()["error"].take();
+        assert_eq!(
+            self.err.trim_end(),
+            error["detail"],
+            "one sentence, twice: {self:#?}"
+        );
+        let out = String::new();
+        Self { out, ..self }.says(code, words);
+        error
+    }
 }
 
 /// Runs the program to its end, without input.

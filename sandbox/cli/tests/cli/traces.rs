@@ -4,22 +4,23 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::common::{Phone, Sandbox, Till};
+use crate::common::{EXPIRY, Phone, Sandbox, Till};
 use crate::field::RECORDS;
 
-/// A number as a file might hold it: in ASCII, in BCD, in hexadecimal of either, in UTF-16.
-fn forms(number: &str) -> Vec<Vec<u8>> {
-    let bcd = hex::decode(number).unwrap();
-    vec![
-        number.as_bytes().to_vec(),
-        hex::encode(number).into_bytes(),
-        hex::encode_upper(number).into_bytes(),
-        number.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-        number.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+/// A text as a file might hold it: in ASCII, in hexadecimal, in UTF-16; a number in BCD as well.
+fn forms(text: &str) -> Vec<Vec<u8>> {
+    let mut forms = vec![
+        text.as_bytes().to_vec(),
+        hex::encode(text).into_bytes(),
+        hex::encode_upper(text).into_bytes(),
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+    ];
+    if let Ok(bcd) = hex::decode(text) {
         // Nearly a BCD number says enough, and would be another's by no chance.
-        bcd[1..].to_vec(),
-        bcd,
-    ]
+        forms.extend([bcd[1..].to_vec(), bcd]);
+    }
+    forms
 }
 
 #[track_caller]
@@ -91,4 +92,35 @@ fn s20_no_card_or_token_number_lies_on_the_phone_s_disk() {
     both(&phone);
     // The provider passes the sealed number on and never sees it.
     nowhere_in(&sandbox.path().join("provider"), &phone.number);
+}
+
+#[test]
+fn s13_nothing_that_rows_are_looked_up_by_can_be_read_on_the_phone_s_disk() {
+    let sandbox = Sandbox::shared();
+    let phone = Phone::with_card(&sandbox);
+    let serving = phone.serve();
+    Till::of(&sandbox).tap(&serving.addr, "12.50", &[]).exits(0);
+    serving.tapped();
+    serving.running.kill();
+    // A question under way, a wish that was not told, and payments as both sides know them.
+    let other = Phone::new();
+    phone
+        .run(&["card", "add", "--number", &other.number, "--expiry", EXPIRY])
+        .exits(1);
+    phone.sync_until(|entries| entries[0]["state"] == "matched");
+    let suspend = ["card", "suspend", "--token", &phone.number[12..]];
+    phone.run(&suspend).exits(0);
+    let exported = phone.export();
+    let (own, provider) = (&exported["phone"], &exported["provider"]);
+    let token = &phone.cards()[0]["token_ref"];
+    let challenges = provider["card_checks"].as_array().unwrap();
+    let mut names = vec![&own["device_id"], &own["user_id"], &own["provider"], token];
+    names.push(&own["payments"][0]["merchant"]);
+    names.extend(challenges.iter().map(|check| &check["challenge_id"]));
+    assert!(names.len() > 6, "{exported:#}");
+    for name in names {
+        let searched = nowhere_in(&phone.data(), name.as_str().unwrap());
+        assert!(searched > 10_000, "{searched} bytes are no wallet");
+        nowhere_in(&phone.platform(), name.as_str().unwrap());
+    }
 }

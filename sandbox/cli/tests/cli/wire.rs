@@ -26,9 +26,13 @@ fn a_folder_in_use_is_refused_naming_the_process() {
     let phone = Phone::enrolled(&sandbox);
     let serving = phone.serve();
     let id = serving.running.id().to_string();
-    phone
+    let error = phone
         .run(&["statement", "--json"])
-        .says(1, &["in use", &id]);
+        .tells(1, &["in use", &id]);
+    assert_eq!(
+        (&error["code"], &error["reason"]),
+        (&5.into(), &serde_json::Value::Null)
+    );
     phone.run(&["sync"]).says(1, &["in use", &id]);
     phone.begin_card().says(1, &["in use", &id]);
     phone

@@ -68,16 +68,36 @@ pub(crate) enum Trouble {
     KilledBefore,
     /// The process is killed when it is done.
     KilledAfter,
+    /// The platform says that a person closed a prompt; nothing was done.
+    Cancelled,
+    /// The platform says that there is no such key, though there is; nothing was done.
+    Gone,
+    /// The platform says that it has invalidated the key; nothing was done.
+    Invalidated,
 }
 
 impl Trouble {
-    pub(crate) const ALL: [Self; 5] = [
+    /// Refusals and kills.
+    pub(crate) const REFUSED: [Self; 5] = [
         Self::Refused,
         Self::AllRefused,
         Self::DoneButRefused,
         Self::KilledBefore,
         Self::KilledAfter,
     ];
+
+    /// What a platform may say besides.
+    pub(crate) const TOLD: [Self; 3] = [Self::Cancelled, Self::Gone, Self::Invalidated];
+
+    /// What the platform says.
+    pub(crate) fn error(self) -> KeyStoreError {
+        match self {
+            Self::Cancelled => KeyStoreError::UserCancelled,
+            Self::Gone => KeyStoreError::NotFound,
+            Self::Invalidated => KeyStoreError::Invalidated,
+            _ => KeyStoreError::Unavailable,
+        }
+    }
 }
 
 /// The anchor as one process reaches it. When the process dies, so does this: work that the test could not stop in time
@@ -148,7 +168,7 @@ impl Hardware {
             self.dead.store(true, Ordering::SeqCst);
             self.disk.cut();
         }
-        Err(KeyStoreError::Unavailable)
+        Err(trouble.error())
     }
 
     fn fresh<const N: usize>(&self) -> Result<[u8; N], KeyStoreError> {

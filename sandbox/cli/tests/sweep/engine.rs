@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fault_vfs::{Code, Fault, Loss};
-use tapcore::ffi::WalletError;
+use tapcore::ffi::{Damage, WalletError};
 
 use crate::anchor::Trouble;
 use crate::common::Sandbox;
@@ -111,8 +111,10 @@ pub(crate) fn sweep(sandbox: &Sandbox, operation: &Operation<'_>) {
 /// Sweeps an operation over trouble at its calls to the key store. They are few, so more of them are met.
 #[track_caller]
 pub(crate) fn sweep_key_store(sandbox: &Sandbox, operation: &Operation<'_>) {
-    let troubles = Trouble::ALL.map(Variant::KeyStore);
+    let troubles = Trouble::REFUSED.map(Variant::KeyStore);
     sweep_variants(sandbox, operation, &troubles, stride().div_ceil(4));
+    let troubles = Trouble::TOLD.map(Variant::KeyStore);
+    sweep_variants(sandbox, operation, &troubles, stride());
 }
 
 #[track_caller]
@@ -165,7 +167,7 @@ fn point(
         None => format!("{} under {variant:?} at call {at}", operation.name),
     };
     if let Err(error) = &outcome {
-        is_typed(error, &what);
+        is_typed(error, variant, &what);
         assert!(
             hit,
             "{what}: failed without a fault: {error} (code {})",
@@ -173,7 +175,7 @@ fn point(
         );
     }
     if !life.disk.is_dead() && hit && at % 2 == 0 {
-        goes_on(&life, &what);
+        goes_on(&life, variant, &what);
     }
     for loss in losses {
         let what = format!("{what}, {loss:?}, in {}", begins.data.display());
@@ -197,7 +199,7 @@ fn point(
 
 /// The disk works again and the same process lives on: it pays, and never under a counter that has left.
 #[track_caller]
-fn goes_on(life: &Life, what: &str) {
+fn goes_on(life: &Life, variant: Variant, what: &str) {
     life.disk.heal();
     let going = life.start().is_ok();
     if going {
@@ -207,13 +209,24 @@ fn goes_on(life: &Life, what: &str) {
         }
     }
     if let Err(error) = wait(life.wallet.shut_down()) {
-        is_typed(&error, what);
+        is_typed(&error, variant, what);
     }
 }
 
-/// A failing disk is told as what it is: not as lost data, not as a fault of the core's own.
+/// A failing disk or key store is told as what it is: not as lost data, not as a fault of the core's own. A key that the
+/// platform itself calls gone or invalid is lost, for all that the core can know.
 #[track_caller]
-fn is_typed(error: &WalletError, what: &str) {
+fn is_typed(error: &WalletError, variant: Variant, what: &str) {
+    let as_told = match (variant, error) {
+        (Variant::KeyStore(Trouble::Cancelled), WalletError::Cancelled { .. }) => true,
+        (Variant::KeyStore(Trouble::Gone), WalletError::Corrupt { reason, .. }) => {
+            *reason == Damage::KeyGone
+        }
+        (Variant::KeyStore(Trouble::Invalidated), WalletError::Corrupt { reason, .. }) => {
+            *reason == Damage::KeyInvalidated
+        }
+        _ => false,
+    };
     let fits = matches!(
         error,
         WalletError::Storage { .. }
@@ -221,7 +234,7 @@ fn is_typed(error: &WalletError, what: &str) {
             | WalletError::Blocked { .. }
             | WalletError::NotEnrolled { .. }
     );
-    assert!(fits, "{what}: {error} (code {})", error.code());
+    assert!(as_told || fits, "{what}: {error} (code {})", error.code());
 }
 
 /// Counts panics of the core's own threads.

@@ -1,198 +1,13 @@
-//! The person and the card's life under the sweep: PIN, lock, suspension, deletion, wipe.
+//! The life of card and phone under the sweep: suspension, deletion, wipe, a second phone.
 
-use std::cell::Cell;
-
-use tapcore::ffi::{CardState, PersonProof, TapRefusal, WalletError};
+use tapcore::ffi::{CardState, LinkKind, WalletError};
 
 use crate::common::Sandbox;
-use crate::engine::{Operation, Outcome, sweep, sweep_key_store};
+use crate::engine::{Operation, Outcome};
 use crate::operations::{nothing, opened};
+use crate::person::{sweep_both, with_pin};
 use crate::phone::{Life, Phone, wait};
-use crate::provider::{out_of_reach, with_card};
-
-const PIN: &str = "248613";
-const WRONG_PIN: &str = "905172";
-/// How many tries the sandbox's provider lets a phone give a person.
-const TRIES: u32 = 10;
-
-fn pin(digits: &str) -> PersonProof {
-    PersonProof::Pin { pin: digits.into() }
-}
-
-/// A phone with a card and a PIN.
-fn with_pin(sandbox: &Sandbox) -> Phone {
-    let mut phone = out_of_reach(sandbox);
-    phone.lives(|life| {
-        opened(life);
-        wait(life.wallet.set_pin(PIN.into(), None)).unwrap();
-    });
-    phone
-}
-
-fn locked(phone: &mut Phone) {
-    phone.lives(|life| {
-        life.start().unwrap();
-        wait(life.wallet.lock()).unwrap();
-    });
-}
-
-/// Sweeps over the disk's faults and over the key store's.
-#[track_caller]
-fn sweep_both(sandbox: &Sandbox, operation: &Operation<'_>) {
-    sweep(sandbox, operation);
-    sweep_key_store(sandbox, operation);
-}
-
-/// Whether the wallet is locked, once it is started.
-#[track_caller]
-fn is_locked(life: &Life, what: &str) -> bool {
-    let status = wait(life.wallet.start());
-    let status = status.unwrap_or_else(|error| panic!("{what}: starting: {error}"));
-    status.refusal == Some(TapRefusal::Locked)
-}
-
-#[test]
-fn setting_a_pin() {
-    let sandbox = Sandbox::shared();
-    sweep_both(
-        &sandbox,
-        &Operation {
-            name: "setting a PIN",
-            begins: &out_of_reach(&sandbox),
-            prepare: &opened,
-            run: &|life| {
-                wait(life.wallet.set_pin(PIN.into(), None))?;
-                Ok(Outcome::Ended)
-            },
-            expect: &|phone, acknowledged, what| {
-                phone.lives(|life| {
-                    opened(life);
-                    let set = wait(life.wallet.status()).unwrap().pin_tries_left.is_some();
-                    assert!(
-                        set || !acknowledged,
-                        "{what}: an acknowledged PIN is not set"
-                    );
-                    // It is there and right, or one can be set.
-                    let done = match set {
-                        true => wait(life.wallet.unlock(pin(PIN))),
-                        false => wait(life.wallet.set_pin(PIN.into(), None)),
-                    };
-                    done.unwrap_or_else(|error| panic!("{what}: {error}"));
-                });
-            },
-            may_be_lost: false,
-        },
-    );
-}
-
-#[test]
-fn s32_trying_a_pin() {
-    let sandbox = Sandbox::shared();
-    let revealed = Cell::new(0);
-    sweep_both(
-        &sandbox,
-        &Operation {
-            name: "trying a PIN",
-            begins: &with_pin(&sandbox),
-            prepare: &opened,
-            run: &|life| {
-                revealed.set(0);
-                for _ in 0..2 {
-                    match wait(life.wallet.unlock(pin(WRONG_PIN))) {
-                        Err(WalletError::NotVerified { reason, .. }) if reason == "pin_wrong" => {
-                            revealed.set(revealed.get() + 1);
-                        }
-                        Err(error) => return Err(error),
-                        Ok(()) => panic!("a wrong PIN unlocks"),
-                    }
-                }
-                Ok(Outcome::Ended)
-            },
-            expect: &|phone, _, what| {
-                phone.lives(|life| {
-                    opened(life);
-                    let status = wait(life.wallet.status()).unwrap();
-                    let left = status.pin_tries_left.unwrap();
-                    // A person who knows that a try was wrong has spent it.
-                    assert!(
-                        left + revealed.get() <= TRIES,
-                        "{what}: {revealed:?} wrong tries are known, {left} are left"
-                    );
-                });
-            },
-            may_be_lost: false,
-        },
-    );
-}
-
-#[test]
-fn locking() {
-    let sandbox = Sandbox::shared();
-    sweep_both(
-        &sandbox,
-        &Operation {
-            name: "locking",
-            begins: &with_pin(&sandbox),
-            prepare: &|life| {
-                life.start().unwrap();
-                life.tap().unwrap();
-                assert!(life.told(1));
-            },
-            run: &|life| {
-                wait(life.wallet.lock())?;
-                assert!(life.tap().is_err(), "a locked wallet pays");
-                Ok(Outcome::Ended)
-            },
-            expect: &|phone, acknowledged, what| {
-                phone.lives(|life| {
-                    let locked = is_locked(life, what);
-                    assert!(
-                        locked || !acknowledged,
-                        "{what}: an acknowledged lock is open"
-                    );
-                    assert_eq!(life.pays().is_err(), locked, "{what}");
-                    if locked {
-                        wait(life.wallet.unlock(pin(PIN)))
-                            .unwrap_or_else(|error| panic!("{what}: unlocking: {error}"));
-                    }
-                });
-            },
-            may_be_lost: false,
-        },
-    );
-}
-
-#[test]
-fn unlocking() {
-    let sandbox = Sandbox::shared();
-    let mut phone = with_pin(&sandbox);
-    locked(&mut phone);
-    sweep_both(
-        &sandbox,
-        &Operation {
-            name: "unlocking",
-            begins: &phone,
-            prepare: &|life| {
-                life.start().unwrap();
-            },
-            run: &|life| {
-                wait(life.wallet.unlock(pin(PIN)))?;
-                Ok(Outcome::Ended)
-            },
-            expect: &|phone, acknowledged, what| {
-                phone.lives(|life| {
-                    let locked = is_locked(life, what);
-                    assert!(!(locked && acknowledged), "{what}: it is locked again");
-                    if locked {
-                        wait(life.wallet.unlock(pin(PIN)))
-                            .unwrap_or_else(|error| panic!("{what}: again: {error}"));
-                    }
-                });
-            },
-            may_be_lost: false,
-        },
-    );
-}
+use crate::provider::{enrolled, join, out_of_reach, with_card};
 
 /// The one card.
 fn card(life: &Life) -> (String, CardState) {
@@ -200,13 +15,19 @@ fn card(life: &Life) -> (String, CardState) {
     (cards[0].token_ref.clone(), cards[0].state)
 }
 
-#[test]
-fn s34_suspending_a_card() {
+/// Sweeps an operation that takes the card out of the field, for a while or for good: from its acknowledgement on it pays
+/// no more, and until then it pays as before.
+#[track_caller]
+fn ending_a_card(
+    name: &str,
+    end: &dyn Fn(&Life) -> Result<(), WalletError>,
+    also: &dyn Fn(&Phone, bool, &str),
+) {
     let sandbox = Sandbox::shared();
     sweep_both(
         &sandbox,
         &Operation {
-            name: "suspending a card",
+            name,
             begins: &out_of_reach(&sandbox),
             prepare: &|life| {
                 life.start().unwrap();
@@ -214,21 +35,38 @@ fn s34_suspending_a_card() {
                 assert!(life.told(1));
             },
             run: &|life| {
-                wait(life.wallet.suspend_card(card(life).0))?;
-                assert!(life.tap().is_err(), "a suspended card pays");
+                end(life)?;
+                assert!(life.tap().is_err(), "{name}: it pays all the same");
                 Ok(Outcome::Ended)
             },
             expect: &|phone, acknowledged, what| {
                 phone.lives(|life| {
                     life.start().unwrap();
-                    let suspended = card(life).1 == CardState::Suspended;
-                    assert!(suspended || !acknowledged, "{what}: it is not suspended");
-                    assert_eq!(life.pays().is_err(), suspended, "{what}");
+                    let cards = wait(life.wallet.cards()).unwrap();
+                    let pays = cards.iter().any(|card| card.state == CardState::Active);
+                    assert!(!(pays && acknowledged), "{what}: it is back");
+                    assert_eq!(life.pays().is_ok(), pays, "{what}");
                 });
+                also(phone, acknowledged, what);
             },
             may_be_lost: false,
         },
     );
+}
+
+#[test]
+fn s34_suspending_a_card() {
+    let suspend = |life: &Life| wait(life.wallet.suspend_card(card(life).0));
+    ending_a_card("suspending a card", &suspend, &|_, _, _| {});
+}
+
+#[test]
+fn deleting_a_card() {
+    let delete = |life: &Life| wait(life.wallet.delete_card(card(life).0));
+    ending_a_card("deleting a card", &delete, &|phone, acknowledged, what| {
+        let keys: i64 = phone.ask("vault.db", "SELECT COUNT(*) FROM token_secret");
+        assert!(keys == 0 || !acknowledged, "{what}: its keys are there");
+    });
 }
 
 #[test]
@@ -269,43 +107,54 @@ fn resuming_a_card() {
 }
 
 #[test]
-fn deleting_a_card() {
+fn s33_wiping() {
     let sandbox = Sandbox::shared();
-    sweep_both(
-        &sandbox,
-        &Operation {
-            name: "deleting a card",
-            begins: &out_of_reach(&sandbox),
-            prepare: &|life| {
-                life.start().unwrap();
-                life.tap().unwrap();
-                assert!(life.told(1));
-            },
-            run: &|life| {
-                wait(life.wallet.delete_card(card(life).0))?;
-                assert!(life.tap().is_err(), "a deleted card pays");
-                Ok(Outcome::Ended)
-            },
-            expect: &|phone, acknowledged, what| {
-                phone.lives(|life| {
-                    life.start().unwrap();
-                    let cards = wait(life.wallet.cards()).unwrap();
-                    let there = cards.iter().any(|card| card.state == CardState::Active);
-                    assert!(!there || !acknowledged, "{what}: it is back");
-                    assert_eq!(life.pays().is_ok(), there, "{what}");
-                });
-                let keys: i64 = phone.ask("vault.db", "SELECT COUNT(*) FROM token_secret");
-                assert!(keys == 0 || !acknowledged, "{what}: its keys are there");
-            },
-            may_be_lost: false,
-        },
-    );
+    wiping(&sandbox, "wiping", &with_pin(&sandbox), &|life| {
+        life.open()?;
+        wait(life.wallet.wipe())
+    });
 }
 
 #[test]
-fn s33_wiping() {
+fn s33_wiping_as_the_provider_says() {
     let sandbox = Sandbox::shared();
-    let phone = with_pin(&sandbox);
+    let phone = out_of_reach(&sandbox);
+    let relay = phone.relay.clone().unwrap();
+    // Another phone of the same person wipes it; it hears of that at its next contact, and between them from nobody.
+    relay.mend(&sandbox);
+    let mut before = phone.fork();
+    let (device, code) = before.lives(|life| {
+        opened(life);
+        let device = wait(life.wallet.status()).unwrap().device_id.unwrap();
+        let link = wait(life.wallet.create_link_code(LinkKind::SecondPhone)).unwrap();
+        (device, link.code)
+    });
+    Phone::new().lives(|life| {
+        join(life, &sandbox, code).unwrap();
+        wait(life.wallet.wipe_phone(device)).unwrap();
+    });
+    relay.cut();
+    wiping(&sandbox, "wiping as the provider says", &before, &|life| {
+        life.open()?;
+        relay.mend(&sandbox);
+        let heard = wait(life.wallet.sync());
+        relay.cut();
+        match heard {
+            Err(WalletError::Wiped { .. }) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => panic!("a wiped phone syncs"),
+        }
+    });
+}
+
+/// Sweeps a wipe: keys go before rows, what is begun is finished, and what is acknowledged is done.
+#[track_caller]
+fn wiping(
+    sandbox: &Sandbox,
+    name: &str,
+    phone: &Phone,
+    wipe: &dyn Fn(&Life) -> Result<(), WalletError>,
+) {
     let alias: String = phone.ask("vault.db", "SELECT alias FROM arming");
     let (installation, _) = alias.split_once("arming.").unwrap();
     // A wallet that was wiped begins anew when it is opened again; its new keys are not what was to be wiped.
@@ -314,18 +163,14 @@ fn s33_wiping() {
         keys.retain(|alias| alias.starts_with(installation));
         keys
     };
-    let whole = left(&phone).len();
+    let whole = left(phone).len();
     sweep_both(
-        &sandbox,
+        sandbox,
         &Operation {
-            name: "wiping",
-            begins: &phone,
+            name,
+            begins: phone,
             prepare: &nothing,
-            run: &|life| {
-                life.open()?;
-                wait(life.wallet.wipe())?;
-                Ok(Outcome::Ended)
-            },
+            run: &|life| wipe(life).map(|()| Outcome::Ended),
             expect: &|phone, acknowledged, what| {
                 let keys = left(phone);
                 let rows = phone.data.join("vault.db").exists();
@@ -346,6 +191,45 @@ fn s33_wiping() {
                     assert!(life.tap().is_err(), "{what}: a wallet half wiped pays");
                     *phone = life.ends(phone, fault_vfs::Loss::Nothing, phone.fresh_folder());
                 }
+            },
+            may_be_lost: true,
+        },
+    );
+}
+
+#[test]
+fn joining() {
+    let sandbox = Sandbox::shared();
+    let mut phone = Phone::new();
+    phone.lives(opened);
+    // A code is good once, so the other phone makes one for each try.
+    let other = enrolled(&sandbox);
+    let other = other.live();
+    other.open().unwrap();
+    let code = || {
+        let link = wait(other.wallet.create_link_code(LinkKind::SecondPhone));
+        link.unwrap().code
+    };
+    sweep_both(
+        &sandbox,
+        &Operation {
+            name: "joining",
+            begins: &phone,
+            prepare: &nothing,
+            run: &|life| join(life, &sandbox, code()).map(|()| Outcome::Ended),
+            expect: &|phone, acknowledged, what| {
+                let folder = phone.fresh_folder();
+                let life = phone.live();
+                match join(&life, &sandbox, code()) {
+                    Ok(()) => assert!(!acknowledged, "{what}: it has not joined"),
+                    Err(WalletError::Blocked { .. }) => {}
+                    Err(error) => panic!("{what}: joining: {error}"),
+                }
+                let phones = wait(life.wallet.phones());
+                let phones = phones.unwrap_or_else(|error| panic!("{what}: phones: {error}"));
+                assert!(phones.len() > 1, "{what}: it is somebody else's");
+                wait(life.wallet.shut_down()).unwrap();
+                *phone = life.ends(phone, fault_vfs::Loss::Nothing, folder);
             },
             may_be_lost: true,
         },

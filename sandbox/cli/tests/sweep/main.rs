@@ -27,6 +27,7 @@ mod engine;
 mod lifecycle;
 mod operations;
 mod oracle;
+mod person;
 mod phone;
 mod provider;
 mod restore;

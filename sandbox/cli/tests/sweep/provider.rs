@@ -24,6 +24,14 @@ pub(crate) fn enrol(life: &Life, sandbox: &Sandbox) -> Result<(), WalletError> {
     wait(life.wallet.enrol(sandbox.provider().into(), ca(sandbox)))
 }
 
+/// Enrols with a code from another phone of the same person.
+pub(crate) fn join(life: &Life, sandbox: &Sandbox, code: String) -> Result<(), WalletError> {
+    wait(
+        life.wallet
+            .join(sandbox.provider().into(), ca(sandbox), code),
+    )
+}
+
 /// A phone with a card and no way to its provider: nothing that befalls it elsewhere reaches it.
 pub(crate) fn out_of_reach(sandbox: &Sandbox) -> Phone {
     let relay = Relay::to(sandbox);

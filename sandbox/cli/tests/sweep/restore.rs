@@ -15,7 +15,7 @@ use crate::anchor::Anchor;
 use crate::common::{Sandbox, copy_folder};
 use crate::oracle::{Found, examine, no_counter_twice};
 use crate::phone::{Life, Phone, wait};
-use crate::provider::{nearly_spent, out_of_reach, with_card};
+use crate::provider::{asked, nearly_spent, out_of_reach, with_card};
 
 /// A copy of a phone's folder that somebody took, and when.
 struct Copy {
@@ -383,6 +383,55 @@ fn s12_tries_of_a_pin_put_back() {
     noticed(&mut phone, &sandbox, "a spent try");
     let mut phone = story.with(|phone| put_back(phone, copy, &VAULT));
     noticed(&mut phone, &sandbox, "everything before a spent try");
+}
+
+/// The outbox may go back, for a request has the same answer for ever. That answer holds keys.
+#[test]
+fn s22_an_old_request_put_back_brings_no_used_key_back() {
+    let sandbox = Sandbox::shared();
+    let mut phone = with_card(&sandbox);
+    nearly_spent(&mut phone);
+    let mut story = Story {
+        phone: asked(&phone, |life| drop(wait(life.wallet.sync()))),
+        copies: Vec::new(),
+    };
+    story.copy("while new keys were asked for");
+    let row = |phone: &Phone| phone.ask::<i64>("vault.db", "SELECT COUNT(*) FROM outbox");
+    assert_eq!(row(&story.phone), 1);
+    let left = story.phone.lives(|life| {
+        life.open().unwrap();
+        assert_eq!(wait(life.wallet.sync()).unwrap().keys_received, 3);
+        // One of the new keys is used up, another one is in use.
+        life.start().unwrap();
+        for taps in 1..=19 {
+            life.pays().unwrap();
+            assert!(life.told(taps));
+        }
+        wait(life.wallet.status()).unwrap().taps_left
+    });
+    assert!(left > 5, "so few as {left} are asked for anew");
+    let request = "INSERT INTO outbox SELECT * FROM old.outbox";
+    let copy = story.copies.first().unwrap();
+    let mut phone = story.with(|phone| splice(phone, copy, request));
+    assert_eq!(row(&phone), 1);
+    let more = phone.lives(|life| {
+        life.open().unwrap();
+        let report = wait(life.wallet.sync()).unwrap();
+        assert_eq!(report.keys_received, 0, "the answer of then holds old keys");
+        wait(life.wallet.status()).unwrap().taps_left
+    });
+    assert_eq!(more, left);
+    assert_eq!(row(&phone), 0, "it was answered");
+    // Everything that is left is paid with, under no key more often than it may.
+    phone.lives(|life| {
+        let mut paid = 0;
+        while life.pays().is_ok() {
+            paid += 1;
+            assert!(life.told(paid) && paid <= 60);
+        }
+        assert!(paid >= left as usize, "{paid} of {left}");
+    });
+    no_counter_twice(&phone, "an old request put back");
 }
 
 #[test]

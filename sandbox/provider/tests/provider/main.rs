@@ -11,4 +11,5 @@ mod opaque;
 mod password;
 mod person;
 mod phones;
+mod repeated;
 mod vectors;

@@ -7,6 +7,9 @@ const SIGNED: &str = "sandbox/kit/src/signed.rs";
 /// The tests of signed requests at their receiver.
 const RECEIVER: (&str, Target) = ("sandbox-kit", Target::Test("signed"));
 
+/// The provider's tests.
+const PROVIDER: (&str, Target) = ("sandbox-provider", Target::Test("provider"));
+
 const ATTESTATION: &str = "sandbox/provider/src/attestation.rs";
 
 /// A mutation of the provider's judgement of attested keys.
@@ -61,6 +64,42 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         replace: "if !log_mac_is_right(&log_key, token_ref, &query.log, &mac) && mac.is_empty() {",
         package: "sandbox-network",
         target: Target::Test("network"),
+    },
+    Mutation {
+        line: 32,
+        name: "a try of the payment password costs nothing",
+        file: "sandbox/provider/src/password/record.rs",
+        find: "SET tries_left = tries_left - 1 WHERE",
+        replace: "SET tries_left = tries_left - 0 WHERE",
+        package: PROVIDER.0,
+        target: PROVIDER.1,
+    },
+    Mutation {
+        line: 32,
+        name: "a payment password never locks",
+        file: "sandbox/provider/src/password/record.rs",
+        find: "        if tries_left <= 0 {",
+        replace: "        if tries_left <= -99 {",
+        package: PROVIDER.0,
+        target: PROVIDER.1,
+    },
+    Mutation {
+        line: 39,
+        name: "an answer is kept for nobody",
+        file: "sandbox/provider/src/phones.rs",
+        find: "let scope = format!(\"{} link-codes\", device.id);",
+        replace: "let scope = format!(\"{} link-codes {}\", device.id, new_link_code());",
+        package: PROVIDER.0,
+        target: PROVIDER.1,
+    },
+    Mutation {
+        line: 44,
+        name: "an erasure forgets the answers that were kept",
+        file: "sandbox/provider/src/store/leaving.rs",
+        find: ".bind(format!(\"{device} %\"))",
+        replace: ".bind(format!(\"{device}_\"))",
+        package: "tapcore-cli",
+        target: Target::Test("cli"),
     },
     Mutation {
         line: 37,

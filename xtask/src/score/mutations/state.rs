@@ -2,7 +2,44 @@
 
 use super::{Mutation, Target};
 
+/// A mutation of what the manifest stands over, which must be noticed when rows are put back.
+const fn manifest(name: &'static str, find: &'static str, replace: &'static str) -> Mutation {
+    Mutation {
+        line: 12,
+        name,
+        file: "src/store/manifest.rs",
+        find,
+        replace,
+        package: "tapcore-cli",
+        target: Target::Test("sweep"),
+    }
+}
+
 pub(super) const MUTATIONS: &[Mutation] = &[
+    manifest(
+        "guarded facts are not in the manifest",
+        "FROM record WHERE guarded ORDER BY name",
+        "FROM record WHERE guarded < 0 ORDER BY name",
+    ),
+    manifest(
+        "tokens are not in the manifest",
+        "FROM token ORDER BY reference",
+        "FROM token WHERE position < 0 ORDER BY reference",
+    ),
+    manifest(
+        "secrets are not in the manifest",
+        "FROM token_secret ORDER BY token, name",
+        "FROM token_secret WHERE name = '' ORDER BY token, name",
+    ),
+    Mutation {
+        line: 22,
+        name: "keys of an old answer count anew",
+        file: "src/wallet/replenish.rs",
+        find: "if held.is_some_and(|held| held.keys.knows(&state.index)) {",
+        replace: "if held.is_none() {",
+        package: "tapcore-cli",
+        target: Target::Test("sweep"),
+    },
     Mutation {
         line: 25,
         name: "blocks reach past the last counter",

@@ -7,6 +7,7 @@ import java.nio.file.Path
 import java.text.SimpleDateFormat
 import java.util.concurrent.LinkedBlockingQueue
 import java.util.concurrent.TimeUnit
+import kotlin.io.path.writeBytes
 import kotlinx.coroutines.TimeoutCancellationException
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.runBlocking
@@ -82,6 +83,17 @@ class WalletTest : SandboxTest() {
         val error = assertThrows<WalletException.NotEnrolled> {
             runBlocking { wallet.beginAddCard("6228480000000015", "12/29") }
         }
+        assertTrue(error.detail.isNotBlank())
+    }
+
+    @Test
+    fun `lost data says what has become of it`(@TempDir folder: Path) {
+        withWallet(folder) {}
+        folder.resolve("vault.db").writeBytes(ByteArray(9000) { 0x5A })
+        val error = runBlocking { wallet(folder).use { lost -> refusal<WalletException.Corrupt> { lost.start() } } }
+        assertEquals(Damage.FILE_DAMAGED, error.reason)
+        assertEquals(9u, error.code())
+        assertEquals("file_damaged", error.reasonName())
         assertTrue(error.detail.isNotBlank())
     }
 
