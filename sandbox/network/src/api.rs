@@ -79,7 +79,7 @@ async fn keys(State(network): State<Network>) -> Json<Value> {
 }
 
 async fn ca_keys(State(network): State<Network>) -> Json<Value> {
-    Json(json!({"ca_keys": [network.ca_key()]}))
+    Json(json!({"ca_keys": network.ca_keys()}))
 }
 
 async fn begin_entry(

@@ -9,11 +9,14 @@ use sandbox_kit::{bytes, clock};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use crate::bank::{BankCard, BankChallenge, unavailable};
 use crate::issue::PSN;
+use crate::limits::KeyClass;
 use crate::number::{luhn_valid, masked};
 use crate::payload::{CARD_ENTRY_INFO, Provisioning, seal};
+use crate::scheme::Scheme;
 use crate::{BankRoute, Network, state};
 
 /// A card to be added, as the provider passes it on.
@@ -24,6 +27,9 @@ pub struct EntryQuery {
     pub device_id: String,
     /// Number and expiry, sealed by the phone for the network.
     pub sealed_card: Sealed,
+    /// Whose card the phone is to be, by [`Scheme::name`]; UnionPay's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
 }
 
 /// What the phone sealed.
@@ -83,16 +89,21 @@ pub struct IssuedToken {
 impl Network {
     /// Opens the card number and asks its bank for an SMS.
     pub async fn begin_entry(&self, query: &EntryQuery) -> Result<EntryChallenge, Problem> {
+        let scheme = match &query.scheme {
+            Some(name) => Scheme::named(name).ok_or_else(scheme_unknown)?,
+            None => Scheme::default(),
+        };
         let (card, bank) = self.opened_card(&query.device_id, &query.sealed_card)?;
         let asked = self.ask_for_sms(&card, bank).await?;
         let challenge_id = bytes::random_id("chl");
-        sqlx::query("INSERT INTO card_entries (challenge_id, device_id, bank, bank_challenge, masked, account_type, token_ref) VALUES ($1, $2, $3, $4, $5, $6, '')")
+        sqlx::query("INSERT INTO card_entries (challenge_id, device_id, bank, bank_challenge, masked, account_type, token_ref, scheme) VALUES ($1, $2, $3, $4, $5, $6, '', $7)")
             .bind(challenge_id.as_str())
             .bind(query.device_id.as_str())
             .bind(bank.name.as_str())
             .bind(asked.challenge_id.as_str())
             .bind(asked.masked.as_str())
             .bind(asked.account_type.as_str())
+            .bind(scheme.name())
             .execute(self.db().pool())
             .await?;
         Ok(EntryChallenge {
@@ -161,7 +172,7 @@ impl Network {
     ) -> Result<IssuedToken, Problem> {
         let recipient = public_from_hex(&query.provisioning_key)
             .ok_or_else(|| Problem::invalid("provisioning_key is not a P-256 public key."))?;
-        let row = sqlx::query("SELECT bank, bank_challenge, masked, account_type FROM card_entries WHERE challenge_id = $1 AND device_id = $2")
+        let row = sqlx::query("SELECT bank, bank_challenge, masked, account_type, scheme FROM card_entries WHERE challenge_id = $1 AND device_id = $2")
             .bind(challenge_id)
             .bind(query.device_id.as_str())
             .fetch_optional(self.db().pool())
@@ -169,6 +180,7 @@ impl Network {
             .ok_or_else(challenge_unknown)?;
         let (bank_name, bank_challenge): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let (masked_card, account_type): (String, String) = (row.try_get(2)?, row.try_get(3)?);
+        let scheme = stored_scheme(&row, 4)?;
         let bank = self
             .bank_named(&bank_name)
             .ok_or_else(|| unavailable(&bank_name))?;
@@ -177,7 +189,7 @@ impl Network {
             .ask_bank(bank, &path, &json!({"code": query.code}))
             .await?;
 
-        let minted = self.mint().await?;
+        let minted = self.mint(scheme).await?;
         let token_ref = bytes::random_id("tok");
         let log_key = bytes::to_hex(&bytes::random::<32>());
         let (expiry, issued_at) = (minted.expiry.to_string(), clock::text(self.now()));
@@ -200,7 +212,7 @@ impl Network {
             .bind(earlier)
             .execute(&mut *tx)
             .await?;
-        sqlx::query("INSERT INTO tokens (token_ref, token, psn, expiry, device_id, bank, card_ref, masked_card, account_type, state, log_key, issued_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', $10, $11)")
+        sqlx::query("INSERT INTO tokens (token_ref, token, psn, expiry, device_id, bank, card_ref, masked_card, account_type, state, log_key, issued_at, scheme) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', $10, $11, $12)")
             .bind(token_ref.as_str())
             .bind(minted.token.as_str())
             .bind(PSN)
@@ -212,6 +224,7 @@ impl Network {
             .bind(account_type.as_str())
             .bind(log_key.as_str())
             .bind(issued_at.as_str())
+            .bind(scheme.name())
             .execute(&mut *tx)
             .await?;
         sqlx::query("UPDATE card_entries SET token_ref = $1 WHERE challenge_id = $2")
@@ -219,7 +232,9 @@ impl Network {
             .bind(challenge_id)
             .execute(&mut *tx)
             .await?;
-        let keys = self.issue_keys(&mut tx, &token_ref, &minted.token).await?;
+        let keys = self
+            .issue_keys(&mut tx, &token_ref, &minted.token, &[KeyClass::Plain])
+            .await?;
         let payload = Provisioning {
             version: 1,
             kind: "provisioning".into(),
@@ -258,6 +273,21 @@ impl Network {
             sealed,
         })
     }
+}
+
+/// The scheme in this column of a row.
+pub(crate) fn stored_scheme(row: &AnyRow, column: usize) -> Result<Scheme, Problem> {
+    let name: String = row.try_get(column)?;
+    Scheme::named(&name).ok_or_else(Problem::internal)
+}
+
+fn scheme_unknown() -> Problem {
+    Problem::new(
+        422,
+        "scheme_unknown",
+        "Unknown scheme",
+        "There is no such payment scheme here. Choose unionpay, visa or mastercard.",
+    )
 }
 
 fn challenge_unknown() -> Problem {

@@ -9,6 +9,7 @@ use sandbox_kit::keys::PartyKey;
 use sandbox_kit::problem::Problem;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::KeyLimits;
 use crate::profile::Profile;
 
 /// HPKE `info` of everything that goes to a phone.
@@ -28,6 +29,10 @@ pub struct IssuedKey {
     pub not_after: String,
     /// How many payments it makes.
     pub uses: i64,
+    /// It pays only when the person was verified on the phone; any other key, only when nobody was.
+    pub verified: bool,
+    /// What its payments may come to.
+    pub limits: KeyLimits,
 }
 
 /// The card's RSA key on its way to a phone.

@@ -24,8 +24,14 @@ use super::Party;
 const ACQUIRER: &str = "acquirer";
 const PROVIDER: &str = "provider";
 const NETWORK: &str = "network";
-/// Applications that terminals select: debit first, credit, quasi-credit.
-const AIDS: [&str; 3] = [profile::AID_DEBIT, "A000000333010102", "A000000333010103"];
+/// Applications that terminals select: UnionPay debit first, credit, quasi-credit; then those of the other schemes.
+const AIDS: [&str; 5] = [
+    profile::AID_DEBIT,
+    "A000000333010102",
+    "A000000333010103",
+    "A0000000031010",
+    "A0000000041010",
+];
 const BANKS: [BankIdentity; 2] = [BankIdentity::A, BankIdentity::B];
 
 /// All parties, running.
@@ -86,18 +92,17 @@ impl Parties {
             events,
         )?)
         .await?;
-        let ca = network.ca_key();
-        let ca_key = CaKey {
+        let ca_keys = network.ca_keys().into_iter().map(|ca| CaKey {
             rid: ca.rid,
             index: ca.index,
             modulus: ca.modulus,
             exponent: ca.exponent,
-        };
+        });
         let acquirer = Acquirer::open(acquirer_config(
             &data,
             &authority,
             &network_url,
-            vec![ca_key],
+            ca_keys.collect(),
             events,
         )?)
         .await?;

@@ -3,5 +3,7 @@
 mod authorisations;
 mod checks;
 mod common;
+mod limits;
+mod schemes;
 mod states;
 mod tokens;
