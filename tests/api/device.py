@@ -8,6 +8,7 @@ import base64
 import datetime
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import secrets
@@ -117,6 +118,9 @@ class Device(requests.auth.AuthBase):
         self._session = None
         self._until = 0.0
         self._tokens = {}
+        # What may be left out is left out now and then.
+        self._schemes = itertools.cycle([{}, *({"scheme": name} for name in ("unionpay", "visa", "mastercard"))])
+        self._classes = itertools.cycle([{}, {"verified_keys": True}, {"verified_keys": False}])
 
     def opening(self, key, until):
         """The body that opens a session for this key."""
@@ -167,9 +171,10 @@ class Device(requests.auth.AuthBase):
         return request
 
     def new_card(self):
-        """A body that begins to add a card which its bank knows."""
+        """A body that begins to add a card which its bank knows, of any scheme."""
         card = json.dumps({"number": card_number(), "expiry": "12/30"}).encode()
-        return {"sealed_card": hpke.seal(self._network, b"tapcore card entry v1", bind("card-entry", self.id), card)}
+        sealed = hpke.seal(self._network, b"tapcore card entry v1", bind("card-entry", self.id), card)
+        return {"sealed_card": sealed, **next(self._schemes)}
 
     def verification(self):
         """A challenge of a card that was just begun, the body that finishes it, and the key the answer is sealed for."""
@@ -205,4 +210,5 @@ class Device(requests.auth.AuthBase):
         key = Key()
         mac = hmac.digest(log_key, bind("tapcore-payment-log-v1", token), hashlib.sha256)
         proof = self._key.prove("tapcore-replenish-v1", self.id, token, key.public, mac)
-        return token, {"log": [], "log_mac": mac.hex().upper(), "provisioning_key": key.public_hex, "proof": proof}
+        body = {"log": [], "log_mac": mac.hex().upper(), "provisioning_key": key.public_hex, "proof": proof}
+        return token, {**body, **next(self._classes)}

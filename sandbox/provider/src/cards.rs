@@ -22,12 +22,21 @@ use crate::{Shared, device, form, orders, sessions};
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewCard {
     sealed_card: Sealed,
+    /// Which schemes there are is the network's to say.
+    #[serde(
+        default,
+        deserialize_with = "form::present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    scheme: Option<String>,
 }
 
 #[derive(Serialize)]
 struct RelayedCard<'a> {
     device_id: &'a str,
     sealed_card: &'a Sealed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheme: Option<&'a str>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -55,6 +64,7 @@ pub(crate) async fn add(
             let relayed = RelayedCard {
                 device_id: &device.id,
                 sealed_card: &request.sealed_card,
+                scheme: request.scheme.as_deref(),
             };
             let answer: CardChallenge = provider
                 .network
@@ -167,6 +177,8 @@ pub(crate) struct Replenishment {
     log_mac: String,
     provisioning_key: String,
     proof: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    verified_keys: bool,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -186,6 +198,8 @@ struct RelayedReplenishment<'a> {
     log: &'a [LogEntry],
     log_mac: &'a str,
     provisioning_key: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    verified_keys: bool,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -230,6 +244,7 @@ pub(crate) async fn replenish(
                 log: &request.log,
                 log_mac: &request.log_mac,
                 provisioning_key: &request.provisioning_key,
+                verified_keys: request.verified_keys,
             };
             let answer: Replenished = provider
                 .network
