@@ -307,7 +307,7 @@ fn beginning_a_card() {
             prepare: &opened,
             run: &|life| {
                 let number = fresh_number();
-                wait(life.wallet.begin_add_card(number, EXPIRY.into()))?;
+                wait(life.wallet.begin_add_card(number, EXPIRY.into(), None))?;
                 Ok(Outcome::Ended)
             },
             expect: &nothing_else,
