@@ -2,18 +2,17 @@
 //! SMS, and a token takes the card's place. Afterwards only the mapping token → bank and its card reference is kept.
 
 use sandbox_kit::bind::bind;
+use sandbox_kit::bytes;
 use sandbox_kit::hpke::{self, Sealed};
 use sandbox_kit::keys::public_from_hex;
 use sandbox_kit::problem::Problem;
-use sandbox_kit::{bytes, clock};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use crate::bank::{BankCard, BankChallenge, unavailable};
-use crate::issue::PSN;
-use crate::limits::KeyClass;
+use crate::issue::Holder;
 use crate::number::{luhn_valid, masked};
 use crate::payload::{CARD_ENTRY_INFO, Provisioning, seal};
 use crate::scheme::Scheme;
@@ -190,9 +189,6 @@ impl Network {
             .await?;
 
         let minted = self.mint(scheme).await?;
-        let token_ref = bytes::random_id("tok");
-        let log_key = bytes::to_hex(&bytes::random::<32>());
-        let (expiry, issued_at) = (minted.expiry.to_string(), clock::text(self.now()));
         let mut tx = self.db().begin().await?;
         let earlier: String =
             sqlx::query("SELECT token_ref FROM card_entries WHERE challenge_id = $1")
@@ -212,64 +208,47 @@ impl Network {
             .bind(earlier)
             .execute(&mut *tx)
             .await?;
-        sqlx::query("INSERT INTO tokens (token_ref, token, psn, expiry, device_id, bank, card_ref, masked_card, account_type, state, log_key, issued_at, scheme) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', $10, $11, $12)")
-            .bind(token_ref.as_str())
-            .bind(minted.token.as_str())
-            .bind(PSN)
-            .bind(expiry.as_str())
-            .bind(query.device_id.as_str())
-            .bind(bank_name.as_str())
-            .bind(card.card_ref.as_str())
-            .bind(masked_card.as_str())
-            .bind(account_type.as_str())
-            .bind(log_key.as_str())
-            .bind(issued_at.as_str())
-            .bind(scheme.name())
-            .execute(&mut *tx)
-            .await?;
+        let holder = Holder {
+            token_ref: bytes::random_id("tok"),
+            device_id: query.device_id.clone(),
+            home: String::new(),
+            bank: bank_name,
+            card_ref: card.card_ref,
+            masked_card,
+            account_type,
+        };
         sqlx::query("UPDATE card_entries SET token_ref = $1 WHERE challenge_id = $2")
-            .bind(token_ref.as_str())
+            .bind(holder.token_ref.as_str())
             .bind(challenge_id)
             .execute(&mut *tx)
             .await?;
-        let keys = self
-            .issue_keys(&mut tx, &token_ref, &minted.token, &[KeyClass::Plain])
-            .await?;
-        let payload = Provisioning {
-            version: 1,
-            kind: "provisioning".into(),
-            token_ref: token_ref.clone(),
-            device_id: query.device_id.clone(),
-            token: minted.token.clone(),
-            psn: PSN.into(),
-            expiry: expiry.clone(),
-            masked_card: masked_card.clone(),
-            bank: bank_name.clone(),
-            account_type: account_type.clone(),
-            profile: minted.profile,
-            oda_key: Some(minted.oda_key),
-            keys,
-            log_key,
-            first_atc: 1,
-            issued_at,
-        };
-        let aad = bind(
-            "provisioning",
-            &[
-                query.device_id.as_bytes(),
-                challenge_id.as_bytes(),
-                token_ref.as_bytes(),
-            ],
-        );
-        let sealed = seal(&self.inner.secrets.signing, &recipient, &aad, &payload)?;
+        let payload = self.enter_token(&mut tx, minted, &holder).await?;
+        let issued = self.sealed_token(payload, challenge_id, &recipient)?;
         tx.commit().await?;
+        Ok(issued)
+    }
+
+    /// A new token as its holder is given it: `asked_by` is what it was asked for under.
+    pub(crate) fn sealed_token(
+        &self,
+        payload: Provisioning,
+        asked_by: &str,
+        recipient: &[u8],
+    ) -> Result<IssuedToken, Problem> {
+        let parts = [
+            payload.device_id.as_bytes(),
+            asked_by.as_bytes(),
+            payload.token_ref.as_bytes(),
+        ];
+        let aad = bind("provisioning", &parts);
+        let sealed = seal(&self.inner.secrets.signing, recipient, &aad, &payload)?;
         Ok(IssuedToken {
-            token_ref,
-            masked_token: masked(&minted.token),
-            masked_card,
-            bank: bank_name,
-            account_type,
-            expiry,
+            masked_token: masked(&payload.token),
+            token_ref: payload.token_ref,
+            masked_card: payload.masked_card,
+            bank: payload.bank,
+            account_type: payload.account_type,
+            expiry: payload.expiry,
             sealed,
         })
     }

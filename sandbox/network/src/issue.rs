@@ -2,8 +2,8 @@
 //! reserved in the database, in the caller's transaction; the keys themselves are derived and never stored.
 
 use rand_core::{OsRng, RngCore};
-use sandbox_kit::clock;
 use sandbox_kit::problem::Problem;
+use sandbox_kit::{bytes, clock};
 use sqlx::{Any, Row, Transaction};
 use time::{Date, Duration, Month};
 
@@ -12,7 +12,7 @@ use crate::certificate::{CARD_BITS, RsaKey, certify_card};
 use crate::derive::{MasterKeyOption, TdesKey, limited_use_key, master_key};
 use crate::limits::{KeyClass, KeyLimits};
 use crate::number::{key_period, random_token};
-use crate::payload::{IssuedKey, OdaKey};
+use crate::payload::{IssuedKey, OdaKey, Provisioning};
 use crate::profile::card::{CardData, mmyy};
 use crate::profile::{Certificates, Profile};
 use crate::scheme::Scheme;
@@ -36,6 +36,19 @@ pub(crate) struct Minted {
     pub(crate) expiry: Date,
     pub(crate) profile: Profile,
     pub(crate) oda_key: OdaKey,
+}
+
+/// Whose a new token is, and which card it stands for.
+pub(crate) struct Holder {
+    pub(crate) token_ref: String,
+    /// The phone that orders its states.
+    pub(crate) device_id: String,
+    /// The maker's wallet that it lives in; empty when that is the phone's own.
+    pub(crate) home: String,
+    pub(crate) bank: String,
+    pub(crate) card_ref: String,
+    pub(crate) masked_card: String,
+    pub(crate) account_type: String,
 }
 
 impl Network {
@@ -101,6 +114,54 @@ impl Network {
         }
     }
 
+    /// Writes a new token down and gives it its first keys.
+    pub(crate) async fn enter_token(
+        &self,
+        tx: &mut Transaction<'static, Any>,
+        minted: Minted,
+        holder: &Holder,
+    ) -> Result<Provisioning, Problem> {
+        let log_key = bytes::to_hex(&bytes::random::<32>());
+        let (expiry, issued_at) = (minted.expiry.to_string(), clock::text(self.now()));
+        sqlx::query("INSERT INTO tokens (token_ref, token, psn, expiry, device_id, bank, card_ref, masked_card, account_type, state, log_key, issued_at, scheme, home) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', $10, $11, $12, $13)")
+            .bind(holder.token_ref.as_str())
+            .bind(minted.token.as_str())
+            .bind(PSN)
+            .bind(expiry.as_str())
+            .bind(holder.device_id.as_str())
+            .bind(holder.bank.as_str())
+            .bind(holder.card_ref.as_str())
+            .bind(holder.masked_card.as_str())
+            .bind(holder.account_type.as_str())
+            .bind(log_key.as_str())
+            .bind(issued_at.as_str())
+            .bind(minted.profile.scheme.name())
+            .bind(holder.home.as_str())
+            .execute(&mut **tx)
+            .await?;
+        let keys = self
+            .issue_keys(tx, &holder.token_ref, &minted.token, &[KeyClass::Plain])
+            .await?;
+        Ok(Provisioning {
+            version: 1,
+            kind: "provisioning".into(),
+            token_ref: holder.token_ref.clone(),
+            device_id: holder.device_id.clone(),
+            token: minted.token,
+            psn: PSN.into(),
+            expiry,
+            masked_card: holder.masked_card.clone(),
+            bank: holder.bank.clone(),
+            account_type: holder.account_type.clone(),
+            profile: minted.profile,
+            oda_key: Some(minted.oda_key),
+            keys,
+            log_key,
+            first_atc: 1,
+            issued_at,
+        })
+    }
+
     /// The token's master key, from which its limited-use keys come.
     pub(crate) fn token_master_key(&self, token: &str, psn: &str) -> anyhow::Result<TdesKey> {
         Ok(master_key(
@@ -131,8 +192,8 @@ impl Network {
         let master = self.token_master_key(token, PSN)?;
         let not_after = clock::text(self.now() + KEY_LIFETIME);
         let limits = KeyLimits::standard();
-        let wanted = classes.iter().flat_map(|class| [*class; KEYS]);
-        let mut keys = Vec::with_capacity(KEYS * classes.len());
+        let wanted: Vec<KeyClass> = classes.iter().flat_map(|class| [*class; KEYS]).collect();
+        let mut keys = Vec::with_capacity(wanted.len());
         for (counter, class) in (issued..KEYS_PER_HOUR).zip(wanted) {
             let key_index = format!("{period}{counter:02}");
             sqlx::query("INSERT INTO limited_keys (token_ref, key_index, not_after, uses, used, class, currency, single_minor, total_minor, foreign_uses, spent_minor, foreign_used) VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9, 0, 0)")

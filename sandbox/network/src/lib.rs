@@ -11,6 +11,7 @@ pub mod check;
 pub mod derive;
 pub mod entry;
 pub mod limits;
+pub mod makers;
 pub mod number;
 pub mod payload;
 pub mod profile;
@@ -59,6 +60,15 @@ pub struct BankRoute {
     pub url: String,
 }
 
+/// A maker of phones that the network knows.
+#[derive(Debug, Clone)]
+pub struct Maker {
+    /// Its name, which is the key id of its requests.
+    pub name: String,
+    /// Its public key.
+    pub key: [u8; 65],
+}
+
 /// What the network needs to run.
 pub struct NetworkConfig {
     /// The network's own folder.
@@ -77,6 +87,8 @@ pub struct NetworkConfig {
     pub provider_url: String,
     /// The banks.
     pub banks: Vec<BankRoute>,
+    /// Makers of phones whose wallets take in cards.
+    pub makers: Vec<Maker>,
     /// The time.
     pub clock: Clock,
     /// How long a bank may take, usually [`BANK_TIMEOUT`].

@@ -122,15 +122,24 @@ pub fn seal<T: Serialize>(
     aad: &[u8],
     payload: &T,
 ) -> Result<Sealed, Problem> {
+    hpke::seal(
+        recipient,
+        PROVISIONING_INFO,
+        aad,
+        &signed(signing, payload)?,
+    )
+    .map_err(|_| Problem::invalid("provisioning_key is not a P-256 public key."))
+}
+
+/// A payload in a container that the network signed, as JSON text.
+pub fn signed<T: Serialize>(signing: &PartyKey, payload: &T) -> Result<Vec<u8>, Problem> {
     let payload = serde_json::to_string(payload).map_err(|_| Problem::internal())?;
     let signature = signing.sign(&bind("tapcore-payload-v1", &[payload.as_bytes()]));
     let signed = Signed {
         payload,
         signature: bytes::to_hex(&signature),
     };
-    let text = serde_json::to_vec(&signed).map_err(|_| Problem::internal())?;
-    hpke::seal(recipient, PROVISIONING_INFO, aad, &text)
-        .map_err(|_| Problem::invalid("provisioning_key is not a P-256 public key."))
+    serde_json::to_vec(&signed).map_err(|_| Problem::internal())
 }
 
 /// A payment as the phone logged it.

@@ -38,4 +38,10 @@ pub(crate) const STEPS: &[Migration] = &[
               ALTER TABLE limited_keys ADD COLUMN spent_minor BIGINT NOT NULL DEFAULT 0;
               ALTER TABLE limited_keys ADD COLUMN foreign_used BIGINT NOT NULL DEFAULT 0;",
     },
+    Migration {
+        version: 4,
+        name: "tokens in makers' wallets",
+        sql: "ALTER TABLE tokens ADD COLUMN home TEXT NOT NULL DEFAULT '';
+              CREATE TABLE maker_activations (activation_id TEXT PRIMARY KEY, token_ref TEXT NOT NULL, maker_token_ref TEXT NOT NULL, used BIGINT NOT NULL);",
+    },
 ];

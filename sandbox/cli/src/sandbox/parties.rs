@@ -14,8 +14,11 @@ use sandbox_kit::clock;
 use sandbox_kit::event::{Event, Events};
 use sandbox_kit::keys::PartyKey;
 use sandbox_kit::ledger::Ledger;
+use sandbox_kit::maker_wallet;
 use sandbox_kit::server::{Authority, Running, serve};
-use sandbox_network::{BANK_TIMEOUT, Background, BankRoute, Network, NetworkConfig, profile};
+use sandbox_network::{
+    BANK_TIMEOUT, Background, BankRoute, Maker, Network, NetworkConfig, profile,
+};
 use sandbox_provider::{Policy, Provider, ProviderConfig};
 
 use super::Party;
@@ -79,6 +82,10 @@ impl Parties {
             acquirer_key: party_key(&data, ACQUIRER)?.public(),
             provider_url: url(&provider_listener)?,
             banks: routes,
+            makers: vec![Maker {
+                name: maker_wallet::MAKER.to_owned(),
+                key: maker_wallet::signing_key().public(),
+            }],
             clock: Arc::new(clock::now),
             bank_timeout: BANK_TIMEOUT,
         })
@@ -145,6 +152,7 @@ impl Parties {
         let ready = Event::new("ready")
             .with("provider", provider_server.url.as_str())
             .with("acquirer", acquirer_server.url.as_str())
+            .with("network", network_url.as_str())
             .with("ca", authority.ca_path().to_string_lossy().into_owned());
         servers.extend([provider_server, acquirer_server]);
         let background = (network.start(), provider.start(), acquirer.start());

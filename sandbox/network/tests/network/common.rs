@@ -13,6 +13,7 @@ use sandbox_kit::bind::bind;
 use sandbox_kit::event::{Event, Events};
 use sandbox_kit::hpke::{self, Sealed};
 use sandbox_kit::keys::{PartyKey, verify};
+use sandbox_kit::maker_wallet;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::server::{Authority, Running, serve};
 use sandbox_network::authorise::AuthorisationQuery;
@@ -21,7 +22,7 @@ use sandbox_network::payload::{CARD_ENTRY_INFO, PROVISIONING_INFO, Provisioning,
 use sandbox_network::scheme::Scheme;
 use sandbox_network::secrets::Secrets;
 use sandbox_network::settle::Notification;
-use sandbox_network::{Background, BankRoute, Network, NetworkConfig, derive};
+use sandbox_network::{Background, BankRoute, Maker, Network, NetworkConfig, derive};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 pub(crate) const GOOD: &str = "6228480000000015";
@@ -109,6 +110,10 @@ impl Here {
                 name: "bank-a".into(),
                 bin: "622848".into(),
                 url: bank_url.clone(),
+            }],
+            makers: vec![Maker {
+                name: maker_wallet::MAKER.into(),
+                key: maker_wallet::signing_key().public(),
             }],
             clock: clock.clone(),
             bank_timeout: Duration::from_secs(1),

@@ -4,6 +4,7 @@ mod authorisations;
 mod checks;
 mod common;
 mod limits;
+mod makers;
 mod schemes;
 mod states;
 mod tokens;
