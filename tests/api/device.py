@@ -41,8 +41,9 @@ def bind(label, *parts):
 class Key:
     """A P-256 key with the encodings of the API."""
 
-    def __init__(self):
-        self.private = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, scalar=None):
+        curve = ec.SECP256R1()
+        self.private = ec.derive_private_key(scalar, curve) if scalar else ec.generate_private_key(curve)
         self.public = self.private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         self.public_hex = self.public.hex().upper()
 
@@ -53,6 +54,11 @@ class Key:
 
     def prove(self, label, *parts):
         return self.sign(bind(label, *parts)).hex().upper()
+
+
+# The maker of the sandbox's phones; its key is made of words that stand in the sandbox's code.
+MAKER = "test-maker"
+MAKER_KEY = Key(int.from_bytes(hashlib.sha256(b"tapcore TEST maker wallet key, trust it nowhere").digest(), "big"))
 
 
 def text(value):
@@ -203,6 +209,20 @@ class Device(requests.auth.AuthBase):
         """The id of a fresh phone of the same user."""
         code = post("/v1/link-codes", {"kind": "second_phone"}, self)["code"]
         return post("/v1/enrolments", enrolment(Key(), code))["device_id"]
+
+    def maker_payload(self):
+        """A token and the body that prepares it for the wallet of the phone's maker, which is played here."""
+        token, _ = self.token("maker")
+        key, nonce = Key(), secrets.token_bytes(16)
+        vouched = MAKER_KEY.prove("tapcore-maker-key-v1", MAKER, key.public, nonce)
+        proof = self._key.prove("tapcore-maker-payload-v1", self.id, token, key.public, nonce)
+        return token, {
+            "maker": MAKER,
+            "maker_key": key.public_hex,
+            "nonce": nonce.hex().upper(),
+            "maker_signature": vouched,
+            "proof": proof,
+        }
 
     def replenishment(self):
         """A token and the body that asks for new keys for it, nothing having been paid."""

@@ -11,8 +11,9 @@
 //! 3. The core hands `sealed` to the shell, which gives it to the maker's wallet; that shows the activation to the network
 //!    (`POST /v1/maker-tokens`, [`Network::maker_token`]) and is given a token that stands for the same card. It is good
 //!    for one token, and only while the phone's own pays.
-//! 4. From then on the core suspends, resumes and deletes that token by its reference as any other of the device. Its
-//!    payments are told under its reference. New keys it asks for elsewhere: a sandbox's token there lives on its first.
+//! 4. From then on the core suspends, resumes and deletes that token by its reference as any other of the device; deleted
+//!    before it was fetched, it is never made. Its payments are told under its reference. New keys it asks for elsewhere:
+//!    a sandbox's token there lives on its first.
 
 use sandbox_kit::bind::bind;
 use sandbox_kit::hpke::{self, Sealed};
@@ -21,7 +22,7 @@ use sandbox_kit::maker_wallet::{INFO, box_aad, vouched};
 use sandbox_kit::problem::Problem;
 use sandbox_kit::{bytes, clock};
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
+use sqlx::{Any, Row, Transaction};
 use time::Duration;
 
 use crate::entry::{IssuedToken, stored_scheme};
@@ -278,6 +279,20 @@ impl Network {
             .ok_or_else(activation_invalid)?;
         stored_scheme(&row, 0)
     }
+}
+
+/// Takes an activation back whose token is not there yet; `false` when this device has none that would make it.
+pub(crate) async fn revoke(
+    tx: &mut Transaction<'static, Any>,
+    maker_token_ref: &str,
+    device_id: &str,
+) -> Result<bool, Problem> {
+    let revoked = sqlx::query("UPDATE maker_activations SET used = 1 WHERE maker_token_ref = $1 AND token_ref IN (SELECT token_ref FROM tokens WHERE device_id = $2)")
+        .bind(maker_token_ref)
+        .bind(device_id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(revoked.rows_affected() > 0)
 }
 
 fn activation_invalid() -> Problem {

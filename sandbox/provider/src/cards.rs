@@ -287,7 +287,13 @@ fn log_form(log: &[LogEntry]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn vouched(device: &Device, label: &str, parts: &[&[u8]], proof: &[u8]) -> Result<(), Problem> {
+/// Refuses what the device's key did not sign.
+pub(crate) fn vouched(
+    device: &Device,
+    label: &str,
+    parts: &[&[u8]],
+    proof: &[u8],
+) -> Result<(), Problem> {
     if keys::verify(&device.key, &bind(label, parts), proof) {
         Ok(())
     } else {

@@ -249,6 +249,30 @@ async fn an_activation_is_the_network_s_word_for_one_maker_and_a_while() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_deleted_before_it_was_fetched_is_never_made() {
+    let mut here = Here::new().await;
+    let phone = here.card(GOOD).await;
+    let (answer, payload) = carried(&here, &phone).await;
+    let order = |device_id: &str, state| StateQuery {
+        device_id: device_id.into(),
+        state,
+    };
+    for (device_id, state) in [
+        ("dev_2", TokenState::Deleted),
+        (DEVICE, TokenState::Suspended),
+    ] {
+        let order = order(device_id, state);
+        let asked = here.network.set_state(&answer.token_ref, &order).await;
+        assert_eq!(code_of(asked), (404, "token_unknown".into()));
+    }
+    for _ in 0..2 {
+        set(&here, &answer.token_ref, TokenState::Deleted).await;
+    }
+    let refused = redeemed(&here, &PartyKey::generate(), &payload.activation).await;
+    assert_eq!(code_of(refused), (409, "activation_used".into()));
+}
+
+#[tokio::test]
 async fn only_makers_redeem_and_only_the_provider_asks() {
     let mut here = Here::new().await;
     let phone = here.card(GOOD).await;
