@@ -8,6 +8,7 @@ import base64
 import datetime
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import secrets
@@ -40,8 +41,9 @@ def bind(label, *parts):
 class Key:
     """A P-256 key with the encodings of the API."""
 
-    def __init__(self):
-        self.private = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, scalar=None):
+        curve = ec.SECP256R1()
+        self.private = ec.derive_private_key(scalar, curve) if scalar else ec.generate_private_key(curve)
         self.public = self.private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         self.public_hex = self.public.hex().upper()
 
@@ -52,6 +54,11 @@ class Key:
 
     def prove(self, label, *parts):
         return self.sign(bind(label, *parts)).hex().upper()
+
+
+# The maker of the sandbox's phones; its key is made of words that stand in the sandbox's code.
+MAKER = "test-maker"
+MAKER_KEY = Key(int.from_bytes(hashlib.sha256(b"tapcore TEST maker wallet key, trust it nowhere").digest(), "big"))
 
 
 def text(value):
@@ -117,6 +124,9 @@ class Device(requests.auth.AuthBase):
         self._session = None
         self._until = 0.0
         self._tokens = {}
+        # What may be left out is left out now and then.
+        self._schemes = itertools.cycle([{}, *({"scheme": name} for name in ("unionpay", "visa", "mastercard"))])
+        self._classes = itertools.cycle([{}, {"verified_keys": True}, {"verified_keys": False}])
 
     def opening(self, key, until):
         """The body that opens a session for this key."""
@@ -167,9 +177,10 @@ class Device(requests.auth.AuthBase):
         return request
 
     def new_card(self):
-        """A body that begins to add a card which its bank knows."""
+        """A body that begins to add a card which its bank knows, of any scheme."""
         card = json.dumps({"number": card_number(), "expiry": "12/30"}).encode()
-        return {"sealed_card": hpke.seal(self._network, b"tapcore card entry v1", bind("card-entry", self.id), card)}
+        sealed = hpke.seal(self._network, b"tapcore card entry v1", bind("card-entry", self.id), card)
+        return {"sealed_card": sealed, **next(self._schemes)}
 
     def verification(self):
         """A challenge of a card that was just begun, the body that finishes it, and the key the answer is sealed for."""
@@ -199,10 +210,25 @@ class Device(requests.auth.AuthBase):
         code = post("/v1/link-codes", {"kind": "second_phone"}, self)["code"]
         return post("/v1/enrolments", enrolment(Key(), code))["device_id"]
 
+    def maker_payload(self):
+        """A token and the body that prepares it for the wallet of the phone's maker, which is played here."""
+        token, _ = self.token("maker")
+        key, nonce = Key(), secrets.token_bytes(16)
+        vouched = MAKER_KEY.prove("tapcore-maker-key-v1", MAKER, key.public, nonce)
+        proof = self._key.prove("tapcore-maker-payload-v1", self.id, token, key.public, nonce)
+        return token, {
+            "maker": MAKER,
+            "maker_key": key.public_hex,
+            "nonce": nonce.hex().upper(),
+            "maker_signature": vouched,
+            "proof": proof,
+        }
+
     def replenishment(self):
         """A token and the body that asks for new keys for it, nothing having been paid."""
         token, log_key = self.token()
         key = Key()
         mac = hmac.digest(log_key, bind("tapcore-payment-log-v1", token), hashlib.sha256)
         proof = self._key.prove("tapcore-replenish-v1", self.id, token, key.public, mac)
-        return token, {"log": [], "log_mac": mac.hex().upper(), "provisioning_key": key.public_hex, "proof": proof}
+        body = {"log": [], "log_mac": mac.hex().upper(), "provisioning_key": key.public_hex, "proof": proof}
+        return token, {**body, **next(self._classes)}

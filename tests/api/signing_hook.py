@@ -36,6 +36,10 @@ def replenish(case):
     case.path_parameters["token_ref"], case.body = DEVICE.replenishment()
 
 
+def maker_payload(case):
+    case.path_parameters["token_ref"], case.body = DEVICE.maker_payload()
+
+
 def set_token_state(case):
     # Of a token that nothing else needs to be active.
     case.path_parameters["token_ref"], _ = DEVICE.token("states")
@@ -51,6 +55,7 @@ RIGHT = {
     "addCard": add_card,
     "verifyCard": verify_card,
     "replenish": replenish,
+    "makerPayload": maker_payload,
     "setTokenState": set_token_state,
     "wipePhone": wipe_phone,
 }

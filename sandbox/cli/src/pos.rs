@@ -44,6 +44,9 @@ struct TapArgs {
     /// Ask the card for offline data authentication and check it
     #[arg(long)]
     oda: bool,
+    /// Ask the card for verification of the cardholder
+    #[arg(long)]
+    cvm: bool,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -65,6 +68,7 @@ pub(crate) async fn run(args: PosArgs) -> anyhow::Result<ExitCode> {
         amount_minor: money("--amount", &tap.amount)?,
         card: tap.card,
         oda: tap.oda,
+        cvm: tap.cvm,
         present_twice: tap.present_twice,
         send_amount: tap
             .send_amount

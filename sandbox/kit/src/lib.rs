@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod ledger;
 pub mod maker;
+pub mod maker_wallet;
 pub mod problem;
 pub mod server;
 pub mod signed;

@@ -1,5 +1,5 @@
-//! The network's HTTP API. The provider and the acquirer sign their requests, each may use only its own routes; public
-//! keys are there for anybody.
+//! The network's HTTP API. The provider, the acquirer and makers of phones sign their requests, each may use only its own
+//! routes; public keys are there for anybody.
 
 use axum::extract::State;
 use axum::routing::{get, post};
@@ -15,6 +15,7 @@ use crate::Network;
 use crate::authorise::{Authorisation, AuthorisationQuery};
 use crate::check::{CheckCode, CheckQuery};
 use crate::entry::{EntryQuery, VerifyQuery};
+use crate::makers::{MakerActivation, MakerQuery};
 use crate::replenish::ReplenishQuery;
 use crate::state::StateQuery;
 
@@ -30,7 +31,15 @@ impl Network {
             .route("/v1/card-checks", post(begin_check))
             .route("/v1/card-checks/{id}/verify", post(finish_check))
             .route("/v1/tokens/{token_ref}/replenish", post(replenish))
-            .route("/v1/tokens/{token_ref}/state", post(set_state));
+            .route("/v1/tokens/{token_ref}/state", post(set_state))
+            .route("/v1/tokens/{token_ref}/maker-payload", post(maker_payload));
+        let makers = config.makers.iter();
+        let makers = FixedKeys(
+            makers
+                .map(|maker| (maker.name.clone(), maker.key))
+                .collect(),
+        );
+        let for_makers = Router::new().route("/v1/maker-tokens", post(maker_token));
         let for_acquirer = Router::new().route("/v1/authorisations", post(authorise));
         let for_all = Router::new()
             .route("/v1/keys", get(keys))
@@ -39,6 +48,10 @@ impl Network {
             .merge(require(
                 for_acquirer,
                 Verifier::new(self.db().clone(), acquirer),
+            ))
+            .merge(require(
+                for_makers,
+                Verifier::new(self.db().clone(), makers),
             ))
             .merge(for_all);
         fallbacks(routes).with_state(self.clone())
@@ -79,7 +92,7 @@ async fn keys(State(network): State<Network>) -> Json<Value> {
 }
 
 async fn ca_keys(State(network): State<Network>) -> Json<Value> {
-    Json(json!({"ca_keys": [network.ca_key()]}))
+    Json(json!({"ca_keys": network.ca_keys()}))
 }
 
 async fn begin_entry(
@@ -147,6 +160,28 @@ async fn set_state(
     let scope = format!("tokens/{token_ref}/state");
     let work = network.set_state(&token_ref, &query);
     network.once_as(200, &scope, key, &query, work).await
+}
+
+async fn maker_payload(
+    State(network): State<Network>,
+    ApiPath(token_ref): ApiPath,
+    key: IdempotencyKey,
+    ApiJson(query): ApiJson<MakerQuery>,
+) -> Result<Answer, Problem> {
+    let scope = format!("tokens/{token_ref}/maker-payload");
+    let work = network.maker_payload(&token_ref, &query);
+    network.once(&scope, key, &query, work).await
+}
+
+async fn maker_token(
+    State(network): State<Network>,
+    SignedBy(maker): SignedBy,
+    key: IdempotencyKey,
+    ApiJson(query): ApiJson<MakerActivation>,
+) -> Result<Answer, Problem> {
+    let scope = format!("maker-tokens/{maker}");
+    let work = network.maker_token(&maker, &query);
+    network.once(&scope, key, &query, work).await
 }
 
 async fn authorise(

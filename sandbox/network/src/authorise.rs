@@ -1,6 +1,8 @@
 //! Authorisations. The network checks, in this order: token, key index, cryptogram, transaction counter, the token's
-//! state, uses of the key; what passes goes to the bank behind the token. The counter is spent in the transaction that records the
-//! authorisation, before the bank is asked, so a crash can lose an answer but never let a cryptogram count twice.
+//! state, what the card says of its own decision, the limits of the key; what passes goes to the bank behind the token.
+//! What a cryptogram covers, which key makes it and how issuer data is read goes by the token's scheme. Counter and
+//! limits are spent in the transaction that records the authorisation, before the bank is asked, so a crash can lose an
+//! answer but never let a cryptogram count twice.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +13,12 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Any, Row, Transaction};
 
 use crate::Network;
-use crate::derive::{cryptogram_is_right, limited_use_key};
-use crate::profile::{cryptogram_inputs, key_index_of};
+use crate::derive::{cryptogram_is_right, limited_use_key, session_key};
+use crate::entry::stored_scheme;
+use crate::limits::{self, Key, KeyClass, Wanted};
+use crate::profile::KeyMethod;
+use crate::profile::iad::{self, CardResult};
+use crate::scheme::Scheme;
 use crate::settle::{Case, book_and_tell};
 use crate::state;
 
@@ -69,9 +75,12 @@ pub struct Authorisation {
 
 /// The card's data that the network reads, taken out of the tags with their lengths checked.
 struct CardSaid {
+    scheme: Scheme,
     atc: u16,
     arqc: [u8; 8],
     iad: Vec<u8>,
+    /// Where the card was told it is.
+    country: [u8; 2],
     /// The bytes under the cryptogram.
     inputs: Vec<u8>,
 }
@@ -100,7 +109,7 @@ impl Judgement {
 impl Network {
     /// Decides on a payment.
     pub async fn authorise(&self, query: &AuthorisationQuery) -> Result<Authorisation, Problem> {
-        let said = read_card_data(query)?;
+        let said = read_card_data(query, self.scheme_of(&query.token).await?)?;
         let text = serde_json::to_string(query).map_err(|_| Problem::internal())?;
         let request = bytes::to_hex(&bytes::sha256(text.as_bytes()));
         let mut tx = self.db().begin().await?;
@@ -172,7 +181,19 @@ impl Network {
         self.finish(&network_ref).await
     }
 
-    /// The network's own checks, in order. Spends the transaction counter and a use of the key when they are reached.
+    /// The scheme of a token, which never changes; of one that is not known, any: it is refused whatever it sends.
+    async fn scheme_of(&self, token: &str) -> Result<Scheme, Problem> {
+        let row = sqlx::query("SELECT scheme FROM tokens WHERE token = $1")
+            .bind(token)
+            .fetch_optional(self.db().pool())
+            .await?;
+        match row {
+            Some(row) => stored_scheme(&row, 0),
+            None => Ok(Scheme::default()),
+        }
+    }
+
+    /// The network's own checks, in order. Spends the transaction counter and what the key may pay when they are reached.
     async fn judge(
         &self,
         tx: &mut Transaction<'static, Any>,
@@ -197,25 +218,22 @@ impl Network {
         if now.date().to_string() > expiry {
             return refused("token_expired");
         }
-        let Some(key_index) = key_index_of(&said.iad) else {
+        let Some(iad) = iad::read(&said.scheme.iad(), &said.iad) else {
             return refused("key_unknown");
         };
-        let key = sqlx::query(
-            "SELECT not_after FROM limited_keys WHERE token_ref = $1 AND key_index = $2",
-        )
-        .bind(token_ref.as_str())
-        .bind(key_index.as_str())
-        .fetch_optional(&mut **tx)
-        .await?;
-        let Some(key) = key else {
+        let Some(key) = Key::read(tx, &token_ref, &iad.key_index).await? else {
             return refused("key_unknown");
         };
-        if clock::text(now) > key.try_get::<String, _>(0)? {
+        if clock::text(now) > key.not_after {
             return refused("key_expired");
         }
         let master = self.token_master_key(&query.token, &psn)?;
-        let luk = limited_use_key(&master, &key_index).map_err(anyhow::Error::from)?;
-        if !cryptogram_is_right(&luk, &said.inputs, said.arqc) {
+        let luk = limited_use_key(&master, &iad.key_index).map_err(anyhow::Error::from)?;
+        let ac_key = match said.scheme.cryptogram().key_method {
+            KeyMethod::LimitedUseKey => luk,
+            KeyMethod::SessionKey => session_key(&luk, said.atc),
+        };
+        if !cryptogram_is_right(&ac_key, &said.inputs, said.arqc) {
             return refused("cryptogram_invalid");
         }
         let spent = sqlx::query("INSERT INTO used_atcs (token_ref, atc, network_ref) VALUES ($1, $2, $3) ON CONFLICT (token_ref, atc) DO NOTHING")
@@ -233,25 +251,42 @@ impl Network {
                 bank: row.try_get(3)?,
                 card_ref: row.try_get(4)?,
                 token_ref: token_ref.clone(),
-                key_index: key_index.clone(),
+                key_index: iad.key_index.clone(),
             })
         };
         // Only now that the counter is spent: a cryptogram that was refused must not pay once the token is resumed.
         if let Some(reason) = state::refusal(&row.try_get::<String, _>(5)?) {
             return found(Some(reason));
         }
-        let used = sqlx::query("UPDATE limited_keys SET used = used + 1 WHERE token_ref = $1 AND key_index = $2 AND used < uses")
-            .bind(token_ref.as_str())
-            .bind(key_index.as_str())
-            .execute(&mut **tx)
-            .await?;
-        found((used.rows_affected() == 0).then_some("key_exhausted"))
+        if let Some(reason) = contradiction(iad.result, key.class) {
+            return found(Some(reason));
+        }
+        let wanted = Wanted {
+            amount_minor: query.amount_minor,
+            currency: &query.currency,
+            foreign: limits::is_foreign(said.country, &query.country),
+        };
+        if let Some(reason) = key.refusal(wanted) {
+            return found(Some(reason));
+        }
+        limits::count(tx, &token_ref, &iad.key_index, wanted).await?;
+        found(None)
+    }
+}
+
+/// Whether the card's own word stands against the payment: it declined, or it paid with a key that is for payments of
+/// the other kind.
+fn contradiction(result: CardResult, class: KeyClass) -> Option<&'static str> {
+    match (result, class) {
+        (CardResult::Online, KeyClass::Plain) | (CardResult::Verified, KeyClass::Verified) => None,
+        (CardResult::Other, _) => Some("card_declined"),
+        (CardResult::Online | CardResult::Verified, _) => Some("verification_mismatch"),
     }
 }
 
 /// Reads the card's and the terminal's data. Every value must have its tag's own length: values are concatenated under
 /// the cryptogram, and a byte must not be able to move from one to the next.
-fn read_card_data(query: &AuthorisationQuery) -> Result<CardSaid, Problem> {
+fn read_card_data(query: &AuthorisationQuery, scheme: Scheme) -> Result<CardSaid, Problem> {
     if !(1..=MAX_AMOUNT).contains(&query.amount_minor) {
         return Err(Problem::invalid(
             "amount_minor must be from 1 to 999999999999.",
@@ -270,8 +305,8 @@ fn read_card_data(query: &AuthorisationQuery) -> Result<CardSaid, Problem> {
             })
     };
     let mut inputs = Vec::with_capacity(64);
-    for tag in cryptogram_inputs() {
-        match *tag {
+    for tag in &scheme.cryptogram().inputs {
+        match tag.as_str() {
             "9F02" => inputs.extend(amount_bcd(query.amount_minor)?),
             "5F2A" => inputs.extend(numeric),
             tag => inputs.extend(value(tag)?),
@@ -279,9 +314,11 @@ fn read_card_data(query: &AuthorisationQuery) -> Result<CardSaid, Problem> {
     }
     let exact = || Problem::invalid("A tag of the card has the wrong length.");
     Ok(CardSaid {
+        scheme,
         atc: u16::from_be_bytes(value("9F36")?.try_into().map_err(|_| exact())?),
         arqc: value("9F26")?.try_into().map_err(|_| exact())?,
         iad: value("9F10")?,
+        country: value("9F1A")?.try_into().map_err(|_| exact())?,
         inputs,
     })
 }

@@ -1,19 +1,18 @@
-//! RSA certificates of EMV Book 2: the scheme's CA certifies the issuer's key (5.1, format 02), the issuer certifies the
+//! RSA certificates of EMV Book 2: the schemes' CA certifies the issuer's key (5.1, format 02), the issuer certifies the
 //! card's key together with its static data (6.1, format 04). Terminals recover both and so know that a card's dynamic
 //! signature comes from a genuine card, without asking anybody.
 //!
 //! Sizes follow the smallest chain whose answers fit one APDU: CA 1408 bits, issuer 1152, card 1024, exponent 3.
 
 use crate::derive::{Pad, bcd};
+use crate::scheme::Scheme;
 use anyhow::{Context, anyhow, ensure};
 use rand_core::OsRng;
 use rsa::hazmat::rsa_decrypt_and_check;
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BigUint, RsaPrivateKey};
 
-/// Registered application provider of the scheme (UnionPay).
-pub const RID: [u8; 5] = [0xA0, 0x00, 0x00, 0x03, 0x33];
-/// Index of the sandbox's CA key under that provider; outside the range the scheme itself uses.
+/// Index of the sandbox's CA key under every scheme; outside the range that schemes use themselves.
 pub const CA_INDEX: u8 = 0xF1;
 /// Size of the CA's modulus in bits.
 pub const CA_BITS: usize = 1408;
@@ -199,10 +198,15 @@ pub struct CaPublicKey {
 }
 
 impl CaPublicKey {
-    /// The public half of the CA's key.
-    pub fn of(ca: &RsaKey) -> Self {
+    /// The public half of the CA's key, which stands under every scheme: UnionPay first.
+    pub fn all(ca: &RsaKey) -> Vec<Self> {
+        Scheme::ALL.map(|scheme| Self::of(ca, scheme)).into()
+    }
+
+    /// The public half of the CA's key as one scheme's.
+    pub fn of(ca: &RsaKey, scheme: Scheme) -> Self {
         Self {
-            rid: hex::encode_upper(RID),
+            rid: hex::encode_upper(scheme.rid()),
             index: hex::encode_upper([CA_INDEX]),
             modulus: hex::encode_upper(ca.modulus()),
             exponent: hex::encode_upper(ca.exponent()),
@@ -235,7 +239,7 @@ mod tests {
         assert_eq!((carded.signature.len(), carded.remainder.len()), (144, 26));
 
         let root = Ca {
-            rid: RID,
+            rid: Scheme::UnionPay.rid(),
             index: CA_INDEX,
             modulus: ca.modulus(),
             exponent: ca.exponent(),

@@ -2,16 +2,18 @@
 //! token → bank and its card reference is kept.
 
 use sandbox_kit::bind::bind;
+use sandbox_kit::bytes;
 use sandbox_kit::hpke::Sealed;
 use sandbox_kit::keys::public_from_hex;
 use sandbox_kit::problem::Problem;
-use sandbox_kit::{bytes, clock};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
-use crate::issue::PSN;
+use crate::issue::Holder;
 use crate::number::masked;
 use crate::payload::{Provisioning, seal};
+use crate::scheme::Scheme;
 use crate::{Network, state};
 
 /// A card to be added, as the provider passes it on.
@@ -22,6 +24,9 @@ pub struct EntryQuery {
     pub device_id: String,
     /// Number and expiry, sealed by the phone for the network.
     pub sealed_card: Sealed,
+    /// Whose card the phone is to be, by [`Scheme::name`]; UnionPay's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
 }
 
 /// The bank has sent an SMS.
@@ -73,16 +78,21 @@ pub struct IssuedToken {
 impl Network {
     /// Opens the card number and asks its bank for an SMS.
     pub async fn begin_entry(&self, query: &EntryQuery) -> Result<EntryChallenge, Problem> {
+        let scheme = match &query.scheme {
+            Some(name) => Scheme::named(name).ok_or_else(scheme_unknown)?,
+            None => Scheme::default(),
+        };
         let (card, bank) = self.opened_card(&query.device_id, &query.sealed_card)?;
         let asked = self.ask_for_sms(&card, bank).await?;
         let challenge_id = bytes::random_id("chl");
-        sqlx::query("INSERT INTO card_entries (challenge_id, device_id, bank, bank_challenge, masked, account_type, token_ref) VALUES ($1, $2, $3, $4, $5, $6, '')")
+        sqlx::query("INSERT INTO card_entries (challenge_id, device_id, bank, bank_challenge, masked, account_type, token_ref, scheme) VALUES ($1, $2, $3, $4, $5, $6, '', $7)")
             .bind(challenge_id.as_str())
             .bind(query.device_id.as_str())
             .bind(bank.name.as_str())
             .bind(asked.challenge_id.as_str())
             .bind(asked.masked.as_str())
             .bind(asked.account_type.as_str())
+            .bind(scheme.name())
             .execute(self.db().pool())
             .await?;
         Ok(EntryChallenge {
@@ -103,7 +113,7 @@ impl Network {
     ) -> Result<IssuedToken, Problem> {
         let recipient = public_from_hex(&query.provisioning_key)
             .ok_or_else(|| Problem::invalid("provisioning_key is not a P-256 public key."))?;
-        let row = sqlx::query("SELECT bank, bank_challenge, masked, account_type FROM card_entries WHERE challenge_id = $1 AND device_id = $2")
+        let row = sqlx::query("SELECT bank, bank_challenge, masked, account_type, scheme FROM card_entries WHERE challenge_id = $1 AND device_id = $2")
             .bind(challenge_id)
             .bind(query.device_id.as_str())
             .fetch_optional(self.db().pool())
@@ -111,14 +121,12 @@ impl Network {
             .ok_or_else(challenge_unknown)?;
         let (bank_name, bank_challenge): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let (masked_card, account_type): (String, String) = (row.try_get(2)?, row.try_get(3)?);
+        let scheme = stored_scheme(&row, 4)?;
         let card = self
             .code_typed(&bank_name, &bank_challenge, &query.code)
             .await?;
 
-        let minted = self.mint().await?;
-        let token_ref = bytes::random_id("tok");
-        let log_key = bytes::to_hex(&bytes::random::<32>());
-        let (expiry, issued_at) = (minted.expiry.to_string(), clock::text(self.now()));
+        let minted = self.mint(scheme).await?;
         let mut tx = self.db().begin().await?;
         let earlier: String =
             sqlx::query("SELECT token_ref FROM card_entries WHERE challenge_id = $1")
@@ -138,64 +146,65 @@ impl Network {
             .bind(earlier)
             .execute(&mut *tx)
             .await?;
-        sqlx::query("INSERT INTO tokens (token_ref, token, psn, expiry, device_id, bank, card_ref, masked_card, account_type, state, log_key, issued_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', $10, $11)")
-            .bind(token_ref.as_str())
-            .bind(minted.token.as_str())
-            .bind(PSN)
-            .bind(expiry.as_str())
-            .bind(query.device_id.as_str())
-            .bind(bank_name.as_str())
-            .bind(card.card_ref.as_str())
-            .bind(masked_card.as_str())
-            .bind(account_type.as_str())
-            .bind(log_key.as_str())
-            .bind(issued_at.as_str())
-            .execute(&mut *tx)
-            .await?;
+        let holder = Holder {
+            token_ref: bytes::random_id("tok"),
+            device_id: query.device_id.clone(),
+            home: String::new(),
+            bank: bank_name,
+            card_ref: card.card_ref,
+            masked_card,
+            account_type,
+        };
         sqlx::query("UPDATE card_entries SET token_ref = $1 WHERE challenge_id = $2")
-            .bind(token_ref.as_str())
+            .bind(holder.token_ref.as_str())
             .bind(challenge_id)
             .execute(&mut *tx)
             .await?;
-        let keys = self.issue_keys(&mut tx, &token_ref, &minted.token).await?;
-        let payload = Provisioning {
-            version: 1,
-            kind: "provisioning".into(),
-            token_ref: token_ref.clone(),
-            device_id: query.device_id.clone(),
-            token: minted.token.clone(),
-            psn: PSN.into(),
-            expiry: expiry.clone(),
-            masked_card: masked_card.clone(),
-            bank: bank_name.clone(),
-            account_type: account_type.clone(),
-            profile: minted.profile,
-            oda_key: Some(minted.oda_key),
-            keys,
-            log_key,
-            first_atc: 1,
-            issued_at,
-        };
-        let aad = bind(
-            "provisioning",
-            &[
-                query.device_id.as_bytes(),
-                challenge_id.as_bytes(),
-                token_ref.as_bytes(),
-            ],
-        );
-        let sealed = seal(&self.inner.secrets.signing, &recipient, &aad, &payload)?;
+        let payload = self.enter_token(&mut tx, minted, &holder).await?;
+        let issued = self.sealed_token(payload, challenge_id, &recipient)?;
         tx.commit().await?;
+        Ok(issued)
+    }
+
+    /// A new token as its holder is given it: `asked_by` is what it was asked for under.
+    pub(crate) fn sealed_token(
+        &self,
+        payload: Provisioning,
+        asked_by: &str,
+        recipient: &[u8],
+    ) -> Result<IssuedToken, Problem> {
+        let parts = [
+            payload.device_id.as_bytes(),
+            asked_by.as_bytes(),
+            payload.token_ref.as_bytes(),
+        ];
+        let aad = bind("provisioning", &parts);
+        let sealed = seal(&self.inner.secrets.signing, recipient, &aad, &payload)?;
         Ok(IssuedToken {
-            token_ref,
-            masked_token: masked(&minted.token),
-            masked_card,
-            bank: bank_name,
-            account_type,
-            expiry,
+            masked_token: masked(&payload.token),
+            token_ref: payload.token_ref,
+            masked_card: payload.masked_card,
+            bank: payload.bank,
+            account_type: payload.account_type,
+            expiry: payload.expiry,
             sealed,
         })
     }
+}
+
+/// The scheme in this column of a row.
+pub(crate) fn stored_scheme(row: &AnyRow, column: usize) -> Result<Scheme, Problem> {
+    let name: String = row.try_get(column)?;
+    Scheme::named(&name).ok_or_else(Problem::internal)
+}
+
+fn scheme_unknown() -> Problem {
+    Problem::new(
+        422,
+        "scheme_unknown",
+        "Unknown scheme",
+        "There is no such payment scheme here. Choose unionpay, visa or mastercard.",
+    )
 }
 
 fn challenge_unknown() -> Problem {

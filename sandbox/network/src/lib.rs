@@ -1,19 +1,22 @@
 //! The payment network with its token service: it turns cards into tokens, gives phones their limited-use keys, checks
 //! every cryptogram and routes what is right to the bank behind the token.
 //!
-//! Pure parts: [`mod@derive`], [`certificate`], [`number`], [`profile`], [`payload`]. Around them [`Network`] with its API:
-//! the provider adds cards and replenishes keys, the acquirer asks for authorisations, banks are asked by BIN, and the
-//! provider is told of what was decided, however long it takes to reach it.
+//! Pure parts: [`scheme`], [`mod@derive`], [`certificate`], [`number`], [`profile`], [`payload`]. Around them [`Network`]
+//! with its API: the provider adds cards and replenishes keys, the acquirer asks for authorisations, banks are asked by
+//! BIN, and the provider is told of what was decided, however long it takes to reach it.
 
 pub mod authorise;
 pub mod certificate;
 pub mod check;
 pub mod derive;
 pub mod entry;
+pub mod limits;
+pub mod makers;
 pub mod number;
 pub mod payload;
 pub mod profile;
 pub mod replenish;
+pub mod scheme;
 pub mod secrets;
 pub mod settle;
 pub mod state;
@@ -58,6 +61,15 @@ pub struct BankRoute {
     pub url: String,
 }
 
+/// A maker of phones that the network knows.
+#[derive(Debug, Clone)]
+pub struct Maker {
+    /// Its name, which is the key id of its requests.
+    pub name: String,
+    /// Its public key.
+    pub key: [u8; 65],
+}
+
 /// What the network needs to run.
 pub struct NetworkConfig {
     /// The network's own folder.
@@ -76,6 +88,8 @@ pub struct NetworkConfig {
     pub provider_url: String,
     /// The banks.
     pub banks: Vec<BankRoute>,
+    /// Makers of phones whose wallets take in cards.
+    pub makers: Vec<Maker>,
     /// The time.
     pub clock: Clock,
     /// How long a bank may take, usually [`BANK_TIMEOUT`].
@@ -137,9 +151,9 @@ impl Network {
         Ok(books::ledger(self.db()).await?)
     }
 
-    /// What terminals need to know of the scheme's CA.
-    pub fn ca_key(&self) -> CaPublicKey {
-        CaPublicKey::of(&self.inner.secrets.ca)
+    /// What terminals need to know of the schemes' CA, UnionPay first.
+    pub fn ca_keys(&self) -> Vec<CaPublicKey> {
+        CaPublicKey::all(&self.inner.secrets.ca)
     }
 
     /// Verifies what the network signs: payloads for phones, and its requests to banks and provider (key id `network`).
@@ -190,10 +204,10 @@ pub async fn read_ledger(folder: &Path) -> anyhow::Result<Ledger> {
     Ok(books::ledger(&db).await?)
 }
 
-/// The public CA key of the network whose folder this is, whether or not it is running. The network must have been
-/// started once.
-pub fn read_ca_key(folder: &Path) -> anyhow::Result<CaPublicKey> {
+/// The public CA keys of the network whose folder this is, UnionPay's first, whether or not it is running. The network
+/// must have been started once.
+pub fn read_ca_keys(folder: &Path) -> anyhow::Result<Vec<CaPublicKey>> {
     let secrets = Secrets::open(&secrets_file(folder))
         .context("the network has no keys here yet: start the sandbox on this folder once")?;
-    Ok(CaPublicKey::of(&secrets.ca))
+    Ok(CaPublicKey::all(&secrets.ca))
 }

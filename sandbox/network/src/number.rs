@@ -1,11 +1,11 @@
-//! Numbers that the token service hands out: token numbers (Luhn-valid, under the token range) and the indexes of
+//! Numbers that the token service hands out: token numbers (Luhn-valid, in their scheme's range) and the indexes of
 //! limited-use keys.
 
 use rand_core::{OsRng, RngCore};
 use time::OffsetDateTime;
 
-/// The range that tokens come from. No card of a bank lies in it.
-pub const TOKEN_BIN: &str = "625807";
+use crate::scheme::Scheme;
+
 /// Digits of a token number.
 pub const TOKEN_DIGITS: usize = 16;
 
@@ -33,10 +33,11 @@ fn luhn_sum(number: &str) -> u32 {
         .sum()
 }
 
-/// A random token number. Uniqueness is the database's business: a number that is taken is drawn again.
-pub fn random_token() -> String {
-    let mut number = String::from(TOKEN_BIN);
-    number.push_str(&random_digits(TOKEN_DIGITS - TOKEN_BIN.len() - 1));
+/// A random token number of a scheme's range. Uniqueness is the database's business: a number that is taken is drawn
+/// again.
+pub fn random_token(scheme: Scheme) -> String {
+    let mut number = String::from(scheme.token_bin());
+    number.push_str(&random_digits(TOKEN_DIGITS - number.len() - 1));
     let check = (10 - luhn_sum(&format!("{number}0")) % 10) % 10;
     number.push_str(&check.to_string());
     number
@@ -87,12 +88,17 @@ mod tests {
 
     #[test]
     fn tokens_are_valid_and_differ() {
-        let tokens: std::collections::HashSet<_> = (0..200).map(|_| random_token()).collect();
-        assert!(tokens.len() > 195);
-        for token in tokens {
-            assert!(
-                token.len() == TOKEN_DIGITS && token.starts_with(TOKEN_BIN) && luhn_valid(&token)
-            );
+        for (scheme, range) in Scheme::ALL.into_iter().zip(["62", "4895", "5204"]) {
+            let tokens: std::collections::HashSet<_> =
+                (0..200).map(|_| random_token(scheme)).collect();
+            assert!(tokens.len() > 195);
+            for token in tokens {
+                assert!(
+                    token.len() == TOKEN_DIGITS && token.starts_with(range),
+                    "{token}"
+                );
+                assert!(luhn_valid(&token), "{token}");
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use sandbox_kit::keys::PartyKey;
 use sandbox_kit::problem::Problem;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::KeyLimits;
 use crate::profile::Profile;
 
 /// HPKE `info` of everything that goes to a phone.
@@ -28,6 +29,10 @@ pub struct IssuedKey {
     pub not_after: String,
     /// How many payments it makes.
     pub uses: i64,
+    /// It pays only when the person was verified on the phone; any other key, only when nobody was.
+    pub verified: bool,
+    /// What its payments may come to.
+    pub limits: KeyLimits,
 }
 
 /// The card's RSA key on its way to a phone.
@@ -117,15 +122,24 @@ pub fn seal<T: Serialize>(
     aad: &[u8],
     payload: &T,
 ) -> Result<Sealed, Problem> {
+    hpke::seal(
+        recipient,
+        PROVISIONING_INFO,
+        aad,
+        &signed(signing, payload)?,
+    )
+    .map_err(|_| Problem::invalid("provisioning_key is not a P-256 public key."))
+}
+
+/// A payload in a container that the network signed, as JSON text.
+pub fn signed<T: Serialize>(signing: &PartyKey, payload: &T) -> Result<Vec<u8>, Problem> {
     let payload = serde_json::to_string(payload).map_err(|_| Problem::internal())?;
     let signature = signing.sign(&bind("tapcore-payload-v1", &[payload.as_bytes()]));
     let signed = Signed {
         payload,
         signature: bytes::to_hex(&signature),
     };
-    let text = serde_json::to_vec(&signed).map_err(|_| Problem::internal())?;
-    hpke::seal(recipient, PROVISIONING_INFO, aad, &text)
-        .map_err(|_| Problem::invalid("provisioning_key is not a P-256 public key."))
+    serde_json::to_vec(&signed).map_err(|_| Problem::internal())
 }
 
 /// A payment as the phone logged it.

@@ -13,6 +13,7 @@ use sqlx::Row;
 
 use crate::Network;
 use crate::authorise::AuthorisationQuery;
+use crate::limits::KeyClass;
 use crate::payload::{LogEntry, Replenishment, log_mac_is_right, seal};
 use crate::state;
 
@@ -28,6 +29,9 @@ pub struct ReplenishQuery {
     pub log_mac: String,
     /// The phone's one-time public key, hex.
     pub provisioning_key: String,
+    /// Keys for payments with verification on the phone are wanted as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verified_keys: bool,
 }
 
 /// Fresh keys, sealed for the phone.
@@ -95,7 +99,11 @@ impl Network {
             .await?
             .try_get(0)?;
         state::must_be_active(&state)?;
-        let keys = self.issue_keys(&mut tx, token_ref, &token).await?;
+        let classes: &[KeyClass] = match query.verified_keys {
+            true => &[KeyClass::Plain, KeyClass::Verified],
+            false => &[KeyClass::Plain],
+        };
+        let keys = self.issue_keys(&mut tx, token_ref, &token, classes).await?;
         let payload = Replenishment {
             version: 1,
             kind: "replenishment".into(),

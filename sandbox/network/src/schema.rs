@@ -24,4 +24,24 @@ pub(crate) const STEPS: &[Migration] = &[
         name: "card checks",
         sql: "CREATE TABLE card_checks (check_id TEXT PRIMARY KEY, device_id TEXT NOT NULL, bank TEXT NOT NULL, bank_challenge TEXT NOT NULL);",
     },
+    // Tokens and keys from before were UnionPay's and made without verification; their limits are those of new keys.
+    Migration {
+        version: 3,
+        name: "schemes, classes and limits of keys",
+        sql: "ALTER TABLE card_entries ADD COLUMN scheme TEXT NOT NULL DEFAULT 'unionpay';
+              ALTER TABLE tokens ADD COLUMN scheme TEXT NOT NULL DEFAULT 'unionpay';
+              ALTER TABLE limited_keys ADD COLUMN class TEXT NOT NULL DEFAULT 'plain';
+              ALTER TABLE limited_keys ADD COLUMN currency TEXT NOT NULL DEFAULT 'CNY';
+              ALTER TABLE limited_keys ADD COLUMN single_minor BIGINT NOT NULL DEFAULT 5000000;
+              ALTER TABLE limited_keys ADD COLUMN total_minor BIGINT NOT NULL DEFAULT 10000000;
+              ALTER TABLE limited_keys ADD COLUMN foreign_uses BIGINT NOT NULL DEFAULT 10;
+              ALTER TABLE limited_keys ADD COLUMN spent_minor BIGINT NOT NULL DEFAULT 0;
+              ALTER TABLE limited_keys ADD COLUMN foreign_used BIGINT NOT NULL DEFAULT 0;",
+    },
+    Migration {
+        version: 4,
+        name: "tokens in makers' wallets",
+        sql: "ALTER TABLE tokens ADD COLUMN home TEXT NOT NULL DEFAULT '';
+              CREATE TABLE maker_activations (activation_id TEXT PRIMARY KEY, token_ref TEXT NOT NULL, maker_token_ref TEXT NOT NULL, used BIGINT NOT NULL);",
+    },
 ];

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::certificate::{CA_BITS, Certificate, ISSUER_BITS, RsaKey, certify_issuer};
 use crate::derive::TdesKey;
-use crate::number::TOKEN_BIN;
-use crate::profile::mmyy;
+use crate::profile::card::mmyy;
+use crate::scheme::Scheme;
 
 /// How long the issuer's certificate is good for, in years.
 const ISSUER_YEARS: i32 = 10;
@@ -21,12 +21,12 @@ const ISSUER_YEARS: i32 = 10;
 pub struct Secrets {
     /// Issuer master key, from which every token's keys are derived.
     pub(crate) imk: TdesKey,
-    /// The scheme's CA.
+    /// The CA of all three schemes.
     pub(crate) ca: RsaKey,
     /// The issuer of token certificates.
     pub(crate) issuer: RsaKey,
-    /// The issuer's key, certified by the CA.
-    pub(crate) issuer_certificate: Certificate,
+    /// The issuer's key, certified by the CA for each scheme's token range, in the order of [`Scheme::ALL`].
+    issuer_certificates: [Certificate; 3],
     /// Signs what phones are given and what other parties are asked.
     pub(crate) signing: PartyKey,
     /// Opens what phones seal.
@@ -88,22 +88,38 @@ impl Secrets {
         self.signing.public()
     }
 
+    /// The issuer's certificate for the tokens of a scheme.
+    pub(crate) fn issuer_certificate(&self, scheme: Scheme) -> &Certificate {
+        let [unionpay, visa, mastercard] = &self.issuer_certificates;
+        match scheme {
+            Scheme::UnionPay => unionpay,
+            Scheme::Visa => visa,
+            Scheme::Mastercard => mastercard,
+        }
+    }
+
     fn parse(text: &str) -> anyhow::Result<Self> {
         let stored: Stored = serde_json::from_str(text)?;
         let rsa = |[p, q]: &[String; 2]| RsaKey::from_primes(&hex::decode(p)?, &hex::decode(q)?);
         let (ca, issuer) = (rsa(&stored.ca_primes)?, rsa(&stored.issuer_primes)?);
-        let issuer_certificate = certify_issuer(
-            &ca,
-            &issuer,
-            TOKEN_BIN,
-            exactly(&stored.issuer_expiry)?,
-            exactly(&stored.issuer_serial)?,
-        )?;
+        let expiry = exactly(&stored.issuer_expiry)?;
+        let serial: [u8; 3] = exactly(&stored.issuer_serial)?;
+        // A certificate names the range it is for, and each has a serial number of its own.
+        let certified = |scheme: Scheme, number: u8| {
+            let [first, second, third] = serial;
+            let serial = [first, second, third ^ number];
+            certify_issuer(&ca, &issuer, scheme.token_bin(), expiry, serial)
+        };
+        let issuer_certificates = [
+            certified(Scheme::UnionPay, 0)?,
+            certified(Scheme::Visa, 1)?,
+            certified(Scheme::Mastercard, 2)?,
+        ];
         Ok(Self {
             imk: exactly(&stored.imk)?,
             ca,
             issuer,
-            issuer_certificate,
+            issuer_certificates,
             signing: PartyKey::from_scalar_hex(&stored.signing).context("the signing key")?,
             hpke: PartyKey::from_scalar_hex(&stored.hpke).context("the HPKE key")?,
         })
@@ -127,7 +143,7 @@ mod tests {
         let second = Secrets::open_or_create(&path).unwrap();
         assert_eq!(first.imk, second.imk);
         assert_eq!(first.ca.modulus(), second.ca.modulus());
-        assert_eq!(first.issuer_certificate, second.issuer_certificate);
+        assert_eq!(first.issuer_certificates, second.issuer_certificates);
         assert_eq!(first.signing.public(), second.signing.public());
         std::fs::write(&path, "{}").unwrap();
         assert!(Secrets::open_or_create(&path).is_err());

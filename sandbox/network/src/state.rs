@@ -5,7 +5,7 @@ use sandbox_kit::problem::Problem;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 
-use crate::Network;
+use crate::{Network, makers};
 
 /// The states that can be ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,20 @@ impl Network {
             .bind(query.device_id.as_str())
             .fetch_optional(&mut *tx)
             .await?;
-        let state: String = row.ok_or_else(unknown)?.try_get(0)?;
+        let Some(row) = row else {
+            // One that a maker's wallet has not fetched yet is deleted by never being made.
+            let deleted = query.state == TokenState::Deleted
+                && makers::revoke(&mut tx, token_ref, &query.device_id).await?;
+            if !deleted {
+                return Err(unknown());
+            }
+            tx.commit().await?;
+            return Ok(StateAnswer {
+                token_ref: token_ref.to_owned(),
+                state: query.state,
+            });
+        };
+        let state: String = row.try_get(0)?;
         if state == TokenState::Deleted.name() && query.state != TokenState::Deleted {
             return Err(deleted(409));
         }

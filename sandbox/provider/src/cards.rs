@@ -23,12 +23,21 @@ use crate::{Shared, device, form, orders, sessions};
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewCard {
     sealed_card: Sealed,
+    /// Which schemes there are is the network's to say.
+    #[serde(
+        default,
+        deserialize_with = "form::present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    scheme: Option<String>,
 }
 
 #[derive(Serialize)]
 struct RelayedCard<'a> {
     device_id: &'a str,
     sealed_card: &'a Sealed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheme: Option<&'a str>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -56,6 +65,7 @@ pub(crate) async fn add(
             let relayed = RelayedCard {
                 device_id: &device.id,
                 sealed_card: &request.sealed_card,
+                scheme: request.scheme.as_deref(),
             };
             let answer: CardChallenge = provider
                 .network
@@ -168,6 +178,8 @@ pub(crate) struct Replenishment {
     log_mac: String,
     provisioning_key: String,
     proof: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    verified_keys: bool,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -187,6 +199,8 @@ struct RelayedReplenishment<'a> {
     log: &'a [LogEntry],
     log_mac: &'a str,
     provisioning_key: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    verified_keys: bool,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -223,6 +237,7 @@ pub(crate) async fn replenish(
                 log: &request.log,
                 log_mac: &request.log_mac,
                 provisioning_key: &request.provisioning_key,
+                verified_keys: request.verified_keys,
             };
             let answer: Replenished = provider
                 .network
@@ -265,7 +280,13 @@ fn log_form(log: &[LogEntry]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn vouched(device: &Device, label: &str, parts: &[&[u8]], proof: &[u8]) -> Result<(), Problem> {
+/// Refuses what the device's key did not sign.
+pub(crate) fn vouched(
+    device: &Device,
+    label: &str,
+    parts: &[&[u8]],
+    proof: &[u8],
+) -> Result<(), Problem> {
     if keys::verify(&device.key, &bind(label, parts), proof) {
         Ok(())
     } else {

@@ -4,6 +4,7 @@ use sandbox_kit::bytes;
 use sandbox_kit::hpke::Sealed;
 use sandbox_kit::keys::public_from_hex;
 use sandbox_kit::problem::Problem;
+use serde::{Deserialize, Deserializer};
 
 /// The longest sealed box that is relayed, in bytes: card entries are far below.
 const MAX_CIPHERTEXT: usize = 32 * 1024;
@@ -34,6 +35,15 @@ pub(crate) fn sealed(name: &str, sealed: &Sealed) -> Result<(), Problem> {
     Err(Problem::invalid(format!(
         "{name}.ciphertext must be hex of at least 16 bytes."
     )))
+}
+
+/// A member that may be left out, but is no null when it is there.
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Whether `text` is `prefix` and 8 to 64 letters or digits.

@@ -20,6 +20,7 @@ mod confirmations;
 mod device;
 mod entries;
 mod form;
+mod makers;
 mod network;
 mod orders;
 mod password;
@@ -152,6 +153,10 @@ impl Provider {
             .route("/v1/cards/{challenge_id}/verify", post(cards::verify))
             .route("/v1/tokens/{token_ref}/replenish", post(cards::replenish))
             .route("/v1/tokens/{token_ref}/state", post(tokens::set_state))
+            .route(
+                "/v1/tokens/{token_ref}/maker-payload",
+                post(makers::payload),
+            )
             .route("/v1/entries", get(entries::list))
             .route("/v1/device", get(phones::standing))
             .route("/v1/phones/{device_id}/wipe", post(phones::wipe))

@@ -1,4 +1,4 @@
-//! The four commands a contactless payment needs, and what the entry point and the kernel do with bad answers.
+//! The five commands that contactless payments need, and what the entry point and the kernel do with bad answers.
 
 use emv::core::apdu::{Cla, Command, Ins, Response};
 use emv::core::tlv::{Tlv, encode_length};
@@ -73,6 +73,12 @@ pub(crate) fn get_processing_options(pdol_data: &[u8]) -> Result<Vec<u8>, Stop> 
 
 pub(crate) fn read_record(sfi: u8, number: u8) -> Result<Vec<u8>, Stop> {
     command(0x00, 0xB2, number, (sfi << 3) | 0x04, Vec::new())
+}
+
+/// GENERATE AC for an ARQC, inside a CDA signature when `cda` says so.
+pub(crate) fn generate_ac(cda: bool, cdol_data: Vec<u8>) -> Result<Vec<u8>, Stop> {
+    let signature = if cda { 0x10 } else { 0x00 };
+    command(0x80, 0xAE, 0x80 | signature, 0x00, cdol_data)
 }
 
 fn command(cla: u8, ins: u8, p1: u8, p2: u8, data: Vec<u8>) -> Result<Vec<u8>, Stop> {

@@ -1,18 +1,13 @@
 //! What the terminal brings to a payment: the data objects a card may ask for in its PDOL.
 //!
-//! Everything is decided before the card is in the field (amount, date, unpredictable number, terminal transaction
-//! qualifiers), so that filling the PDOL is a pure look-up.
+//! Everything is decided before the card is in the field (amount, date, unpredictable number, what is asked of the card),
+//! so that filling the PDOL is a pure look-up. What only a kernel can say (terminal transaction qualifiers, verification
+//! results) it adds with [`TerminalData::with`].
 
 use std::collections::BTreeMap;
 
 use emv::core::dol::{Dol, ValueFormat};
 use time::{Date, OffsetDateTime};
-
-/// Terminal transaction qualifiers by default: contactless debit and credit, qPBOC, online PIN and signature.
-pub const TTQ: [u8; 4] = [0x66, 0x80, 0x00, 0x00];
-
-/// The same with fDDA version 01 asked for (byte 4, bit 8).
-pub const TTQ_WITH_ODA: [u8; 4] = [0x66, 0x80, 0x00, 0x80];
 
 /// What one payment is about and where it happens.
 #[derive(Debug, Clone)]
@@ -27,8 +22,10 @@ pub struct Purchase {
     pub at: OffsetDateTime,
     /// Four random bytes, fresh for each payment.
     pub unpredictable_number: [u8; 4],
-    /// Terminal transaction qualifiers, tag 9F66.
-    pub ttq: [u8; 4],
+    /// Ask for offline data authentication.
+    pub oda: bool,
+    /// Ask for cardholder verification.
+    pub cvm: bool,
     /// Name for the person's statement, tag 9F4E.
     pub merchant: String,
     /// Merchant category code, four digits.
@@ -44,7 +41,8 @@ pub struct Purchase {
 pub struct TerminalData {
     values: BTreeMap<u32, (ValueFormat, Vec<u8>)>,
     at: OffsetDateTime,
-    ttq: [u8; 4],
+    oda: bool,
+    cvm: bool,
 }
 
 impl TerminalData {
@@ -55,7 +53,6 @@ impl TerminalData {
         let date = purchase.at.date();
         let at = purchase.at;
         let values = [
-            (0x9F66, Other, purchase.ttq.to_vec()),
             (0x9F02, Numeric, bcd(purchase.amount_minor, 6)),
             (0x9F03, Numeric, vec![0; 6]),
             (0x9F1A, Numeric, purchase.country.to_vec()),
@@ -93,11 +90,21 @@ impl TerminalData {
                 .map(|(tag, format, value)| (tag, (format, value)))
                 .collect(),
             at,
-            ttq: purchase.ttq,
+            oda: purchase.oda,
+            cvm: purchase.cvm,
         }
     }
 
-    /// Fills a PDOL: the objects in the card's order and lengths, zeros for what the terminal does not have.
+    /// The same with this value of an object.
+    #[must_use]
+    pub fn with(&self, tag: u32, value: &[u8]) -> Self {
+        let mut changed = self.clone();
+        let value = (ValueFormat::Other, value.to_vec());
+        changed.values.insert(tag, value);
+        changed
+    }
+
+    /// Fills a PDOL or CDOL: the objects in the card's order and lengths, zeros for what the terminal does not have.
     #[must_use]
     pub fn fill(&self, pdol: &Dol) -> Vec<(u32, Vec<u8>)> {
         pdol.0
@@ -118,10 +125,16 @@ impl TerminalData {
         self.at.date()
     }
 
-    /// Whether this payment asks for offline data authentication (fDDA version 01).
+    /// Whether this payment asks for offline data authentication.
     #[must_use]
     pub fn wants_oda(&self) -> bool {
-        self.ttq[3] & 0x80 != 0
+        self.oda
+    }
+
+    /// Whether this payment asks for cardholder verification.
+    #[must_use]
+    pub fn wants_cvm(&self) -> bool {
+        self.cvm
     }
 }
 
@@ -188,7 +201,8 @@ pub(crate) mod tests {
             country: [0x01, 0x56],
             at: datetime!(2026-11-22 10:11:12 UTC),
             unpredictable_number: [1, 2, 3, 4],
-            ttq: TTQ,
+            oda: false,
+            cvm: false,
             merchant: "Mapo Tofu House".into(),
             mcc: "5812".into(),
             merchant_id: "M1".into(),
@@ -200,7 +214,8 @@ pub(crate) mod tests {
     fn the_usual_pdol_is_filled_in_the_cards_order() {
         let pdol =
             hex::decode("9F66049F02069F03069F1A0295055F2A029A039C019F37049F4E14DF0102").unwrap();
-        let filled = TerminalData::new(&purchase()).fill(&Dol::parse(&pdol).unwrap());
+        let terminal = TerminalData::new(&purchase()).with(0x9F66, &[0x66, 0x80, 0x00, 0x00]);
+        let filled = terminal.fill(&Dol::parse(&pdol).unwrap());
         let bytes: Vec<u8> = filled.into_iter().flat_map(|(_, value)| value).collect();
         assert_eq!(
             hex::encode_upper(bytes),

@@ -8,7 +8,7 @@ use emv::core::dol::Dol;
 use crate::apdu::{self, Decline, OK, PPSE, Stop};
 use crate::card::Card;
 use crate::data::TerminalData;
-use crate::kernel::{self, Outcome, Settings};
+use crate::kernel::{self, Kernel, Outcome, Settings};
 
 /// One application that card and terminal have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Candidate {
     pub label: String,
     /// 1 is the highest, 15 the lowest; 0 is none and comes last.
     pub priority: u8,
+    /// By whose rules it is run.
+    pub kernel: Kernel,
 }
 
 /// Runs a whole payment at the card: entry point, kernel, and the next application where one gives way.
@@ -37,7 +39,7 @@ pub fn pay(
     );
     for candidate in &candidates {
         let attempt = select(card, candidate)
-            .and_then(|pdol| kernel::run(card, terminal, settings, &candidate.aid, &pdol));
+            .and_then(|pdol| kernel::run(card, terminal, settings, candidate, &pdol));
         match attempt {
             Err(Stop::NextApplication(why)) => last = why,
             other => return other,
@@ -61,6 +63,7 @@ fn candidates(card: &mut dyn Card, supported: &[Vec<u8>]) -> Result<Vec<Candidat
         .into_iter()
         .filter_map(|entry| {
             let aid = apdu::find(entry, 0x4F)?;
+            let kernel = Kernel::of(aid)?;
             supported
                 .iter()
                 .any(|name| aid.starts_with(name))
@@ -70,6 +73,7 @@ fn candidates(card: &mut dyn Card, supported: &[Vec<u8>]) -> Result<Vec<Candidat
                     priority: apdu::find(entry, 0x87)
                         .and_then(<[u8]>::first)
                         .map_or(0, |byte| byte & 0x0F),
+                    kernel,
                 })
         })
         .collect();
@@ -84,7 +88,7 @@ fn candidates(card: &mut dyn Card, supported: &[Vec<u8>]) -> Result<Vec<Candidat
     Ok(list)
 }
 
-/// Selects one application; answers its PDOL.
+/// Selects one application; answers its PDOL, which may be missing where the cryptogram does not come with the GPO.
 fn select(card: &mut dyn Card, candidate: &Candidate) -> Result<Dol, Stop> {
     let (data, status) = apdu::exchange(card, &apdu::select(&candidate.aid)?)?;
     if status != OK {
@@ -97,8 +101,13 @@ fn select(card: &mut dyn Card, candidate: &Candidate) -> Result<Dol, Stop> {
         )));
     }
     let fci = apdu::template(&data, 0x6F, "answer to SELECT")?;
-    let pdol = apdu::find(&fci, 0x9F38)
-        .ok_or_else(|| apdu::missing("PDOL, which a contactless payment needs"))?;
+    let pdol: &[u8] = match (apdu::find(&fci, 0x9F38), candidate.kernel) {
+        (Some(pdol), _) => pdol,
+        (None, Kernel::Two) => &[],
+        (None, Kernel::Three | Kernel::Seven) => {
+            return Err(apdu::missing("PDOL, which a contactless payment needs"));
+        }
+    };
     Dol::parse(pdol).map_err(|_| apdu::invalid("the card's PDOL is not a list of tags and lengths"))
 }
 

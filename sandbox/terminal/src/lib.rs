@@ -1,4 +1,4 @@
-//! The sandbox's point of sale: entry point, contactless kernel, and the way to the acquirer.
+//! The sandbox's point of sale: entry point, contactless kernels, and the way to the acquirer.
 //!
 //! [`tap::Pos`] takes payments. Below it: [`entry`] chooses the card's application, [`kernel`] runs it with the
 //! terminal's [`data`], [`online`] asks the acquirer, [`receipt`] writes down what came of it, [`folder`] keeps what

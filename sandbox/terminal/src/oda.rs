@@ -1,11 +1,15 @@
-//! Offline data authentication, fDDA version 01: the card proves that it holds the private key its issuer certified
-//! by signing this very payment.
+//! Offline data authentication: the card proves that it holds the private key its issuer certified by signing this very
+//! payment. Crate `emv` recovers issuer and card key from the certificates and checks the signatures.
 //!
-//! Crate `emv` recovers issuer and card key from the certificates and checks the signature; what is contactless in
-//! it stands here. The signature covers, besides the dynamic data (`02 ‖ ATC`), the terminal's unpredictable number,
-//! amount and currency, and the card authentication related data 9F69 with its copy of the qualifiers.
+//! With **fDDA version 01** the signature comes with the GPO's answer. It covers, besides the dynamic data (`02 ‖ ATC`),
+//! the terminal's unpredictable number, amount and currency, and the card authentication related data 9F69 with its copy
+//! of the qualifiers. With **CDA** it comes with GENERATE AC's: it holds the cryptogram and a hash over all that was
+//! told and answered.
 
-use emv::core::oda::{CaPublicKey, recover_icc_public_key, recover_issuer_public_key, verify_dda};
+use emv::core::oda::{
+    CaPublicKey, IccPublicKey, recover_icc_public_key, recover_issuer_public_key, verify_cda,
+    verify_dda,
+};
 use time::Date;
 
 use crate::data::bcd_byte;
@@ -13,22 +17,64 @@ use crate::kernel::Objects;
 
 /// Application interchange profile, byte 1: dynamic data authentication supported.
 const AIP_DDA: u8 = 0x20;
+/// Application interchange profile, byte 1: CDA supported.
+const AIP_CDA: u8 = 0x01;
 
-/// Checks the card's signature; the error is a clause that says what is wrong.
-pub(crate) fn verify(
-    aid: &[u8],
-    objects: &Objects,
-    asked: &[(u32, Vec<u8>)],
-    signed_records: &[u8],
-    ca_keys: &[CaPublicKey],
-    today: Date,
-) -> Result<(), &'static str> {
-    let profile = objects
-        .get(0x82)
-        .ok_or("it has no application interchange profile")?;
-    if profile.first().is_none_or(|byte| byte & AIP_DDA == 0) {
-        return Err("it does not offer dynamic data authentication");
-    }
+/// What a card's key is recovered from.
+pub(crate) struct Chain<'a> {
+    /// The application that pays.
+    pub(crate) aid: &'a [u8],
+    /// What the card said.
+    pub(crate) objects: &'a Objects,
+    /// The records that the file locator marks.
+    pub(crate) signed_records: &'a [u8],
+    /// The schemes' keys.
+    pub(crate) ca_keys: &'a [CaPublicKey],
+    /// The date at the terminal.
+    pub(crate) today: Date,
+}
+
+/// Whether the card offers CDA.
+pub(crate) fn offers_cda(objects: &Objects) -> bool {
+    offers(objects, AIP_CDA)
+}
+
+fn offers(objects: &Objects, bit: u8) -> bool {
+    let profile = objects.get(0x82).and_then(<[u8]>::first);
+    profile.is_some_and(|byte| byte & bit != 0)
+}
+
+/// Checks the signature in a CDA answer and takes the cryptogram out of it. `transaction` is what the signed hash covers;
+/// the error is a clause that says what is wrong.
+pub(crate) fn check_cda(
+    chain: &Chain<'_>,
+    unpredictable: [u8; 4],
+    transaction: &[u8],
+) -> Result<[u8; 8], &'static str> {
+    let card = card_key(chain)?;
+    let information = chain
+        .objects
+        .get(0x9F27)
+        .and_then(<[u8]>::first)
+        .ok_or("it names no kind of cryptogram (9F27)")?;
+    let signature = chain
+        .objects
+        .get(0x9F4B)
+        .ok_or("it gave no signature (9F4B)")?;
+    verify_cda(&card, signature, unpredictable, transaction, *information)
+        .map(|verified| verified.application_cryptogram)
+        .map_err(|_| "its signature is not valid")
+}
+
+/// The card's public key, certified by a scheme that the terminal knows.
+fn card_key(chain: &Chain<'_>) -> Result<IccPublicKey, &'static str> {
+    let Chain {
+        aid,
+        objects,
+        signed_records,
+        ca_keys,
+        today,
+    } = *chain;
     let index = *objects
         .get(0x8F)
         .and_then(<[u8]>::first)
@@ -79,7 +125,17 @@ pub(crate) fn verify(
     if rsa_sha1 != [(1, 1), (1, 1)] {
         return Err("its certificates name an algorithm this terminal does not have");
     }
+    Ok(card)
+}
 
+/// Checks a signature of fDDA version 01 over what the card `asked` of the terminal; the error is a clause that says what
+/// is wrong.
+pub(crate) fn check_fdda(chain: &Chain<'_>, asked: &[(u32, Vec<u8>)]) -> Result<(), &'static str> {
+    let objects = chain.objects;
+    if !offers(objects, AIP_DDA) {
+        return Err("it does not offer dynamic data authentication");
+    }
+    let card = card_key(chain)?;
     let related = objects
         .get(0x9F69)
         .ok_or("it has no card authentication related data (9F69)")?;

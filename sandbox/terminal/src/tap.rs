@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::apdu::{Decline, Stop};
 use crate::card::{Card, TcpCard, Traced};
-use crate::data::{Purchase, TTQ, TTQ_WITH_ODA, TerminalData, currency_code};
+use crate::data::{Purchase, TerminalData, currency_code};
 use crate::entry;
 use crate::folder::{Folder, Registration};
 use crate::kernel::{Cryptogram, Outcome, Settings};
@@ -29,6 +29,8 @@ pub struct Order {
     pub card: String,
     /// Ask for offline data authentication.
     pub oda: bool,
+    /// Ask for cardholder verification.
+    pub cvm: bool,
     /// Lie: present the same cryptogram again under a fresh trace number.
     pub present_twice: bool,
     /// Lie: tell the network this amount instead.
@@ -300,7 +302,8 @@ fn purchase(
             .context("the acquirer's country code is not four digits")?,
         at,
         unpredictable_number: sandbox_kit::bytes::random(),
-        ttq: if order.oda { TTQ_WITH_ODA } else { TTQ },
+        oda: order.oda,
+        cvm: order.cvm,
         merchant: registration.merchant.clone(),
         mcc: registration.mcc.clone(),
         merchant_id: registration.merchant_id.clone(),

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tapcore::ffi::{AccountType, CardChallenge, CardState, PaymentCard, Wallet, WalletError};
 
@@ -19,6 +19,9 @@ pub(super) enum CardCommand {
         /// When the card expires
         #[arg(long, value_name = "MM/YY")]
         expiry: String,
+        /// Whose card the phone is to be at readers
+        #[arg(long, value_enum, default_value_t = Profile::Unionpay)]
+        profile: Profile,
         /// The code, for a card that was begun before
         #[arg(long, value_name = "CODE")]
         sms: Option<String>,
@@ -37,6 +40,28 @@ pub(super) enum CardCommand {
     Delete(Which),
 }
 
+/// A payment scheme.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Profile {
+    /// UnionPay QuickPass style
+    Unionpay,
+    /// Visa style
+    Visa,
+    /// Mastercard style
+    Mastercard,
+}
+
+impl Profile {
+    /// The name that the network knows it by.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unionpay => "unionpay",
+            Self::Visa => "visa",
+            Self::Mastercard => "mastercard",
+        }
+    }
+}
+
 #[derive(Args)]
 pub(super) struct Which {
     /// The token's reference, or the last four digits of token or card
@@ -51,8 +76,9 @@ pub(super) async fn run(phone: &Phone, command: CardCommand) -> anyhow::Result<(
         CardCommand::Add {
             number,
             expiry,
+            profile,
             sms,
-        } => add(wallet, number, expiry, sms).await,
+        } => add(wallet, number, expiry, profile, sms).await,
         CardCommand::List { json } => list(wallet, json).await,
         CardCommand::Suspend(which) => {
             let card = find(wallet, &which.token).await?;
@@ -76,6 +102,7 @@ async fn add(
     wallet: &Wallet,
     number: String,
     expiry: String,
+    profile: Profile,
     sms: Option<String>,
 ) -> anyhow::Result<()> {
     let last_four = last_four(&number);
@@ -90,7 +117,10 @@ async fn add(
             )?;
             (challenge, Some(code))
         }
-        None => (wallet.begin_add_card(number, expiry, None).await?, None),
+        None => {
+            let scheme = Some(profile.name().to_owned());
+            (wallet.begin_add_card(number, expiry, scheme).await?, None)
+        }
     };
     let card = match code {
         Some(code) => wallet.finish_add_card(challenge.id, code).await?,

@@ -18,6 +18,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use sandbox_kit::event::{Event, Events};
 use sandbox_kit::ledger::Ledger;
+use sandbox_network::CaPublicKey;
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -39,7 +40,7 @@ pub(crate) struct SandboxArgs {
 
 #[derive(Subcommand)]
 enum Question {
-    /// Prints the public key of the scheme's CA, for terminals of your own.
+    /// Prints the public keys of the schemes' CA, for terminals of your own.
     EmvCa {
         /// The sandbox's folder.
         #[arg(long, value_name = "DIR")]
@@ -83,7 +84,7 @@ pub(crate) async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
     match (args.question, args.data) {
         (Some(Question::EmvCa { data }), _) => {
             existing(&data)?;
-            print_line(&sandbox_network::read_ca_key(&data.join("network"))?)?;
+            print_line(&SchemeKeys::read(&data)?)?;
         }
         (Some(Question::Ledger { data, party, json }), _) => {
             existing(&data)?;
@@ -101,6 +102,22 @@ pub(crate) async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
         (None, None) => anyhow::bail!("say with --data which folder the sandbox keeps its data in"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The schemes' CA keys: UnionPay's on its own, as it was before there were others, then all of them.
+#[derive(Serialize)]
+struct SchemeKeys {
+    #[serde(flatten)]
+    unionpay: CaPublicKey,
+    keys: Vec<CaPublicKey>,
+}
+
+impl SchemeKeys {
+    fn read(data: &Path) -> anyhow::Result<Self> {
+        let keys = sandbox_network::read_ca_keys(&data.join("network"))?;
+        let unionpay = keys.first().cloned().context("the network has no CA key")?;
+        Ok(Self { unionpay, keys })
+    }
 }
 
 /// Runs the parties until the process is asked to end.
@@ -292,7 +309,10 @@ mod tests {
             let challenge: serde_json::Value = client.post_empty(&url).await.unwrap();
             assert_eq!(challenge["challenge"].as_str().unwrap().len(), 64);
 
-            let key = sandbox_network::read_ca_key(&data.join("network")).unwrap();
+            let read = SchemeKeys::read(data).unwrap();
+            let rids: Vec<_> = read.keys.iter().map(|key| key.rid.as_str()).collect();
+            assert_eq!(rids, ["A000000333", "A000000003", "A000000004"]);
+            let key = read.unionpay;
             assert_eq!(
                 (key.rid.as_str(), key.exponent.as_str()),
                 ("A000000333", "03")

@@ -14,8 +14,11 @@ use sandbox_kit::clock;
 use sandbox_kit::event::{Event, Events};
 use sandbox_kit::keys::PartyKey;
 use sandbox_kit::ledger::Ledger;
+use sandbox_kit::maker_wallet;
 use sandbox_kit::server::{Authority, Running, serve};
-use sandbox_network::{BANK_TIMEOUT, Background, BankRoute, Network, NetworkConfig, profile};
+use sandbox_network::{
+    BANK_TIMEOUT, Background, BankRoute, Maker, Network, NetworkConfig, profile,
+};
 use sandbox_provider::{Policy, Provider, ProviderConfig};
 
 use super::Party;
@@ -24,8 +27,14 @@ use super::Party;
 const ACQUIRER: &str = "acquirer";
 const PROVIDER: &str = "provider";
 const NETWORK: &str = "network";
-/// Applications that terminals select: debit first, credit, quasi-credit.
-const AIDS: [&str; 3] = [profile::AID_DEBIT, "A000000333010102", "A000000333010103"];
+/// Applications that terminals select: UnionPay debit first, credit, quasi-credit; then those of the other schemes.
+const AIDS: [&str; 5] = [
+    profile::AID_DEBIT,
+    "A000000333010102",
+    "A000000333010103",
+    "A0000000031010",
+    "A0000000041010",
+];
 const BANKS: [BankIdentity; 2] = [BankIdentity::A, BankIdentity::B];
 
 /// All parties, running.
@@ -73,6 +82,10 @@ impl Parties {
             acquirer_key: party_key(&data, ACQUIRER)?.public(),
             provider_url: url(&provider_listener)?,
             banks: routes,
+            makers: vec![Maker {
+                name: maker_wallet::MAKER.to_owned(),
+                key: maker_wallet::signing_key().public(),
+            }],
             clock: Arc::new(clock::now),
             bank_timeout: BANK_TIMEOUT,
         })
@@ -86,18 +99,17 @@ impl Parties {
             events,
         )?)
         .await?;
-        let ca = network.ca_key();
-        let ca_key = CaKey {
+        let ca_keys = network.ca_keys().into_iter().map(|ca| CaKey {
             rid: ca.rid,
             index: ca.index,
             modulus: ca.modulus,
             exponent: ca.exponent,
-        };
+        });
         let acquirer = Acquirer::open(acquirer_config(
             &data,
             &authority,
             &network_url,
-            vec![ca_key],
+            ca_keys.collect(),
             events,
         )?)
         .await?;
@@ -140,6 +152,7 @@ impl Parties {
         let ready = Event::new("ready")
             .with("provider", provider_server.url.as_str())
             .with("acquirer", acquirer_server.url.as_str())
+            .with("network", network_url.as_str())
             .with("ca", authority.ca_path().to_string_lossy().into_owned());
         servers.extend([provider_server, acquirer_server]);
         let background = (network.start(), provider.start(), acquirer.start());

@@ -171,6 +171,16 @@ impl Phone {
         phone
     }
 
+    /// A phone with a card of this scheme.
+    pub(crate) fn with_profile(sandbox: &Sandbox, profile: &str) -> Self {
+        let phone = Self::enrolled(sandbox);
+        let begin = ["card", "add", "--number", &phone.number, "--expiry", EXPIRY];
+        let begun = phone.run(&[&begin[..], &["--profile", profile]].concat());
+        begun.exits(1);
+        phone.finish_card(&sandbox.sms(&phone.number)).exits(0);
+        phone
+    }
+
     /// Another phone of the same person, without a card.
     pub(crate) fn beside_this(&self, sandbox: &Sandbox) -> Self {
         let phone = Self::new();

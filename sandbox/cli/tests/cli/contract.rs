@@ -62,6 +62,14 @@ fn emv_ca_answers_beside_a_running_sandbox_and_without_one() {
     assert_eq!(beside["exponent"], "03");
     assert_hex(&beside["index"], 1);
     assert_hex(&beside["modulus"], 1408 / 8);
+    let keys = beside["keys"].as_array().unwrap();
+    let rids: Vec<_> = keys.iter().map(|key| &key["rid"]).collect();
+    assert_eq!(rids, ["A000000333", "A000000003", "A000000004"]);
+    for key in keys {
+        for member in ["index", "modulus", "exponent"] {
+            assert_eq!(key[member], beside[member], "{member}");
+        }
+    }
     let _folder = sandbox.stop();
     assert_eq!(ask(), beside);
 }

@@ -1,6 +1,7 @@
 //! The command line from outside: the real program, its processes, folders, ports and exit codes.
 //!
-//! `contract`, `pos` and `wire` hold it to its documented forms, `vectors` to test vectors. `faults` are refusals and
+//! `contract`, `pos` and `wire` hold it to its documented forms, `vectors` to test vectors, `profiles` every scheme to the
+//! same payments. `faults` are refusals and
 //! false servers, `damage` is lost or old data, `offline` takes the provider away. `person` and `password` are what only
 //! the person knows or has, `lifecycle` and `second_phone` what becomes of cards and phones; `traces` and `logging` look
 //! for secrets where none may be.
@@ -20,6 +21,7 @@ mod password;
 mod person;
 mod pos;
 mod process;
+mod profiles;
 mod relay;
 mod second_phone;
 mod traces;

@@ -75,7 +75,11 @@ pub(crate) fn add_card(life: &Life, sandbox: &Sandbox) {
 pub(crate) fn begin_card(life: &Life, sandbox: &Sandbox) -> (String, String) {
     let number = fresh_number();
     life.open().unwrap();
-    let challenge = wait(life.wallet.begin_add_card(number.clone(), EXPIRY.into(), None)).unwrap();
+    let challenge = wait(
+        life.wallet
+            .begin_add_card(number.clone(), EXPIRY.into(), None),
+    )
+    .unwrap();
     (challenge.id, sandbox.sms(&number))
 }
 

@@ -13,14 +13,16 @@ use sandbox_kit::bind::bind;
 use sandbox_kit::event::{Event, Events};
 use sandbox_kit::hpke::{self, Sealed};
 use sandbox_kit::keys::{PartyKey, verify};
+use sandbox_kit::maker_wallet;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::server::{Authority, Running, serve};
 use sandbox_network::authorise::AuthorisationQuery;
 use sandbox_network::entry::{EntryChallenge, EntryQuery, VerifyQuery};
 use sandbox_network::payload::{CARD_ENTRY_INFO, PROVISIONING_INFO, Provisioning, Signed};
+use sandbox_network::scheme::Scheme;
 use sandbox_network::secrets::Secrets;
 use sandbox_network::settle::Notification;
-use sandbox_network::{Background, BankRoute, Network, NetworkConfig, derive};
+use sandbox_network::{Background, BankRoute, Maker, Network, NetworkConfig, derive};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 pub(crate) const GOOD: &str = "6228480000000015";
@@ -109,6 +111,10 @@ impl Here {
                 bin: "622848".into(),
                 url: bank_url.clone(),
             }],
+            makers: vec![Maker {
+                name: maker_wallet::MAKER.into(),
+                key: maker_wallet::signing_key().public(),
+            }],
             clock: clock.clone(),
             bank_timeout: Duration::from_secs(1),
         });
@@ -141,6 +147,15 @@ impl Here {
     }
 
     pub(crate) async fn begin(&self, number: &str) -> Result<EntryChallenge, Problem> {
+        self.begin_as(number, None).await
+    }
+
+    /// The same for a card of this scheme.
+    pub(crate) async fn begin_as(
+        &self,
+        number: &str,
+        scheme: Option<&str>,
+    ) -> Result<EntryChallenge, Problem> {
         let card = format!(r#"{{"number":"{number}","expiry":"12/29"}}"#);
         let aad = bind("card-entry", &[DEVICE.as_bytes()]);
         let sealed_card = hpke::seal(
@@ -154,6 +169,7 @@ impl Here {
             .begin_entry(&EntryQuery {
                 device_id: DEVICE.into(),
                 sealed_card,
+                scheme: scheme.map(str::to_owned),
             })
             .await
     }
@@ -167,7 +183,12 @@ impl Here {
 
     /// Adds a card as a phone does and opens what it is given.
     pub(crate) async fn card(&mut self, number: &str) -> Phone {
-        let challenge = self.begin(number).await.unwrap();
+        self.card_of(number, None).await
+    }
+
+    /// The same as a card of this scheme.
+    pub(crate) async fn card_of(&mut self, number: &str, scheme: Option<&str>) -> Phone {
+        let challenge = self.begin_as(number, scheme).await.unwrap();
         let key = PartyKey::generate();
         let query = VerifyQuery {
             device_id: DEVICE.into(),
@@ -224,6 +245,23 @@ impl Here {
     }
 }
 
+/// What card and terminal say in a payment besides amount and counter.
+pub(crate) struct Said {
+    /// The byte of the card verification results that tells online (A0), verified (A4) and declined (80) apart.
+    pub(crate) result: &'static str,
+    /// ISO 3166 numeric.
+    pub(crate) country: &'static str,
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self {
+            result: "A0",
+            country: "0156",
+        }
+    }
+}
+
 /// A phone's token, with the counter it uses next.
 pub(crate) struct Phone {
     pub(crate) card: Provisioning,
@@ -245,12 +283,31 @@ impl Phone {
         atc: u16,
         key: usize,
     ) -> AuthorisationQuery {
+        self.tap_saying(trace, amount_minor, atc, key, &Said::default())
+    }
+
+    /// The same, with what card and terminal say besides.
+    pub(crate) fn tap_saying(
+        &self,
+        trace: i64,
+        amount_minor: i64,
+        atc: u16,
+        key: usize,
+        said: &Said,
+    ) -> AuthorisationQuery {
         let key = &self.card.keys[key];
         let luk: [u8; 16] = hex::decode(&key.key).unwrap().try_into().unwrap();
-        let iad = format!("0B010103A00000010{}", key.key_index);
+        let scheme = self.card.profile.scheme;
+        let (result, index) = (said.result, &key.key_index);
+        // From the schemes' templates, and not by the network's own code.
+        let iad = match scheme {
+            Scheme::UnionPay => format!("0B010103{result}0000010{index}"),
+            Scheme::Visa => format!("1F43010003{result}00000{index}{}", "00".repeat(20)),
+            Scheme::Mastercard => format!("0110{result}00000000000{index}"),
+        };
         let mut emv: BTreeMap<String, String> = [
             ("9F03", "000000000000"),
-            ("9F1A", "0156"),
+            ("9F1A", said.country),
             ("95", "0000000000"),
             ("5F2A", "0156"),
             ("9A", "261122"),
@@ -270,7 +327,11 @@ impl Phone {
         ] {
             data.extend(hex::decode(&emv[tag]).unwrap());
         }
-        let arqc = derive::cryptogram(&luk, &data);
+        let ac_key = match scheme {
+            Scheme::UnionPay | Scheme::Visa => luk,
+            Scheme::Mastercard => derive::session_key(&luk, atc),
+        };
+        let arqc = derive::cryptogram(&ac_key, &data);
         emv.insert("9F26".into(), hex::encode_upper(arqc));
         AuthorisationQuery {
             acquirer_id: "acq_1".into(),
@@ -278,7 +339,7 @@ impl Phone {
             merchant_id: "mer_1".into(),
             merchant: "Mapo Tofu House".into(),
             mcc: "5812".into(),
-            country: "0156".into(),
+            country: said.country.into(),
             trace,
             at: "2026-11-22T10:00:00Z".into(),
             amount_minor,

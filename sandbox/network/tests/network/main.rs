@@ -3,5 +3,8 @@
 mod authorisations;
 mod checks;
 mod common;
+mod limits;
+mod makers;
+mod schemes;
 mod states;
 mod tokens;

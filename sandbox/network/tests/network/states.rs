@@ -44,6 +44,7 @@ fn replenishment(phone: &Phone, log: Vec<LogEntry>) -> ReplenishQuery {
         log,
         log_mac: bytes::to_hex(&mac),
         provisioning_key: PartyKey::generate().public_hex(),
+        verified_keys: false,
     }
 }
 

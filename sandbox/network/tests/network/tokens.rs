@@ -39,7 +39,11 @@ async fn a_card_becomes_a_token() {
     assert!(
         card.keys
             .iter()
-            .all(|key| key.uses == 10 && key.not_after == "2026-12-22T10:00:00Z")
+            .all(|key| key.uses == 10 && key.not_after == "2026-12-22T10:00:00Z" && !key.verified)
+    );
+    assert_eq!(
+        serde_json::to_value(&card.keys[0].limits).unwrap(),
+        serde_json::json!({"currency": "CNY", "single_minor": 5_000_000, "total_minor": 10_000_000, "foreign_uses": 10})
     );
     assert!(
         card.oda_key
@@ -127,6 +131,7 @@ async fn a_sealed_card_is_for_one_device() {
     let query = EntryQuery {
         device_id: DEVICE.into(),
         sealed_card,
+        scheme: None,
     };
     let refused = here.network.begin_entry(&query).await;
     assert_eq!(code_of(refused), (422, "sealed_card_unreadable".into()));
@@ -196,6 +201,7 @@ async fn s27_keys_are_replenished_against_the_log() {
             log,
             log_mac: bytes::to_hex(&mac),
             provisioning_key: key.public_hex(),
+            verified_keys: false,
         };
         (query, mac)
     };
@@ -259,6 +265,7 @@ async fn an_hour_has_a_hundred_keys() {
         log: Vec::new(),
         log_mac: bytes::to_hex(&log_mac(&log_key, token_ref, &[]).unwrap()),
         provisioning_key: PartyKey::generate().public_hex(),
+        verified_keys: false,
     };
     for _ in 0..33 {
         here.network.replenish(token_ref, &query).await.unwrap();

@@ -32,6 +32,41 @@ async fn a_card_is_relayed_sealed_and_its_answer_kept() {
 }
 
 #[tokio::test]
+async fn scheme_and_class_of_keys_are_relayed() {
+    let bench = bench().await;
+    let phone = bench.phone().await;
+    let (body, key) = (
+        json!({ "sealed_card": a_box(), "scheme": "visa" }),
+        fresh_key(),
+    );
+    phone.post("/v1/cards", &body, &key).await.unwrap();
+    let asked = || bench.network.asked.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(asked()["scheme"], "visa");
+    // The same card as another scheme's is another request.
+    let other = json!({ "sealed_card": body["sealed_card"], "scheme": "mastercard" });
+    assert_eq!(
+        refusal(phone.post("/v1/cards", &other, &key).await),
+        is(409, "idempotency_conflict")
+    );
+    for odd in [json!(null), json!(7)] {
+        let odd = json!({ "sealed_card": a_box(), "scheme": odd });
+        assert_eq!(
+            refusal(phone.post("/v1/cards", &odd, &fresh_key()).await),
+            is(422, "request_invalid")
+        );
+    }
+
+    let token = phone.token().await;
+    let path = format!("/v1/tokens/{token}/replenish");
+    let mut body = phone.replenishment(&token);
+    phone.post(&path, &body, &fresh_key()).await.unwrap();
+    assert_eq!(asked().get("verified_keys"), None);
+    body["verified_keys"] = json!(true);
+    phone.post(&path, &body, &fresh_key()).await.unwrap();
+    assert_eq!(asked()["verified_keys"], true);
+}
+
+#[tokio::test]
 async fn refusals_of_the_network_reach_the_phone_and_outages_are_not_kept() {
     let bench = bench().await;
     let phone = bench.phone().await;

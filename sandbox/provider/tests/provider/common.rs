@@ -57,6 +57,7 @@ impl FakeNetwork {
     fn router(&self, verifier: Verifier) -> Router {
         let (cards, tokens, keys) = (self.clone(), self.clone(), self.clone());
         let (states, checks, checked) = (self.clone(), self.clone(), self.clone());
+        let makers = self.clone();
         let some_box = || hpke::seal(&PartyKey::generate().public(), b"", b"", b"keys").unwrap();
         let routes = Router::new()
             .route(
@@ -82,6 +83,15 @@ impl FakeNetwork {
                 "/v1/tokens/{id}/replenish",
                 post(move |ApiJson(body): ApiJson<Value>| async move {
                     keys.answer(body, |_| json!({ "sealed": some_box() }))
+                }),
+            )
+            .route(
+                "/v1/tokens/{id}/maker-payload",
+                post(move |ApiJson(body): ApiJson<Value>| async move {
+                    makers.answer(body, |number| {
+                        json!({ "token_ref": format!("tok_{number:08}"), "expires_at": "2026-11-22T09:45:00Z",
+                                "sealed": some_box() })
+                    })
                 }),
             )
             .route(

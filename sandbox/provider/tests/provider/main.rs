@@ -7,6 +7,7 @@ mod confirmations;
 mod desk;
 mod enrolment;
 mod entries;
+mod makers;
 mod opaque;
 mod password;
 mod person;

@@ -1,13 +1,14 @@
 //! A card made of plain bytes, from public facts about contactless payments, for the kernel to read.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use emv::core::oda::CaPublicKey;
 use rand_core::OsRng;
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BigUint, RsaPrivateKey};
 use sandbox_terminal::card::{Card, CardLost};
-use sandbox_terminal::data::{Purchase, TTQ, TTQ_WITH_ODA, TerminalData};
+use sandbox_terminal::data::{Purchase, TerminalData};
 use sandbox_terminal::kernel::Settings;
 use sha1::{Digest, Sha1};
 use time::macros::datetime;
@@ -15,6 +16,10 @@ use time::macros::datetime;
 pub(crate) const TOKEN: &str = "6251640000001239";
 pub(crate) const PDOL: &str = "9F66049F02069F03069F1A0295055F2A029A039C019F37049F4E14";
 pub(crate) const QUICKPASS: &str = "A000000333010101";
+pub(crate) const VISA: &str = "A0000000031010";
+pub(crate) const MASTERCARD: &str = "A0000000041010";
+/// What a Mastercard style card wants to be told; the unpredictable number is at 25.
+pub(crate) const CDOL: &str = "9F02069F03069F1A0295055F2A029A039C019F37049F35019F34039F4E14";
 
 /// Hex, blanks allowed.
 pub(crate) fn bytes(hex: &str) -> Vec<u8> {
@@ -42,60 +47,72 @@ pub(crate) struct ScriptedCard {
     pub(crate) heard: Vec<String>,
     /// Signs in the GPO's answer, when this card can.
     pub(crate) signer: Option<Signer>,
+    /// Objects of the answer to GENERATE AC, in order.
+    pub(crate) cryptogram: Vec<(String, String)>,
 }
 
 impl ScriptedCard {
     /// A QuickPass card that goes online.
     pub(crate) fn online() -> Self {
-        let directory = tlv(
-            "61",
-            &[
-                tlv("4F", QUICKPASS),
-                tlv("50", "556E696F6E506179"),
-                tlv("87", "01"),
-            ]
-            .concat(),
-        );
-        let ppse = tlv(
-            "6F",
-            &[
-                tlv("84", "325041592E5359532E4444463031"),
-                tlv("A5", &tlv("BF0C", &directory)),
-            ]
-            .concat(),
-        );
-        let fci = tlv(
-            "6F",
-            &[
-                tlv("84", QUICKPASS),
-                tlv(
-                    "A5",
-                    &[tlv("50", "556E696F6E506179"), tlv("9F38", PDOL)].concat(),
-                ),
-            ]
-            .concat(),
-        );
+        let mut card = Self::named(QUICKPASS, Some(PDOL));
+        card.options = objects(&[
+            ("82", "0000"),
+            ("94", "08010100"),
+            ("57", &track2()),
+            ("5F34", "01"),
+            ("9F10", "0B010103A000000106570201"),
+            ("9F26", "1122334455667788"),
+            ("9F27", "80"),
+            ("9F36", "0007"),
+            ("9F6C", "0000"),
+        ]);
+        card
+    }
+
+    /// A Visa style card that goes online.
+    pub(crate) fn visa() -> Self {
+        let mut card = Self::named(VISA, Some(PDOL));
+        card.options = Self::online().options;
+        card.with("9F6C", "A000")
+    }
+
+    /// A Mastercard style card that goes online; it verifies on the device.
+    pub(crate) fn mastercard() -> Self {
+        let mut card = Self::named(MASTERCARD, None);
+        card.options = objects(&[("82", "1B80"), ("94", "08010101")]);
+        card.cryptogram = objects(&[
+            ("9F27", "80"),
+            ("9F36", "0007"),
+            ("9F26", "1122334455667788"),
+            ("9F10", "0110A0000000000006570201"),
+            ("DF4B", "000000"),
+        ]);
+        let record = tlv("70", &mastercard_record()) + "9000";
+        card.answers.insert("00B2010C".into(), record);
+        card
+    }
+
+    /// A card with this application, a signed record, and nothing to pay with yet.
+    fn named(aid: &str, pdol: Option<&str>) -> Self {
+        let entry = [tlv("4F", aid), tlv("50", "43617264"), tlv("87", "01")].concat();
+        let directory = tlv("A5", &tlv("BF0C", &tlv("61", &entry)));
+        let name = tlv("84", "325041592E5359532E4444463031");
+        let ppse = tlv("6F", &[name, directory].concat());
+        let pdol = pdol.map(|list| tlv("9F38", list)).unwrap_or_default();
+        let proprietary = tlv("A5", &[tlv("50", "43617264"), pdol].concat());
+        let fci = tlv("6F", &[tlv("84", aid), proprietary].concat());
+        let select = format!("00A40400{:02X}", aid.len() / 2);
         let record = tlv("70", &[tlv("5F24", "291231"), tlv("5A", TOKEN)].concat());
-        let option = |tag: &str, value: &str| (tag.to_owned(), value.to_owned());
         Self {
             answers: BTreeMap::from([
                 ("00A404000E".into(), ppse + "9000"),
-                ("00A4040008".into(), fci + "9000"),
+                (select, fci + "9000"),
                 ("00B2010C".into(), record + "9000"),
             ]),
-            options: vec![
-                option("82", "0000"),
-                option("94", "08010100"),
-                option("57", &format!("{TOKEN}D29122200000012345")),
-                option("5F34", "01"),
-                option("9F10", "0B010103A000000106570201"),
-                option("9F26", "1122334455667788"),
-                option("9F27", "80"),
-                option("9F36", "0007"),
-                option("9F6C", "0000"),
-            ],
+            options: Vec::new(),
             heard: Vec::new(),
             signer: None,
+            cryptogram: Vec::new(),
         }
     }
 
@@ -108,9 +125,41 @@ impl ScriptedCard {
         self
     }
 
+    /// Changes one object of the answer to GENERATE AC where it stands; an empty value takes it out.
+    pub(crate) fn with_cryptogram(mut self, tag: &str, value: &str) -> Self {
+        for (name, old) in &mut self.cryptogram {
+            if name == tag {
+                *old = value.into();
+            }
+        }
+        self.cryptogram.retain(|(_, value)| !value.is_empty());
+        self
+    }
+
+    fn generate_ac(&self, command: &[u8]) -> String {
+        let signer = self.signer.as_ref().filter(|_| command[2] & 0x10 != 0);
+        let mut answer = self.cryptogram.clone();
+        if let Some(signer) = signer {
+            let cryptogram = take(&mut answer, "9F26");
+            let told = &command[5..5 + usize::from(command[4])];
+            let covered = bytes(&encoded(&answer));
+            let transaction = Sha1::new().chain_update(told).chain_update(covered);
+            // Dynamic data: a number of the card's own, kind of cryptogram, cryptogram, hash of the transaction.
+            let dynamic = [
+                bytes("08 C1C2C3C4C5C6C7C8 80"),
+                bytes(&cryptogram),
+                transaction.finalize().to_vec(),
+            ]
+            .concat();
+            let signature = signer.sign(&dynamic, &told[25..29]);
+            answer.insert(2, ("9F4B".into(), hex::encode_upper(signature)));
+        }
+        tlv("77", &encoded(&answer)) + "9000"
+    }
+
     fn processing_options(&mut self, command: &[u8]) -> String {
         let mut options = self.options.clone();
-        if let Some(signer) = &self.signer {
+        if let Some(signer) = self.signer.as_ref().filter(|_| self.cryptogram.is_empty()) {
             let atc = options
                 .iter()
                 .find(|(tag, _)| tag == "9F36")
@@ -125,11 +174,47 @@ impl ScriptedCard {
                 signer.related.clone(),
             ]
             .concat();
-            options.push(("9F4B".into(), hex::encode_upper(signer.sign(&atc, &input))));
+            let dynamic = [vec![2], atc].concat();
+            options.push((
+                "9F4B".into(),
+                hex::encode_upper(signer.sign(&dynamic, &input)),
+            ));
         }
-        let inner: String = options.iter().map(|(tag, value)| tlv(tag, value)).collect();
-        tlv("77", &inner) + "9000"
+        tlv("77", &encoded(&options)) + "9000"
     }
+}
+
+fn objects(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    list.iter()
+        .map(|(tag, value)| ((*tag).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn encoded(objects: &[(String, String)]) -> String {
+    objects.iter().map(|(tag, value)| tlv(tag, value)).collect()
+}
+
+/// Takes an object out of a list.
+fn take(objects: &mut Vec<(String, String)>, tag: &str) -> String {
+    let at = objects.iter().position(|(name, _)| name == tag);
+    objects.remove(at.expect("an object to take")).1
+}
+
+fn track2() -> String {
+    format!("{TOKEN}D29122200000012345")
+}
+
+/// What is signed of a Mastercard style card, besides the AIP that 9F4A names.
+fn mastercard_record() -> String {
+    [
+        tlv("57", &track2()),
+        tlv("5A", TOKEN),
+        tlv("5F24", "291231"),
+        tlv("5F34", "01"),
+        tlv("8C", CDOL),
+        tlv("9F4A", "82"),
+    ]
+    .concat()
 }
 
 impl Card for ScriptedCard {
@@ -144,24 +229,25 @@ impl Card for ScriptedCard {
         let answer = match scripted {
             Some(answer) => answer,
             None if hex.starts_with("80A8") => self.processing_options(command),
+            None if hex.starts_with("80AE") => self.generate_ac(command),
             None => "6A82".into(),
         };
         Ok(bytes(&answer))
     }
 }
 
-/// The card's half of fDDA version 01.
+/// The card's half of offline data authentication.
 pub(crate) struct Signer {
     key: RsaPrivateKey,
-    /// Tag 9F69.
+    /// Tag 9F69, for fDDA.
     pub(crate) related: Vec<u8>,
 }
 
 impl Signer {
-    fn sign(&self, atc: &[u8], input: &[u8]) -> Vec<u8> {
+    fn sign(&self, dynamic: &[u8], input: &[u8]) -> Vec<u8> {
         let size = self.key.size();
-        let mut head = vec![0x05, 0x01, 0x03, 0x02];
-        head.extend_from_slice(atc);
+        let length = u8::try_from(dynamic.len()).expect("short dynamic data");
+        let mut head = [&[0x05, 0x01, length], dynamic].concat();
         head.resize(size - 22, 0xBB);
         recoverable(&self.key, &head, input)
     }
@@ -178,23 +264,26 @@ fn recoverable(key: &RsaPrivateKey, head: &[u8], rest: &[u8]) -> Vec<u8> {
     [vec![0; key.size() - signature.len()], signature].concat()
 }
 
-/// Certificates for one card under a fresh scheme key; answers the card and the terminal's settings for it.
-pub(crate) fn genuine() -> (ScriptedCard, Settings) {
-    let new_key =
-        |bits| RsaPrivateKey::new_with_exp(&mut OsRng, bits, &BigUint::from(3u8)).expect("a key");
-    let (scheme, issuer, own) = (new_key(1408), new_key(1152), new_key(1024));
-    let related = bytes("01 A1A2A3A4 0000 00");
-    let mut card = ScriptedCard::online()
-        .with("82", "2000")
-        .with("94", "08010401");
+/// The keys of scheme, issuer and card; made once, since that takes a while.
+fn keys() -> &'static [RsaPrivateKey; 3] {
+    static KEYS: OnceLock<[RsaPrivateKey; 3]> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        [1408, 1152, 1024].map(|bits| {
+            RsaPrivateKey::new_with_exp(&mut OsRng, bits, &BigUint::from(3u8)).expect("a key")
+        })
+    })
+}
 
+/// The records of a card's certificates over `signed` data: key index and what is left of the moduli, issuer, card.
+/// `more` goes into the last one.
+fn certificates(signed: &str, more: &str) -> [String; 3] {
+    let [scheme, issuer, own] = keys();
     // The scheme certifies the issuer: 144 bytes of modulus, of which 140 fit.
     let issuer_modulus = issuer.n().to_bytes_be();
     let (inside, remainder) = issuer_modulus.split_at(176 - 36);
     let head = [&bytes("02 62516400 1230 000001 01 01 90 01"), inside].concat();
-    let certificate = recoverable(&scheme, &head, &[remainder, &[3]].concat());
+    let certificate = recoverable(scheme, &head, &[remainder, &[3]].concat());
     // The issuer certifies the card and its signed record.
-    let signed = bytes(&[tlv("5F24", "291231"), tlv("5A", TOKEN)].concat());
     let own_modulus = own.n().to_bytes_be();
     let (own_inside, own_remainder) = own_modulus.split_at(144 - 42);
     let own_head = [
@@ -202,44 +291,72 @@ pub(crate) fn genuine() -> (ScriptedCard, Settings) {
         own_inside,
     ]
     .concat();
-    let own_certificate = recoverable(&issuer, &own_head, &[own_remainder, &[3], &signed].concat());
+    let rest = [own_remainder, &[3], &bytes(signed)].concat();
+    let own_certificate = recoverable(issuer, &own_head, &rest);
 
     let up = |value: &[u8]| hex::encode_upper(value);
-    let record = |objects: String| tlv("70", &objects) + "9000";
-    card.answers.insert(
-        "00B2020C".into(),
-        record(
-            [
-                tlv("8F", "01"),
-                tlv("9F32", "03"),
-                tlv("92", &up(remainder)),
-                tlv("9F47", "03"),
-                tlv("9F48", &up(own_remainder)),
-            ]
-            .concat(),
-        ),
-    );
-    card.answers
-        .insert("00B2030C".into(), record(tlv("90", &up(&certificate))));
-    card.answers.insert(
-        "00B2040C".into(),
-        record(
-            [
-                tlv("9F46", &up(&own_certificate)),
-                tlv("9F69", &up(&related)),
-            ]
-            .concat(),
-        ),
-    );
-    card.signer = Some(Signer { key: own, related });
-    let mut settings = settings();
+    let keys = [
+        tlv("8F", "01"),
+        tlv("9F32", "03"),
+        tlv("92", &up(remainder)),
+        tlv("9F47", "03"),
+        tlv("9F48", &up(own_remainder)),
+    ];
+    let last = [tlv("9F46", &up(&own_certificate)), more.to_owned()];
+    [keys.concat(), tlv("90", &up(&certificate)), last.concat()]
+        .map(|objects| tlv("70", &objects) + "9000")
+}
+
+/// Gives the card its certificates as records 2 to 4; answers it with the settings of a terminal that knows its scheme.
+fn certified(
+    mut card: ScriptedCard,
+    aid: &str,
+    signed: &str,
+    more: &str,
+) -> (ScriptedCard, Settings) {
+    for (number, record) in (2..).zip(certificates(signed, more)) {
+        card.answers.insert(format!("00B2{number:02}0C"), record);
+    }
+    let [scheme, _, own] = keys();
+    card.signer = Some(Signer {
+        key: own.clone(),
+        related: bytes("01 A1A2A3A4 0000 00"),
+    });
+    let mut settings = all_schemes();
+    let rid = bytes(aid).get(..5).and_then(|rid| rid.try_into().ok());
     settings.ca_keys.push(CaPublicKey {
-        rid: [0xA0, 0x00, 0x00, 0x03, 0x33],
+        rid: rid.expect("five bytes"),
         index: 1,
         modulus: scheme.n().to_bytes_be(),
         exponent: vec![3],
     });
     (card, settings)
+}
+
+/// A QuickPass card that signs, and the terminal's settings for it.
+pub(crate) fn genuine() -> (ScriptedCard, Settings) {
+    let card = ScriptedCard::online()
+        .with("82", "2000")
+        .with("94", "08010401");
+    let signed = [tlv("5F24", "291231"), tlv("5A", TOKEN)].concat();
+    certified(card, QUICKPASS, &signed, &tlv("9F69", "01A1A2A3A4000000"))
+}
+
+/// The same of Visa style.
+pub(crate) fn genuine_visa() -> (ScriptedCard, Settings) {
+    let card = ScriptedCard::visa()
+        .with("82", "2000")
+        .with("94", "08010401")
+        .with("9F6C", "0000");
+    let signed = [tlv("5F24", "291231"), tlv("5A", TOKEN)].concat();
+    certified(card, VISA, &signed, &tlv("9F69", "01A1A2A3A4000000"))
+}
+
+/// The same of Mastercard style.
+pub(crate) fn genuine_mastercard() -> (ScriptedCard, Settings) {
+    let card = ScriptedCard::mastercard().with("94", "08010401");
+    let signed = mastercard_record() + "1B80";
+    certified(card, MASTERCARD, &signed, "")
 }
 
 /// A terminal that takes QuickPass and has no scheme keys.
@@ -250,15 +367,28 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+/// A terminal that takes all three schemes and has no scheme keys.
+pub(crate) fn all_schemes() -> Settings {
+    let mut settings = settings();
+    settings.aids.extend([bytes(VISA), bytes(MASTERCARD)]);
+    settings
+}
+
 /// 12.50 yuan on 22 November 2026.
 pub(crate) fn terminal(oda: bool) -> TerminalData {
+    terminal_asking(oda, false)
+}
+
+/// The same, with what the terminal asks for.
+pub(crate) fn terminal_asking(oda: bool, cvm: bool) -> TerminalData {
     TerminalData::new(&Purchase {
         amount_minor: 1250,
         currency: [0x01, 0x56],
         country: [0x01, 0x56],
         at: datetime!(2026-11-22 10:11:12 UTC),
         unpredictable_number: [1, 2, 3, 4],
-        ttq: if oda { TTQ_WITH_ODA } else { TTQ },
+        oda,
+        cvm,
         merchant: "Mapo Tofu House".into(),
         mcc: "5812".into(),
         merchant_id: "M1".into(),

@@ -159,6 +159,7 @@ fn order(card: String) -> Order {
         amount_minor: 1250,
         card,
         oda: false,
+        cvm: false,
         present_twice: false,
         send_amount: None,
     }

@@ -1,8 +1,12 @@
-//! The contactless kernel, qUICS/qVSDC style: GET PROCESSING OPTIONS, the records of the AFL, and the checks that
-//! decide whether the cryptogram goes online. There is no GENERATE AC here; the GPO's answer already holds it.
+//! The contactless kernels: what happens at the card once its application is selected, up to the cryptogram that goes
+//! online. [`Kernel`] says by which of EMVCo's books (C-2, C-3, C-7) an application is run: `qvsdc` is for the cards that
+//! answer GET PROCESSING OPTIONS with a cryptogram, `mchip` for those that answer GENERATE AC with it.
 //!
-//! This POS always wants an online cryptogram (terminal transaction qualifiers byte 2, bit 8), so a card that
-//! approves by itself is refused: nobody behind it would have checked the amount.
+//! This POS always wants an online cryptogram, so a card that approves by itself is refused: nobody behind it would have
+//! checked the amount. It has no keys to type a PIN on; verification, where it asks for any, is the phone's.
+
+mod mchip;
+mod qvsdc;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +18,7 @@ use emv::de::application_file_locator::ApplicationFileLocator;
 use crate::apdu::{self, CONDITIONS, Decline, OK, SEE_PHONE, Stop, invalid, missing};
 use crate::card::Card;
 use crate::data::{TerminalData, bcd_date};
-use crate::oda;
+use crate::entry::Candidate;
 
 /// More records than any card has; a file locator that asks for more is nonsense.
 const MOST_RECORDS: usize = 64;
@@ -85,6 +89,30 @@ pub enum Outcome {
     Declined(Decline, Cryptogram),
 }
 
+/// By which book an application is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// Mastercard style.
+    Two,
+    /// Visa style.
+    Three,
+    /// UnionPay style.
+    Seven,
+}
+
+impl Kernel {
+    /// The kernel for an application, by its registered provider; nothing when there is none here.
+    #[must_use]
+    pub fn of(aid: &[u8]) -> Option<Self> {
+        match aid.get(..5)? {
+            [0xA0, 0x00, 0x00, 0x00, 0x04] => Some(Self::Two),
+            [0xA0, 0x00, 0x00, 0x00, 0x03] => Some(Self::Three),
+            [0xA0, 0x00, 0x00, 0x03, 0x33] => Some(Self::Seven),
+            _ => None,
+        }
+    }
+}
+
 /// Runs the kernel on the application that was just selected.
 ///
 /// # Errors
@@ -93,15 +121,24 @@ pub fn run(
     card: &mut dyn Card,
     terminal: &TerminalData,
     settings: &Settings,
-    aid: &[u8],
+    application: &Candidate,
     pdol: &Dol,
 ) -> Result<Outcome, Stop> {
-    let asked = terminal.fill(pdol);
-    let pdol_data: Vec<u8> = asked
-        .iter()
-        .flat_map(|(_, value)| value.iter().copied())
-        .collect();
-    let (data, status) = apdu::exchange(card, &apdu::get_processing_options(&pdol_data)?)?;
+    match application.kernel {
+        Kernel::Two => mchip::run(card, terminal, settings, &application.aid, pdol),
+        Kernel::Three | Kernel::Seven => qvsdc::run(card, terminal, settings, application, pdol),
+    }
+}
+
+/// Objects and values that the terminal told, as bytes.
+fn values(told: &[(u32, Vec<u8>)]) -> Vec<u8> {
+    let values = told.iter().flat_map(|(_, value)| value);
+    values.copied().collect()
+}
+
+/// GET PROCESSING OPTIONS with what the card asked for; answers its objects.
+fn processing_options(card: &mut dyn Card, asked: &[(u32, Vec<u8>)]) -> Result<Objects, Stop> {
+    let (data, status) = apdu::exchange(card, &apdu::get_processing_options(&values(asked))?)?;
     match status {
         OK => {}
         CONDITIONS => {
@@ -110,18 +147,8 @@ pub fn run(
                 "the card does not want to pay now",
             )));
         }
-        SEE_PHONE => {
-            return Err(Stop::Declined(Decline::new(
-                "see_phone",
-                "the phone asks its owner for something: look at it, then tap again",
-            )));
-        }
-        other => {
-            return Err(Stop::Declined(Decline::new(
-                "card_refused",
-                format!("the card refused the payment (status {other:04X})"),
-            )));
-        }
+        SEE_PHONE => return Err(Stop::Declined(see_phone())),
+        other => return Err(Stop::Declined(refused(other))),
     }
     let mut objects = Objects::default();
     objects.add(&apdu::template(
@@ -129,39 +156,43 @@ pub fn run(
         0x77,
         "answer to GET PROCESSING OPTIONS",
     )?)?;
-    let signed = read_records(card, &mut objects)?;
+    Ok(objects)
+}
 
-    let mut cryptogram = cryptogram(aid, &objects, &asked)?;
-    let limits = qualifiers(&objects)?;
-    if terminal.wants_oda() {
-        cryptogram.authentication = match oda::verify(
-            aid,
-            &objects,
-            &asked,
-            &signed,
-            &settings.ca_keys,
-            terminal.date(),
-        ) {
-            Ok(()) => Authentication::Verified,
-            Err(why) => {
-                cryptogram.authentication = Authentication::Failed;
-                if !limits.online_if_oda_fails {
-                    let decline = Decline::new(
-                        "oda_failed",
-                        format!("the card could not prove that it is genuine: {why}"),
-                    );
-                    return Ok(Outcome::Declined(decline, cryptogram));
-                }
-                Authentication::Failed
-            }
-        };
-    }
-    cryptogram.signature_wanted = limits.signature;
-    cryptogram.verified_on_device = limits.verified_on_device;
-    Ok(match judge(&objects, &cryptogram, &limits, terminal)? {
-        Some(decline) => Outcome::Declined(decline, cryptogram),
-        None => Outcome::Online(cryptogram),
-    })
+fn see_phone() -> Decline {
+    Decline::new(
+        "see_phone",
+        "the phone asks its owner for something: look at it, then tap again",
+    )
+}
+
+fn refused(status: u16) -> Decline {
+    Decline::new(
+        "card_refused",
+        format!("the card refused the payment (status {status:04X})"),
+    )
+}
+
+fn not_genuine(why: &str) -> Decline {
+    Decline::new(
+        "oda_failed",
+        format!("the card could not prove that it is genuine: {why}"),
+    )
+}
+
+/// The terminal asked for verification, and the card offers none that this terminal could do.
+fn no_pin_pad() -> Decline {
+    Decline::new(
+        "cvm_not_possible",
+        "the card wants a PIN, and no PIN is ever typed at this terminal",
+    )
+}
+
+fn not_verified() -> Decline {
+    Decline::new(
+        "cvm_not_done",
+        "the terminal asks for the cardholder's verification, and the phone did none",
+    )
 }
 
 /// Reads what the file locator names; answers the bytes that the card's certificate covers.
@@ -218,13 +249,17 @@ impl Objects {
     fn add(&mut self, tlv: &Tlv) -> Result<(), Stop> {
         match tlv.value() {
             Value::Constructed(children) => children.iter().try_for_each(|child| self.add(child)),
-            Value::Primitive(value) => match self.0.insert(tlv.tag().0, value.clone()) {
-                Some(earlier) if earlier != *value => Err(invalid(format!(
-                    "the card gave two values for tag {:02X}",
-                    tlv.tag().0
-                ))),
-                _ => Ok(()),
-            },
+            Value::Primitive(value) => self.learn(tlv.tag().0, value),
+        }
+    }
+
+    /// Takes in one value; a second one for the same tag must be the same.
+    fn learn(&mut self, tag: u32, value: &[u8]) -> Result<(), Stop> {
+        match self.0.insert(tag, value.to_vec()) {
+            Some(earlier) if earlier != value => Err(invalid(format!(
+                "the card gave two values for tag {tag:02X}"
+            ))),
+            _ => Ok(()),
         }
     }
 
@@ -241,7 +276,8 @@ impl Objects {
     }
 }
 
-/// Picks out of the card's objects what identifies token and cryptogram.
+/// Picks out of the card's objects what identifies token and cryptogram; the network is told that and what the card
+/// `asked` of the terminal.
 fn cryptogram(aid: &[u8], objects: &Objects, asked: &[(u32, Vec<u8>)]) -> Result<Cryptogram, Stop> {
     objects.fixed::<2>(0x82, "application interchange profile (82)")?;
     objects.need(0x9F10, "issuer application data (9F10)")?;
@@ -308,72 +344,30 @@ fn track2(value: &[u8]) -> Result<(String, String), Stop> {
         .ok_or_else(|| invalid("the card's track 2 data (57) is malformed"))
 }
 
-/// The card transaction qualifiers that this POS acts on, tag 9F6C.
-#[derive(Debug, Default)]
-struct Qualifiers {
-    pin: bool,
-    signature: bool,
-    online_if_oda_fails: bool,
-    online_if_expired: bool,
-    verified_on_device: bool,
-}
-
-fn qualifiers(objects: &Objects) -> Result<Qualifiers, Stop> {
-    let [first, second] = match objects.get(0x9F6C) {
-        None => return Ok(Qualifiers::default()),
-        Some(_) => objects.fixed::<2>(0x9F6C, "card transaction qualifiers (9F6C)")?,
-    };
-    Ok(Qualifiers {
-        pin: first & 0x80 != 0,
-        signature: first & 0x40 != 0,
-        online_if_oda_fails: first & 0x20 != 0,
-        online_if_expired: first & 0x08 != 0,
-        verified_on_device: second & 0x80 != 0,
-    })
-}
-
-/// The checks after the last record: expiry, verification, and what kind of cryptogram this is.
-fn judge(
-    objects: &Objects,
-    cryptogram: &Cryptogram,
-    limits: &Qualifiers,
-    terminal: &TerminalData,
-) -> Result<Option<Decline>, Stop> {
+/// What kind of cryptogram this is; only one that asks the issuer goes on.
+fn kind(objects: &Objects) -> Result<Option<Decline>, Stop> {
     let [information] = objects.fixed::<1>(0x9F27, "cryptogram information (9F27)")?;
     match information & 0xC0 {
-        0x80 => {}
-        0x40 => {
-            return Ok(Some(Decline::new(
-                "online_required",
-                "the card approved by itself, but this terminal asks the issuer",
-            )));
-        }
-        0x00 => {
-            return Ok(Some(Decline::new(
-                "card_declined",
-                "the card declined the payment",
-            )));
-        }
-        _ => {
-            return Err(invalid(
-                "the card's cryptogram information (9F27) names no kind of cryptogram",
-            ));
-        }
+        0x80 => Ok(None),
+        0x40 => Ok(Some(Decline::new(
+            "online_required",
+            "the card approved by itself, but this terminal asks the issuer",
+        ))),
+        0x00 => Ok(Some(Decline::new(
+            "card_declined",
+            "the card declined the payment",
+        ))),
+        _ => Err(invalid(
+            "the card's cryptogram information (9F27) names no kind of cryptogram",
+        )),
     }
+}
+
+/// Whether the card's month of expiry is over.
+fn expired(cryptogram: &Cryptogram, terminal: &TerminalData) -> Option<Decline> {
     let today = hex::encode(bcd_date(terminal.date()));
     // A token is good through the last day of its month; both texts are YYMM, and a payment token never lives 50 years.
     let month = today.get(..4).unwrap_or_default();
-    if cryptogram.expiry.as_str() < month && !limits.online_if_expired {
-        return Ok(Some(Decline::new(
-            "application_expired",
-            "the card has expired",
-        )));
-    }
-    if limits.pin && !limits.verified_on_device {
-        return Ok(Some(Decline::new(
-            "cvm_not_possible",
-            "the card wants a PIN, and no PIN is ever typed at this terminal",
-        )));
-    }
-    Ok(None)
+    (cryptogram.expiry.as_str() < month)
+        .then(|| Decline::new("application_expired", "the card has expired"))
 }
