@@ -1,15 +1,16 @@
 //! The command line from outside: the real program, its processes, folders, ports and exit codes.
 //!
-//! `contract`, `pos` and `wire` hold it to its documented forms, `vectors` to test vectors. `faults` are refusals and
-//! false servers, `damage` is lost or old data, `offline` takes the provider away. `person` and `password` are what only
-//! the person knows or has, `lifecycle` and `second_phone` what becomes of cards and phones; `traces` and `logging` look
-//! for secrets where none may be.
+//! `contract`, `pos`, `wire` and `decode` hold it to its documented forms, `vectors` to test vectors. `faults` are
+//! refusals and false servers, `damage` is lost or old data, `offline` takes the provider away. `person` and `password`
+//! are what only the person knows or has, `lifecycle` and `second_phone` what becomes of cards and phones; `traces` and
+//! `logging` look for secrets where none may be.
 //!
 //! A name that begins with `sNN_` is a proof of that line of the score card.
 
 mod common;
 mod contract;
 mod damage;
+mod decode;
 mod faults;
 mod field;
 mod lifecycle;
