@@ -12,6 +12,7 @@ mod count;
 mod deny;
 mod kotlin;
 mod paths;
+mod pcsc;
 mod rust;
 mod score;
 mod setup;

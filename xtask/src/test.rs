@@ -7,7 +7,7 @@ use crate::count::Count;
 use crate::paths;
 use crate::setup::{self, Tool};
 use crate::step::{Missing, Step, clock};
-use crate::{api, deny, kotlin, rust, size, swift, targets};
+use crate::{api, deny, kotlin, pcsc, rust, size, swift, targets};
 use anyhow::{Result, anyhow};
 use clap::ValueEnum;
 use std::thread::{self, JoinHandle};
@@ -32,6 +32,8 @@ pub(crate) enum Name {
     Swift,
     /// The provider against its OpenAPI document.
     Api,
+    /// The phone in a virtual PC/SC reader.
+    Pcsc,
     /// The core for phone targets.
     Targets,
     /// The library's size.
@@ -49,6 +51,7 @@ impl Name {
             Self::Kotlin => "kotlin",
             Self::Swift => "swift",
             Self::Api => "api",
+            Self::Pcsc => "pcsc",
             Self::Targets => "targets",
             Self::Size => "size",
         }
@@ -58,6 +61,7 @@ impl Name {
         match self {
             Self::Kotlin => &[Tool::Java, Tool::Maven],
             Self::Api | Self::Deny => &[Tool::Python],
+            Self::Pcsc => &[Tool::PcSc],
             Self::Swift => swift::tools(),
             Self::Targets if targets::by_debian() => &[Tool::PhoneCompilers],
             _ => &[],
@@ -109,6 +113,7 @@ fn one(name: Name, step: &mut Step, may_set_up: bool) -> Result<Count> {
         Name::Kotlin => kotlin::run(step),
         Name::Swift => swift::run(step),
         Name::Api => api::run(step, may_set_up),
+        Name::Pcsc => pcsc::run(step),
         Name::Targets => {
             if may_set_up {
                 targets::prepare(step)?;
@@ -141,7 +146,7 @@ pub(crate) fn setup_only() -> Result<bool> {
 
 /// What is still not there.
 fn missing() -> Option<anyhow::Error> {
-    let tools = [Tool::Java, Tool::Maven, Tool::Python];
+    let tools = [Tool::Java, Tool::Maven, Tool::Python, Tool::PcSc];
     if let Some(error) = tools.iter().find_map(|tool| tool.require().err()) {
         return Some(error);
     }
