@@ -10,6 +10,7 @@ mod bench;
 mod bindings;
 mod count;
 mod deny;
+mod fuzz;
 mod kotlin;
 mod paths;
 mod pcsc;

@@ -27,6 +27,8 @@ pub(crate) enum Tool {
     PhoneCompilers,
     /// The PC/SC daemon with a virtual reader.
     PcSc,
+    /// A C++ compiler, which libFuzzer is built with.
+    Cpp,
 }
 
 impl Tool {
@@ -40,6 +42,7 @@ impl Tool {
             Self::PhoneCompilers => {
                 "clang, and Rust's standard library in source, for phone targets"
             }
+            Self::Cpp => "a C++ compiler",
             Self::PcSc => "pcscd, vsmartcard-vpcd and Python 3, all of them Debian's packages",
         }
     }
@@ -60,6 +63,7 @@ impl Tool {
                 ];
                 files.iter().all(|file| Path::new(file).exists()) && debian_rust_has_source()
             }
+            Self::Cpp => succeeds("c++", &["--version"]),
             Self::PcSc => {
                 Path::new("/usr/lib/pcsc/drivers/serial/libifdvpcd.so").exists()
                     && system_tool("pcscd").is_some()
@@ -84,6 +88,7 @@ impl Tool {
                 "llvm",
                 "libc6-dev-arm64-cross",
             ],
+            Self::Cpp => &["g++"],
             Self::PcSc => &["pcscd", "vsmartcard-vpcd", "python3"],
         }
     }
@@ -93,8 +98,10 @@ impl Tool {
             Self::Java => &["openjdk@17"],
             Self::Maven => &["maven"],
             Self::Python => &["python@3.12"],
-            // Xcode brings Swift and a compiler for phones; macOS has no virtual reader.
-            Self::Debootstrap | Self::OpenSsl | Self::PhoneCompilers | Self::PcSc => &[],
+            // Xcode brings Swift, a compiler for phones and one for C++; macOS has no virtual reader.
+            Self::Debootstrap | Self::OpenSsl | Self::PhoneCompilers | Self::PcSc | Self::Cpp => {
+                &[]
+            }
         }
     }
 
