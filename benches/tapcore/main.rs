@@ -4,10 +4,18 @@
 //! work by ring, des or rusqlite alone, in the same run and in turn, so that the ratio means something on any machine.
 //! To add one, write a [`Bench`] into its subject's `BENCHES`; a new subject is one more line in [`SUBJECTS`].
 
+#[path = "../../tests/fixtures/armed.rs"]
+mod armed;
 mod backend;
+mod counting;
 mod installed;
+mod kept;
 mod measure;
+mod phone;
+mod tap;
 mod vault;
+
+use std::path::Path;
 
 use measure::Reading;
 
@@ -19,12 +27,26 @@ struct Bench {
     run: fn() -> Reading,
 }
 
-const SUBJECTS: &[&[Bench]] = &[vault::BENCHES, backend::BENCHES];
+const SUBJECTS: &[&[Bench]] = &[
+    vault::BENCHES,
+    backend::BENCHES,
+    tap::BENCHES,
+    phone::BENCHES,
+];
 
-/// Prints one JSON object per bench, times in microseconds.
+/// Prints one JSON object per bench, with its unit: microseconds unless something is counted.
 fn main() {
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, flag, name, folder] = words.as_slice()
+        && flag == "--child"
+    {
+        return phone::child(name, Path::new(folder));
+    }
     // Cargo says `--bench` as well, which this program knows.
-    let mut arguments = std::env::args().skip_while(|word| word != "--only").skip(1);
+    let mut arguments = words
+        .into_iter()
+        .skip_while(|word| word != "--only")
+        .skip(1);
     let prefix = arguments.next().unwrap_or_default();
     for bench in SUBJECTS.iter().copied().flatten() {
         if bench.name.starts_with(&prefix) {

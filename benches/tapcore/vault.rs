@@ -102,23 +102,25 @@ fn opening() -> Reading {
     calls(
         500,
         || open_and_unlock(ours.path(), &keys),
-        || {
-            let folder = floor.path();
-            (
-                bare(
-                    &folder.join("vault.db"),
-                    "FULL",
-                    "ON",
-                    "SELECT storage FROM installation",
-                ),
-                bare(
-                    &folder.join("statement.db"),
-                    "NORMAL",
-                    "FAST",
-                    "SELECT sealed FROM entry WHERE shown ORDER BY at_ms DESC, rowid DESC LIMIT 1",
-                ),
-            )
-        },
+        || bare_connections(floor.path()),
+    )
+}
+
+/// Both databases of a wallet's folder, without Tapcore: the first row of each was read.
+pub(crate) fn bare_connections(folder: &Path) -> (Connection, Connection) {
+    (
+        bare(
+            &folder.join("vault.db"),
+            "FULL",
+            "ON",
+            "SELECT storage FROM installation",
+        ),
+        bare(
+            &folder.join("statement.db"),
+            "NORMAL",
+            "FAST",
+            "SELECT sealed FROM entry WHERE shown ORDER BY at_ms DESC, rowid DESC LIMIT 1",
+        ),
     )
 }
 

@@ -25,6 +25,10 @@ pub(crate) enum Tool {
     OpenSsl,
     /// Clang, linker and headers to check the phone targets.
     PhoneCompilers,
+    /// The PC/SC daemon with a virtual reader.
+    PcSc,
+    /// A C++ compiler, which libFuzzer is built with.
+    Cpp,
 }
 
 impl Tool {
@@ -38,6 +42,8 @@ impl Tool {
             Self::PhoneCompilers => {
                 "clang, and Rust's standard library in source, for phone targets"
             }
+            Self::Cpp => "a C++ compiler",
+            Self::PcSc => "pcscd, vsmartcard-vpcd and Python 3, all of them Debian's packages",
         }
     }
 
@@ -56,6 +62,12 @@ impl Tool {
                     "/usr/bin/rustc",
                 ];
                 files.iter().all(|file| Path::new(file).exists()) && debian_rust_has_source()
+            }
+            Self::Cpp => succeeds("c++", &["--version"]),
+            Self::PcSc => {
+                Path::new("/usr/lib/pcsc/drivers/serial/libifdvpcd.so").exists()
+                    && system_tool("pcscd").is_some()
+                    && succeeds("python3", &["--version"])
             }
         }
     }
@@ -76,6 +88,8 @@ impl Tool {
                 "llvm",
                 "libc6-dev-arm64-cross",
             ],
+            Self::Cpp => &["g++"],
+            Self::PcSc => &["pcscd", "vsmartcard-vpcd", "python3"],
         }
     }
 
@@ -84,8 +98,10 @@ impl Tool {
             Self::Java => &["openjdk@17"],
             Self::Maven => &["maven"],
             Self::Python => &["python@3.12"],
-            // Xcode brings Swift and a compiler for phones.
-            Self::Debootstrap | Self::OpenSsl | Self::PhoneCompilers => &[],
+            // Xcode brings Swift, a compiler for phones and one for C++; macOS has no virtual reader.
+            Self::Debootstrap | Self::OpenSsl | Self::PhoneCompilers | Self::PcSc | Self::Cpp => {
+                &[]
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use crate::count::Count;
 use crate::paths;
 use crate::setup::{self, Tool};
 use crate::step::{Missing, Step, clock};
-use crate::{api, deny, kotlin, rust, size, swift, targets};
+use crate::{api, deny, fuzz, kotlin, pcsc, rust, size, swift, targets};
 use anyhow::{Result, anyhow};
 use clap::ValueEnum;
 use std::thread::{self, JoinHandle};
@@ -32,6 +32,10 @@ pub(crate) enum Name {
     Swift,
     /// The provider against its OpenAPI document.
     Api,
+    /// The phone in a virtual PC/SC reader.
+    Pcsc,
+    /// The card and what it reads, under a fuzzer.
+    Fuzz,
     /// The core for phone targets.
     Targets,
     /// The library's size.
@@ -49,6 +53,8 @@ impl Name {
             Self::Kotlin => "kotlin",
             Self::Swift => "swift",
             Self::Api => "api",
+            Self::Pcsc => "pcsc",
+            Self::Fuzz => "fuzz",
             Self::Targets => "targets",
             Self::Size => "size",
         }
@@ -58,6 +64,8 @@ impl Name {
         match self {
             Self::Kotlin => &[Tool::Java, Tool::Maven],
             Self::Api | Self::Deny => &[Tool::Python],
+            Self::Pcsc => &[Tool::PcSc],
+            Self::Fuzz => &[Tool::Cpp, Tool::Python],
             Self::Swift => swift::tools(),
             Self::Targets if targets::by_debian() => &[Tool::PhoneCompilers],
             _ => &[],
@@ -109,6 +117,8 @@ fn one(name: Name, step: &mut Step, may_set_up: bool) -> Result<Count> {
         Name::Kotlin => kotlin::run(step),
         Name::Swift => swift::run(step),
         Name::Api => api::run(step, may_set_up),
+        Name::Pcsc => pcsc::run(step),
+        Name::Fuzz => fuzz::run(step, may_set_up),
         Name::Targets => {
             if may_set_up {
                 targets::prepare(step)?;
@@ -127,6 +137,7 @@ pub(crate) fn setup_only() -> Result<bool> {
     let fetched = [
         api::prepare(&step),
         deny::prepare(&step),
+        fuzz::prepare(&step),
         targets::prepare(&step),
         fetching.map_or(Ok(()), finish),
     ];
@@ -141,7 +152,7 @@ pub(crate) fn setup_only() -> Result<bool> {
 
 /// What is still not there.
 fn missing() -> Option<anyhow::Error> {
-    let tools = [Tool::Java, Tool::Maven, Tool::Python];
+    let tools = [Tool::Java, Tool::Maven, Tool::Python, Tool::PcSc, Tool::Cpp];
     if let Some(error) = tools.iter().find_map(|tool| tool.require().err()) {
         return Some(error);
     }
@@ -162,9 +173,12 @@ fn set_up(chosen: &[Name]) -> Result<Option<JoinHandle<Result<()>>>> {
             "setup: Maven keeps what it fetches (Kotlin, JUnit, Android's framework classes) in its own cache"
         );
     }
-    if chosen.contains(&Name::Api) || chosen.contains(&Name::Deny) {
+    if [Name::Api, Name::Deny, Name::Fuzz]
+        .iter()
+        .any(|name| chosen.contains(name))
+    {
         println!(
-            "setup: Python packages for the API and deny steps go to {}",
+            "setup: Python packages for the API, deny and fuzz steps go to {}",
             paths::scratch().display()
         );
     }

@@ -1,5 +1,6 @@
-//! The `tapcore` command: sandbox, headless phone, POS and demo. Its forms are a contract that scripts rely on.
+//! The `tapcore` command: sandbox, headless phone, POS, decoder and demo. Its forms are a contract that scripts rely on.
 
+mod decode;
 mod demo;
 mod phone;
 mod pos;
@@ -33,6 +34,8 @@ enum Command {
     Phone(phone::PhoneArgs),
     /// A shop's terminal
     Pos(pos::PosArgs),
+    /// Name every tag and bit of a card's or a reader's bytes
+    Decode(decode::DecodeArgs),
     /// Check test vectors with the core and with a second opinion
     Vectors(vectors::VectorsArgs),
 }
@@ -45,6 +48,7 @@ async fn main() -> ExitCode {
         Command::Sandbox(args) => sandbox::run(args).await,
         Command::Phone(args) => phone::run(args).await,
         Command::Pos(args) => pos::run(args).await,
+        Command::Decode(args) => decode::run(&args),
         Command::Vectors(args) => vectors::run(&args),
     };
     match done {

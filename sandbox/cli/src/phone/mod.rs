@@ -1,12 +1,14 @@
 //! `tapcore phone`: a phone without a screen, one wallet per folder.
 //!
 //! It is a shell like those in Kotlin and Swift and uses nothing but the core's facade. [`platform`] plays the phone's
-//! key hardware and clock, [`serve`] its NFC controller; the other files have one subject of the command line each.
+//! key hardware and clock, [`serve`] its NFC controller, [`vpcd`] puts it into a PC/SC reader; the other files have one
+//! subject of the command line each.
 //! What only the person knows is given as an option or typed, a line each ([`ask`]), and never printed.
 
 mod ask;
 mod card;
 mod confirm;
+mod field;
 mod log;
 mod password;
 mod person;
@@ -15,6 +17,7 @@ mod platform;
 mod serve;
 mod statement;
 mod status;
+mod vpcd;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,9 +1,10 @@
-//! The phone as a card on TCP: each connection is one stay in a reader's field.
+//! The phone as a card: on TCP, where each connection is one stay in a reader's field, and in a virtual PC/SC reader.
 //!
-//! An APDU is a two-byte big-endian length and that many bytes, both ways. Closing the connection is deactivation.
+//! On TCP an APDU is a two-byte big-endian length and that many bytes, both ways. Closing the connection is
+//! deactivation. The phone is in one field at a time, whichever way readers come.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,27 +12,28 @@ use super::statement::instant;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use tapcore::ffi::{
-    Answer, RiskSignals, TapDecision, TapOutcome, TapResponder, Wallet, WalletEvent, WalletObserver,
+    RiskSignals, TapDecision, TapOutcome, Wallet, WalletEvent, WalletObserver,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::MissedTickBehavior;
+
+use super::field::Field;
+use super::vpcd;
 
 /// Answer to a command of no bytes: wrong length.
 const WRONG_LENGTH: [u8; 2] = [0x67, 0x00];
-/// What a reader gets when no answer came at all.
-const NO_ANSWER: [u8; 2] = [0x6F, 0x00];
-/// How long an answer that comes later is waited for; the core's own patience is far shorter.
-const LATER: Duration = Duration::from_secs(5);
 /// How often the phone looks for news of the issuer while nobody taps.
 const LOOK: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 pub(super) struct ServeArgs {
     /// Where to listen for readers, such as 127.0.0.1:0
-    #[arg(long, value_name = "ADDR")]
-    tcp: String,
+    #[arg(long, value_name = "ADDR", required_unless_present = "vpcd")]
+    tcp: Option<String>,
+    /// The virtual PC/SC reader to be a card in, such as 127.0.0.1:35963; one that goes away is waited for
+    #[arg(long, value_name = "HOST:PORT")]
+    vpcd: Option<String>,
     /// What the phone sees of an attack, separated by commas
     #[arg(long, value_name = "SIGNALS", value_delimiter = ',')]
     signals: Vec<Signal>,
@@ -52,9 +54,14 @@ enum Signal {
 
 /// Serves readers until it is asked to stop.
 pub(super) async fn serve(wallet: &Arc<Wallet>, args: ServeArgs) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(&args.tcp)
-        .await
-        .with_context(|| format!("{} cannot be listened on; try 127.0.0.1:0", args.tcp))?;
+    let listener = match &args.tcp {
+        Some(addr) => Some(listen(addr).await?),
+        None => None,
+    };
+    let reader = match &args.vpcd {
+        Some(addr) => Some((addr.as_str(), vpcd::connect(addr).await?)),
+        None => None,
+    };
     let seen = |signal| args.signals.contains(&signal);
     wallet.report_risk(RiskSignals {
         rooted: seen(Signal::Rooted),
@@ -63,58 +70,71 @@ pub(super) async fn serve(wallet: &Arc<Wallet>, args: ServeArgs) -> anyhow::Resu
         debugger: seen(Signal::Debugger),
     });
     wallet.set_observer(Arc::new(Printer));
-    let (later, mut answers) = unbounded_channel();
-    wallet.set_responder(Arc::new(Later(Mutex::new(later))));
+    let field = Field::of(wallet);
     wallet.start().await?;
-    print(&json!({ "event": "ready", "addr": listener.local_addr()?.to_string() }));
-    let mut stop = std::pin::pin!(stopped()?);
-    let mut look = tokio::time::interval(LOOK);
-    // After a long stay in the field one look is enough.
-    look.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let stop = stopped()?;
+    print(&ready(listener.as_ref(), args.vpcd.as_deref())?);
+    let at_readers = async {
+        match &listener {
+            Some(listener) => tcp(listener, &field).await,
+            None => std::future::pending().await,
+        }
+    };
+    let in_reader = async {
+        match reader {
+            Some((addr, reader)) => vpcd::serve(addr, reader, &field).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = stop => {}
+        () = at_readers => {}
+        () = in_reader => {}
+        () = look(wallet, &field) => {}
+    }
+    Ok(())
+}
+
+async fn listen(addr: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(addr)
+        .await
+        .with_context(|| format!("{addr} cannot be listened on; try 127.0.0.1:0"))
+}
+
+/// The event that says where readers find the phone.
+fn ready(listener: Option<&TcpListener>, vpcd: Option<&str>) -> anyhow::Result<Value> {
+    let mut ready = json!({ "event": "ready" });
+    if let Some(listener) = listener {
+        ready["addr"] = listener.local_addr()?.to_string().into();
+    }
+    if let Some(addr) = vpcd {
+        ready["vpcd"] = addr.into();
+    }
+    Ok(ready)
+}
+
+/// Serves readers on TCP, one after the other.
+async fn tcp(listener: &TcpListener, field: &Field) {
     loop {
-        tokio::select! {
-            () = &mut stop => return Ok(()),
-            accepted = listener.accept() => {
-                // A reader that is gone before it was greeted is no reason to stop.
-                let Ok((mut reader, _)) = accepted else { continue };
-                tokio::select! {
-                    () = &mut stop => return Ok(()),
-                    // A reader that breaks off has left the field, nothing more.
-                    left = field(wallet, &mut reader, &mut answers) => drop(left),
-                }
-                wallet.deactivated();
-            }
-            _ = look.tick() => {
-                let wallet = Arc::clone(wallet);
-                // Without a network this fails, and the next look comes.
-                tokio::spawn(async move { drop(wallet.sync().await) });
-            }
+        // A reader that is gone before it was greeted is no reason to stop.
+        if let Ok((mut reader, _)) = listener.accept().await {
+            // One that breaks off has left the field, nothing more.
+            drop(stay(&mut reader, field).await);
         }
     }
 }
 
-/// One stay in the field.
-async fn field(
-    wallet: &Wallet,
-    reader: &mut TcpStream,
-    answers: &mut UnboundedReceiver<Vec<u8>>,
-) -> std::io::Result<()> {
+/// One stay in the field of a reader on TCP.
+async fn stay(reader: &mut TcpStream, field: &Field) -> std::io::Result<()> {
     reader.set_nodelay(true)?;
-    // An answer that came after its reader had left is nobody's.
-    while answers.try_recv().is_ok() {}
+    let mut stay = field.enter().await;
     loop {
         let length = reader.read_u16().await?;
         let mut apdu = vec![0; usize::from(length)];
         reader.read_exact(&mut apdu).await?;
         let answer = match apdu.is_empty() {
             true => WRONG_LENGTH.to_vec(),
-            false => match wallet.process_apdu(apdu) {
-                Answer::Now { bytes } => bytes,
-                Answer::Later => match tokio::time::timeout(LATER, answers.recv()).await {
-                    Ok(Some(bytes)) => bytes,
-                    _ => NO_ANSWER.to_vec(),
-                },
-            },
+            false => stay.answer(apdu).await,
         };
         let length = u16::try_from(answer.len()).map_err(std::io::Error::other)?;
         let framed = [&length.to_be_bytes()[..], &answer].concat();
@@ -122,14 +142,17 @@ async fn field(
     }
 }
 
-/// Passes answers that come later to the stay in the field.
-struct Later(Mutex<UnboundedSender<Vec<u8>>>);
-
-impl TapResponder for Later {
-    fn respond(&self, answer: Vec<u8>) {
-        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Fails only when serving has ended.
-        drop(sender.send(answer));
+/// Looks for news of the issuer now and then, while nobody taps.
+async fn look(wallet: &Arc<Wallet>, field: &Field) {
+    let mut looks = tokio::time::interval(LOOK);
+    // After a long stay in the field one look is enough.
+    looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        looks.tick().await;
+        field.left().await;
+        let wallet = Arc::clone(wallet);
+        // Without a network this fails, and the next look comes.
+        tokio::spawn(async move { drop(wallet.sync().await) });
     }
 }
 

@@ -18,7 +18,11 @@ pub(crate) struct Field(TcpStream);
 
 impl Field {
     pub(crate) fn enter(addr: &str) -> Self {
-        let stream = TcpStream::connect(addr).unwrap();
+        Self::of(TcpStream::connect(addr).unwrap())
+    }
+
+    /// The field at the other end of this connection.
+    pub(crate) fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self(stream)

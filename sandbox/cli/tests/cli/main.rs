@@ -1,16 +1,17 @@
 //! The command line from outside: the real program, its processes, folders, ports and exit codes.
 //!
-//! `contract`, `pos` and `wire` hold it to its documented forms, `vectors` to test vectors, `profiles` every scheme to the
-//! same payments. `faults` are refusals and
-//! false servers, `damage` is lost or old data, `offline` takes the provider away. `person` and `password` are what only
-//! the person knows or has, `lifecycle` and `second_phone` what becomes of cards and phones; `traces` and `logging` look
-//! for secrets where none may be.
+//! `contract`, `pos`, `wire` and `decode` hold it to its documented forms, `vectors` to test vectors, `profiles` every
+//! scheme to the same payments; in `vpcd` the phone is a card in a virtual PC/SC reader. `faults` are refusals and false
+//! servers, `damage` is lost or old data, `offline` takes the provider away. `person` and `password` are what only the
+//! person knows or has, `lifecycle` and `second_phone` what becomes of cards and phones; `traces` and `logging` look for
+//! secrets where none may be.
 //!
 //! A name that begins with `sNN_` is a proof of that line of the score card.
 
 mod common;
 mod contract;
 mod damage;
+mod decode;
 mod erasure;
 mod faults;
 mod field;
@@ -26,4 +27,5 @@ mod relay;
 mod second_phone;
 mod traces;
 mod vectors;
+mod vpcd;
 mod wire;

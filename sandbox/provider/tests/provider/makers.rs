@@ -7,7 +7,7 @@ use sandbox_kit::maker_wallet::MakerWallet;
 use serde_json::{Value, json};
 
 /// What a maker's wallet wants, with the device's proof.
-fn maker_payload(phone: &Phone<'_>, token: &str) -> Value {
+pub(crate) fn maker_payload(phone: &Phone<'_>, token: &str) -> Value {
     let ask = MakerWallet::begin().ask();
     let key = bytes::from_hex(&ask.maker_key).unwrap();
     let nonce = bytes::from_hex(&ask.nonce).unwrap();

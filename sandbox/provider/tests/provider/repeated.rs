@@ -11,6 +11,7 @@ use sandbox_kit::keys::PartyKey;
 use serde_json::{Value, json};
 
 use crate::common::{Bench, Phone, a_box, bench_on_file, fresh_key, is, notification, refusal};
+use crate::makers::maker_payload;
 use crate::opaque::{PASSWORD, Suite, beside, by_password, dinner, run, set};
 
 /// The routes that take a POST, as the provider's sources name them.
@@ -150,6 +151,15 @@ async fn s39_every_route_does_a_repeated_request_once_and_answers_it_alike() {
     let (log, other) = (phone.replenishment(&token), phone.replenishment(&token));
     walk.twice("/v1/tokens/{token_ref}/replenish", &path, &log, &other)
         .await;
+    let path = format!("/v1/tokens/{token}/maker-payload");
+    let (asked, other) = (maker_payload(&phone, &token), maker_payload(&phone, &token));
+    walk.twice(
+        "/v1/tokens/{token_ref}/maker-payload",
+        &path,
+        &asked,
+        &other,
+    )
+    .await;
     let path = format!("/v1/tokens/{token}/state");
     let (suspended, active) = (
         json!({ "state": "suspended" }),

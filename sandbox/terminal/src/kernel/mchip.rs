@@ -61,11 +61,15 @@ pub(super) fn run(
 
     let interaction = interaction(&objects)?;
     if let Some(decline) = kind(&objects)? {
-        let cryptogram = cryptogram(aid, &objects, &told)?;
         let decline = match interaction & LOOK_AT_PHONE {
             0 => decline,
             _ => see_phone(),
         };
+        // Inside a signature it is not looked for: nothing comes of it.
+        if objects.get(0x9F26).is_none() {
+            return Err(Stop::Declined(decline));
+        }
+        let cryptogram = cryptogram(aid, &objects, &told)?;
         return Ok(Outcome::Declined(decline, cryptogram));
     }
     if cda {

@@ -1,235 +1,177 @@
-//! The decoder behind `--trace`: every APDU tag by tag, and bit by bit where bits mean something.
+//! The decoder behind `--trace` and `tapcore decode`: every APDU tag by tag, and bit by bit where bits mean something.
 //!
-//! A [`Decoder`] follows one conversation (it needs the PDOL to read the data of GET PROCESSING OPTIONS, and the
-//! selected application to read qualifiers); [`objects`] explains loose TLV. Numbers, track data, PIN data and names
-//! are masked, and raw bytes of a command or answer are never printed whole.
+//! A [`Decoder`] follows one conversation: it needs the card's data object lists to read what the reader answers them
+//! with, and the selected application to read what schemes lay out differently. Numbers, track data, PIN data and
+//! names are masked, and in a trace raw bytes of a command or answer are never printed whole.
 
 mod bits;
+mod guess;
 mod mask;
+mod message;
 mod names;
+mod node;
+mod scheme;
+mod tlv;
 mod value;
 
+pub use bits::Bit;
 pub use mask::mask_number;
+pub use node::Node;
+pub use scheme::Scheme;
+pub use tlv::Malformed;
 
-use emv::Tag;
-use emv::core::apdu::Command;
-use emv::core::dol::Dol;
-use emv::core::tlv::{Tlv, Value, parse_length};
+use tlv::Object;
+use value::Show;
 
-/// The RID of UnionPay, whose qualifiers have a layout of their own.
-const UNIONPAY: &[u8] = &[0xA0, 0x00, 0x00, 0x03, 0x33];
+/// Tags of the data object lists that a card may have.
+const LISTS: [u32; 6] = [0x9F38, 0x8C, 0x8D, 0x9F49, 0x97, 0x9F4F];
 
 /// Follows a conversation between reader and card.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    application: Option<Vec<u8>>,
-    pdol: Option<Dol>,
+    show: Show,
+    /// The scheme that somebody named, or that was seen.
+    scheme: Option<Scheme>,
+    /// What the reader fills for GET PROCESSING OPTIONS.
+    pdol: Option<List>,
+    /// What it fills for the first and the second GENERATE AC.
+    cdols: [Option<List>; 2],
+    /// GENERATE AC commands since the last SELECT.
+    generated: usize,
+    /// The command that the next answer belongs to.
+    instruction: u8,
 }
 
+/// A data object list: tags and lengths.
+type List = Vec<(u32, usize)>;
+
 impl Decoder {
+    /// One for a person who has the bytes already: nothing is cut, and with `reveal` nothing is masked. `scheme` is for
+    /// what lies outside of any selected application.
+    #[must_use]
+    pub fn for_person(reveal: bool, scheme: Option<Scheme>) -> Self {
+        Self {
+            show: if reveal { Show::Whole } else { Show::Masked },
+            scheme,
+            ..Self::default()
+        }
+    }
+
+    /// Sets the list by which the data of GET PROCESSING OPTIONS and GENERATE AC are cut up, until a card's own is
+    /// seen, or an application selected.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the bytes are no data object list.
+    pub fn set_list(&mut self, list: &[u8]) -> Result<(), Malformed> {
+        let list = tlv::list(list)?;
+        self.cdols = [Some(list.clone()), Some(list.clone())];
+        self.pdol = Some(list);
+        Ok(())
+    }
+
     /// Explains a command, several lines, each ended.
     pub fn command(&mut self, bytes: &[u8]) -> String {
-        let Ok(command) = Command::from_bytes(bytes) else {
-            return format!("-> {} bytes that are no command\n", bytes.len());
-        };
-        let mut out = format!(
-            "-> {} ({:02X} {:02X} {:02X} {:02X})",
-            names::instruction(command.cla.0, command.ins.0),
-            command.cla.0,
-            command.ins.0,
-            command.p1,
-            command.p2
-        );
-        match (command.cla.0, command.ins.0) {
-            (0x00, 0xA4) => {
-                out.push_str(&format!("  {}\n", value::name(&command.data)));
-                self.application = Some(command.data);
-                self.pdol = None;
-            }
-            (0x00, 0xB2) => {
-                out.push_str(&format!(
-                    "  file {}, record {}\n",
-                    command.p2 >> 3,
-                    command.p1
-                ));
-            }
-            (0x80, 0xA8) => {
-                out.push('\n');
-                self.pdol_data(&command.data, &mut out);
-            }
-            _ => out.push_str(&format!("  {} bytes of data\n", command.data.len())),
+        match self.command_node(bytes) {
+            Some(node) => format!("-> {}", node.to_text(0)),
+            None => format!("-> {} bytes that are no command\n", bytes.len()),
         }
-        out
     }
 
     /// Explains an answer, several lines, each ended.
     pub fn response(&mut self, bytes: &[u8]) -> String {
-        let Some((data, &[sw1, sw2])) = bytes.split_last_chunk::<2>() else {
-            return format!("<- {} bytes that are no answer\n", bytes.len());
-        };
-        let status = u16::from_be_bytes([sw1, sw2]);
-        let mut out = format!(
-            "<- {status:04X} {}, {} bytes of data\n",
-            names::status(status),
-            data.len()
-        );
-        if data.is_empty() {
-            return out;
+        match self.response_node(bytes) {
+            Some(node) => format!("<- {}", node.to_text(0)),
+            None => format!("<- {} bytes that are no answer\n", bytes.len()),
         }
-        match Tlv::parse_all(data) {
-            Ok(list) => {
-                for tlv in &list {
-                    if let Some(pdol) = tlv
-                        .find(Tag(0x9F38))
-                        .and_then(|object| object.value().as_primitive())
-                    {
-                        self.pdol = Dol::parse(pdol).ok();
-                    }
-                    self.object(tlv, None, 1, &mut out);
-                }
-            }
-            Err(why) => out.push_str(&format!("   not TLV: {why}\n")),
-        }
-        out
     }
 
-    /// The data of GET PROCESSING OPTIONS, cut up by the card's PDOL.
-    fn pdol_data(&self, data: &[u8], out: &mut String) {
-        let inner = data.strip_prefix(&[0x83]).and_then(|rest| {
-            parse_length(rest)
-                .ok()
-                .and_then(|(length, size)| rest.get(size..size + length))
-        });
-        let Some(mut rest) = inner else {
-            out.push_str(&format!(
-                "   {} bytes that are no command template\n",
-                data.len()
-            ));
-            return;
-        };
-        out.push_str(&format!("   83 {}\n", names::tag(Tag(0x83), None)));
-        for entry in self.pdol.iter().flat_map(|pdol| &pdol.0) {
-            let Some((value, after)) = rest.split_at_checked(usize::from(entry.length)) else {
+    /// The scheme by which loose values are read. UnionPay's, when nobody named another: it is this sandbox's own.
+    fn scheme(&self) -> Scheme {
+        self.scheme.unwrap_or(Scheme::UnionPay)
+    }
+
+    /// Keeps what later messages need: the lists, and whose application it is.
+    fn remember(&mut self, objects: &[Object<'_>]) {
+        let find = |tag| objects.iter().find_map(|object| object.find(tag));
+        let list = |tag| find(tag).and_then(|value| tlv::list(value).ok());
+        self.pdol = list(0x9F38).or(self.pdol.take());
+        let [first, second] = &mut self.cdols;
+        *first = list(0x8C).or(first.take());
+        *second = list(0x8D).or(second.take());
+        self.scheme = find(0x84).and_then(Scheme::of).or(self.scheme);
+    }
+
+    /// Objects side by side, all of one application when one of them names it.
+    fn nodes(&self, objects: &[Object<'_>], parent: Option<u32>, scheme: Scheme) -> Vec<Node> {
+        let mut names = objects
+            .iter()
+            .filter(|object| [0x4F, 0x84, 0x9F06].contains(&object.tag));
+        let named = names.find_map(|object| Scheme::of(object.value));
+        let scheme = named.unwrap_or(scheme);
+        objects
+            .iter()
+            .map(|object| self.node(object, parent, scheme))
+            .collect()
+    }
+
+    fn node(&self, object: &Object<'_>, parent: Option<u32>, scheme: Scheme) -> Node {
+        match &object.inside {
+            None => self.primitive(object.tag, parent, object.value, scheme),
+            Some(inside) => {
+                let name = names::tag(object.tag, parent, scheme);
+                let mut node = Node::object(object.tag, name, object.value.len());
+                node.children = self.nodes(inside, Some(object.tag), scheme);
+                node
+            }
+        }
+    }
+
+    fn primitive(&self, tag: u32, parent: Option<u32>, value: &[u8], scheme: Scheme) -> Node {
+        let name = names::tag(tag, parent, scheme);
+        let mut node = Node::object(tag, name, value.len());
+        let list = LISTS.contains(&tag) || (tag, scheme) == (0x9F69, Scheme::Mastercard);
+        node.set_value(
+            value::show(tag, value, self.show),
+            bits::explain(tag, value, scheme),
+        );
+        node.notes = value::details(tag, value, scheme);
+        match tlv::list(value) {
+            Ok(entries) if list => node.children = wanted(&entries, scheme),
+            Err(why) if list => node.notes.push(format!("malformed {why}")),
+            _ => {}
+        }
+        if [0x9F66, 0x9F6C, 0x9F6E].contains(&tag) && self.scheme.is_none() {
+            let whose = scheme.name();
+            node.notes.push(format!("as {whose} has it"));
+        }
+        node
+    }
+
+    /// Values without tags, cut up by the list that asked for them.
+    fn listed(&self, list: &[(u32, usize)], values: &[u8]) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        let mut rest = values;
+        for (tag, length) in list {
+            let Some((value, after)) = rest.split_at_checked(*length) else {
                 break;
             };
-            self.primitive(entry.tag, None, value, 2, out);
+            nodes.push(self.primitive(*tag, None, value, self.scheme()));
             rest = after;
         }
         if !rest.is_empty() {
-            out.push_str(&format!(
-                "      {} bytes that the PDOL does not name\n",
-                rest.len()
-            ));
+            let name = format!("{} bytes that the list does not name", rest.len());
+            nodes.push(Node::message(name, rest.len()));
         }
-    }
-
-    fn object(&self, tlv: &Tlv, parent: Option<Tag>, depth: usize, out: &mut String) {
-        match tlv.value() {
-            Value::Primitive(value) => self.primitive(tlv.tag(), parent, value, depth, out),
-            Value::Constructed(children) => {
-                let indent = "   ".repeat(depth);
-                out.push_str(&format!(
-                    "{indent}{:02X} {}\n",
-                    tlv.tag().0,
-                    names::tag(tlv.tag(), parent)
-                ));
-                for child in children {
-                    self.object(child, Some(tlv.tag()), depth + 1, out);
-                }
-            }
-        }
-    }
-
-    fn primitive(
-        &self,
-        tag: Tag,
-        parent: Option<Tag>,
-        value: &[u8],
-        depth: usize,
-        out: &mut String,
-    ) {
-        let indent = "   ".repeat(depth);
-        let name = names::tag(tag, parent);
-        out.push_str(&format!(
-            "{indent}{:02X} {name}: {}\n",
-            tag.0,
-            value::show(tag.0, value)
-        ));
-        let unionpay = self
-            .application
-            .as_ref()
-            .is_none_or(|aid| aid.starts_with(UNIONPAY));
-        for line in value::details(tag.0, value)
-            .into_iter()
-            .chain(bits::explain(tag.0, value, unionpay))
-        {
-            out.push_str(&format!("{indent}      {line}\n"));
-        }
+        nodes
     }
 }
 
-/// Explains a list of TLV objects outside of any conversation, several lines, each ended.
-///
-/// # Errors
-/// A clause that says why the bytes are no TLV.
-pub fn objects(bytes: &[u8]) -> Result<String, String> {
-    let list = Tlv::parse_all(bytes).map_err(|why| why.to_string())?;
-    let mut out = String::new();
-    for tlv in &list {
-        Decoder::default().object(tlv, None, 0, &mut out);
-    }
-    Ok(out)
+/// The entries of a data object list.
+fn wanted(list: &[(u32, usize)], scheme: Scheme) -> Vec<Node> {
+    list.iter()
+        .map(|(tag, length)| Node::wanted(*tag, names::tag(*tag, None, scheme), *length))
+        .collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_conversation_is_explained_and_masked() {
-        let mut decoder = Decoder::default();
-        let select = decoder.command(&hex::decode("00A4040008A00000033301010100").unwrap());
-        assert_eq!(select, "-> SELECT (00 A4 04 00)  A000000333010101\n");
-        let fci = "6F178408A000000333010101A50B5F2D027A689F38039F66049000";
-        let answer = decoder.response(&hex::decode(fci).unwrap());
-        assert!(
-            answer.starts_with("<- 9000 OK, 25 bytes of data\n   6F "),
-            "{answer}"
-        );
-        assert!(
-            answer.contains("5F2D Language Preference: 7A68 \"zh\""),
-            "{answer}"
-        );
-        assert!(answer.contains("wants 9F66, length 4"), "{answer}");
-        let options = decoder.command(&hex::decode("80A800000683046680000000").unwrap());
-        assert!(
-            options.contains("9F66 Terminal Transaction Qualifiers (TTQ): 66800000"),
-            "{options}"
-        );
-        assert!(options.contains("bit 6  qPBOC supported"), "{options}");
-        let record = "701E5A08622848040256489057126228480402564890D291222000000000123F9000";
-        let record = decoder.response(&hex::decode(record).unwrap());
-        assert!(record.contains("622848******4890"), "{record}");
-        assert!(
-            !record.contains("0402564890") && !record.contains("123"),
-            "{record}"
-        );
-    }
-
-    #[test]
-    fn any_bytes_are_survived() {
-        let mut decoder = Decoder::default();
-        let mut seed = 1u32;
-        for length in 0..200usize {
-            let bytes: Vec<u8> = (0..length)
-                .map(|_| {
-                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    seed.to_be_bytes()[0]
-                })
-                .collect();
-            decoder.command(&bytes);
-            decoder.response(&bytes);
-            let _ = objects(&bytes);
-        }
-    }
-}
+mod tests;
