@@ -131,6 +131,7 @@ pub(crate) fn add_card(folder: &Path, keys: &Arc<impl PlatformKeyStore + 'static
             account_type: AccountType::BankCard,
             expiry: "2099-12-31".into(),
             scheme: "unionpay".into(),
+            home: None,
         },
         profile: armed::PROFILE.into(),
         state: TokenLife::Active,

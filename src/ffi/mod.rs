@@ -8,6 +8,7 @@ mod error;
 mod key_store;
 mod lifecycle;
 mod log;
+mod maker;
 mod person;
 mod records;
 mod runtime;
@@ -17,6 +18,7 @@ pub use error::{Damage, Newer, WalletError};
 pub use key_store::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel};
 pub use lifecycle::{LinkCode, LinkKind, Phone, RiskSignals};
 pub use log::{LogLevel, LogSink, set_log_sink};
+pub use maker::{MakerAsk, MakerPass};
 pub use person::{
     Confirmation, PasswordReset, PersonProof, PromptOutcome, Purpose, VerificationRequest,
 };

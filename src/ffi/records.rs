@@ -117,6 +117,8 @@ pub struct PaymentCard {
     pub state: CardState,
     /// The payment scheme: `unionpay`, `visa`, `mastercard`.
     pub scheme: String,
+    /// Whose wallet it pays from, where that is not this one: the name of the phone's maker.
+    pub home: Option<String>,
 }
 
 /// Whether a card pays.
@@ -415,6 +417,7 @@ impl From<(token::PaymentToken, token::TokenLife)> for PaymentCard {
             },
             expiry: token.expiry,
             scheme: token.scheme,
+            home: token.home,
             state: match state {
                 token::TokenLife::Active => CardState::Active,
                 token::TokenLife::Suspended => CardState::Suspended,

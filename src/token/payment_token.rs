@@ -59,6 +59,9 @@ pub struct PaymentToken {
     /// The payment scheme's name, as its profile has it.
     #[serde(default)]
     pub scheme: String,
+    /// Whose wallet it lives in, where that is not this one: the phone's maker's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
 }
 
 impl PaymentToken {
@@ -95,6 +98,7 @@ mod tests {
             account_type: AccountType::BankCard,
             expiry: "2029-12-31".into(),
             scheme: "unionpay".into(),
+            home: None,
         };
         assert!(!token.is_expired("2029-12-31"));
         assert!(token.is_expired("2030-01-01"));

@@ -303,6 +303,7 @@ fn store_token(
         account_type: provisioning.account_type,
         expiry: provisioning.expiry.clone(),
         scheme: profile.scheme().to_owned(),
+        home: None,
     };
     let mut arming = opened.arming()?;
     let mut secrets = Vec::new();

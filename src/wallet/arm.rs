@@ -194,7 +194,9 @@ pub(super) fn give_back(arming: &mut Arming, unused: Vec<(TokenRef, KeyIndex, u3
 }
 
 pub(super) fn can_pay(stored: &StoredToken, today: &str) -> bool {
-    stored.state == TokenLife::Active && !stored.token.is_expired(today)
+    stored.state == TokenLife::Active
+        && stored.token.home.is_none()
+        && !stored.token.is_expired(today)
 }
 
 /// Deletes the older arming keys, with patience: the block that depends on it is durable already.

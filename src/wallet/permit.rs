@@ -7,7 +7,7 @@ use super::open::Opened;
 use super::{Wallet, WalletError};
 use crate::emv::verification::{Consent, VerifiedKey};
 use crate::store::StoredToken;
-use crate::token::TokenRef;
+use crate::token::{TokenLife, TokenRef};
 use crate::vault::{Arming, PersonalKey, SealedBox, VaultError};
 
 /// Name of the record with the order of the cards, the default one first.
@@ -103,7 +103,9 @@ pub(super) fn order(opened: &Opened) -> Result<Vec<TokenRef>, WalletError> {
 fn known_card(opened: &Opened, token: &TokenRef) -> Result<(), WalletError> {
     let tokens = opened.vault.read(|tx| tx.tokens())?;
     let living = tokens.iter().any(|stored| {
-        stored.token.reference == *token && stored.state != crate::token::TokenLife::Deleted
+        stored.token.reference == *token
+            && stored.token.home.is_none()
+            && stored.state != TokenLife::Deleted
     });
     living.then_some(()).ok_or(WalletError::NoSuchCard)
 }

@@ -212,3 +212,29 @@ pub enum IssuerResult {
     /// Not paid.
     Declined,
 }
+
+/// Body of `POST /v1/tokens/{token_ref}/maker-payload`.
+#[derive(Debug, Serialize)]
+pub struct MakerRequest {
+    /// The maker's name.
+    pub maker: String,
+    /// The maker's wallet's one-time public key, SEC1 uncompressed, in hexadecimal.
+    pub maker_key: String,
+    /// Its nonce, in hexadecimal.
+    pub nonce: String,
+    /// The maker's signature over both, in hexadecimal.
+    pub maker_signature: String,
+    /// The device key's signature.
+    pub proof: String,
+}
+
+/// Answer of `POST /v1/tokens/{token_ref}/maker-payload`.
+#[derive(Debug, Deserialize)]
+pub struct MakerAnswer {
+    /// The token that will live in the maker's wallet.
+    pub token_ref: TokenRef,
+    /// Until when it must be fetched, RFC 3339.
+    pub expires_at: String,
+    /// For the maker's wallet alone.
+    pub sealed: SealedBox,
+}

@@ -470,6 +470,7 @@ impl Life {
                 account_type: AccountType::BankCard,
                 expiry: "2099-12-31".into(),
                 scheme: "unionpay".into(),
+                home: None,
             },
             profile: include_str!("../../../tests/fixtures/quickpass.json").into(),
             state: TokenLife::Active,
