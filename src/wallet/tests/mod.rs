@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod core_dump;
+mod hardware;
 mod model;
 mod permit;
 mod person;

@@ -44,7 +44,7 @@ pub(super) struct ConfirmArgs {
     shown: Option<String>,
     /// Lie: use one verification for two payments
     #[arg(long, hide = true, conflicts_with = "password")]
-    twice: bool,
+    pub(super) twice: bool,
     /// Lie: say that somebody touched the sensor
     #[arg(long, hide = true, requires = "finger")]
     pretend: bool,

@@ -190,7 +190,8 @@ impl PhoneCommand {
             | Self::Statement { json }
             | Self::Phones { json } => *json,
             Self::Card { command } => matches!(command, card::CardCommand::List { json: true }),
-            Self::Confirm(args) => args.json,
+            // The lie of confirming twice has printed its one object already.
+            Self::Confirm(args) => args.json && !args.twice,
             Self::Link(args) => args.json,
             _ => false,
         }

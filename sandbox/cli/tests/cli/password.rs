@@ -63,7 +63,8 @@ fn a_password_confirms_payments_and_is_changed_by_whoever_knows_it() {
     let change = |old, new| phone.run(&["password", "change", "--old", old, "--password", new]);
     change(WRONG, "another one").says(1, &["password is wrong"]);
     change(PASSWORD, "another one").exits(0);
-    confirm(&phone, PASSWORD).says(1, &["password is wrong"]);
+    let wrong = confirm(&phone, PASSWORD).tells(1, &["password is wrong"]);
+    assert_eq!(wrong["reason"], "password_wrong");
     confirm(&phone, "another one").exits(0);
     // Typed, the old one first.
     let typed = phone.run_typing(&["password", "change"], "another one\ncorrect horse\n");
@@ -94,7 +95,8 @@ fn a_forgotten_password_is_reset_by_a_code_from_the_bank() {
     forgot(&phone, &["--password", "brand new", "--sms", wrong]).says(3, &["not the code"]);
     confirm(&phone, PASSWORD).exits(0);
     forgot(&phone, &["--password", "brand new", "--sms", &code]).exits(0);
-    confirm(&phone, PASSWORD).says(1, &["password is wrong"]);
+    let wrong = confirm(&phone, PASSWORD).tells(1, &["password is wrong"]);
+    assert_eq!(wrong["reason"], "password_wrong");
     confirm(&phone, "brand new").exits(0);
     forgot(&phone, &["--password", WRONG, "--sms", &code]).says(1, &["no code is awaited"]);
     // The card of somebody else opens nothing.

@@ -141,15 +141,17 @@ fn s30_another_amount_than_the_person_saw_is_refused() {
     for how in [&["--pin", PIN][..], &["--finger"]] {
         for shown in ["12.49", "12.51", "1250"] {
             let lie = confirm(&phone, "12.50", &[how, &["--shown", shown]].concat());
-            lie.says(1, &["fresh verification"]);
+            let error = lie.tells(1, &["fresh verification"]);
+            assert_eq!(error["reason"], "verification_over");
         }
         confirm(&phone, "12.50", &[how, &["--shown", "12.50"]].concat()).exits(0);
         // Ahead of the amount: up to a ceiling, and the ceiling has one.
         confirm(&phone, "12.50", &[how, &["--up-to", "12.50"]].concat()).exits(0);
         let above = confirm(&phone, "12.51", &[how, &["--up-to", "12.50"]].concat());
-        above.says(1, &["fresh verification"]);
+        let error = above.tells(1, &["fresh verification"]);
+        assert_eq!(error["reason"], "verification_over");
         let ahead = confirm(&phone, "12.50", &[how, &["--up-to", "1000.01"]].concat());
-        ahead.says(1, &["when it is known"]);
+        assert_eq!(ahead.tells(1, &["when it is known"])["code"], 11);
     }
 }
 
@@ -157,14 +159,20 @@ fn s30_another_amount_than_the_person_saw_is_refused() {
 fn s31_saying_that_a_person_was_there_confirms_nothing() {
     let sandbox = Sandbox::shared();
     let phone = with_pin_and_finger(&sandbox);
-    confirm(&phone, "12.50", &["--finger", "--pretend"]).says(1, &["fresh verification"]);
+    let pretended = confirm(&phone, "12.50", &["--finger", "--pretend"]);
+    let error = pretended.tells(1, &["fresh verification"]);
+    assert_eq!(
+        (&error["code"], &error["reason"]),
+        (&14.into(), &"verification_over".into())
+    );
     confirm(&phone, "12.50", &["--finger"]).exits(0);
     // Without the key that needs the person there is nothing to pretend with.
     let verified = phone.keys().into_iter();
     for key in verified.filter(|key| key.ends_with(".verified")) {
         std::fs::remove_file(phone.platform().join(key)).unwrap();
     }
-    confirm(&phone, "12.50", &["--finger"]).says(1, &["changed"]);
+    let gone = confirm(&phone, "12.50", &["--finger"]).tells(1, &["changed"]);
+    assert_eq!(gone["reason"], "biometric_changed");
     confirm(&phone, "12.50", &["--finger", "--pretend"]).exits(1);
 }
 
@@ -174,7 +182,8 @@ fn s08_another_enrolled_finger_voids_the_key_and_the_pin_leads_back() {
     let phone = with_pin_and_finger(&sandbox);
     assert_eq!(phone.status()["finger"], "set");
     phone.run(&["finger", "change"]).exits(0);
-    confirm(&phone, "12.50", &["--finger"]).says(1, &["changed", "with the pin"]);
+    let void = confirm(&phone, "12.50", &["--finger"]).tells(1, &["changed", "with the pin"]);
+    assert_eq!(void["reason"], "biometric_changed");
     assert_eq!(phone.status()["finger"], "voided");
     phone.run(&["lock"]).exits(0);
     phone
