@@ -9,6 +9,7 @@ use super::arm::{SECRET_LOG, SECRET_ODA, retire_older, secret_name};
 use super::enrol::Enrolment;
 use super::open::Opened;
 use super::payload::{Provisioning, open_provisioning};
+use super::permit::order;
 use super::{Wallet, WalletError};
 use crate::backend::protocol::{CardAnswer, CardRequest, VerifyAnswer, VerifyRequest};
 use crate::backend::{BackendError, fresh_key, parse_rfc3339_ms};
@@ -199,7 +200,13 @@ impl Wallet {
     /// When they cannot be read.
     pub async fn cards(self: &Arc<Self>) -> Result<Vec<(PaymentToken, TokenLife)>, WalletError> {
         self.blocking(|_, opened| {
-            let tokens = opened.vault.read(|tx| tx.tokens())?;
+            let mut tokens = opened.vault.read(|tx| tx.tokens())?;
+            let order = order(opened)?;
+            tokens.sort_by_key(|stored| {
+                let mut order = order.iter();
+                let place = order.position(|token| *token == stored.token.reference);
+                place.unwrap_or(usize::MAX)
+            });
             let held = tokens.into_iter();
             let held = held.filter(|stored| stored.state != TokenLife::Deleted);
             Ok(held.map(|stored| (stored.token, stored.state)).collect())

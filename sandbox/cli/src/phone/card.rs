@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tapcore::ffi::{AccountType, CardChallenge, CardState, PaymentCard, Wallet, WalletError};
 
-use super::{Phone, ask, print};
+use super::{Phone, ask, maker, print};
 
 #[derive(Subcommand)]
 pub(super) enum CardCommand {
@@ -38,6 +38,10 @@ pub(super) enum CardCommand {
     Resume(Which),
     /// Delete a card for good
     Delete(Which),
+    /// Make a card the default one: readers see it first
+    Default(Which),
+    /// Add a card to the wallet of the phone's maker as well, which is played here
+    ToMaker(maker::ToMakerArgs),
 }
 
 /// A payment scheme.
@@ -90,6 +94,15 @@ pub(super) async fn run(phone: &Phone, command: CardCommand) -> anyhow::Result<(
             wallet.resume_card(card.token_ref).await?;
             print(format_args!("Token {} pays again.", card.masked_token))
         }
+        CardCommand::Default(which) => {
+            let card = find(wallet, &which.token).await?;
+            wallet.set_default_card(card.token_ref).await?;
+            print(format_args!(
+                "Token {} is shown to readers first.",
+                card.masked_token
+            ))
+        }
+        CardCommand::ToMaker(args) => maker::run(phone, args).await,
         CardCommand::Delete(which) => {
             let card = find(wallet, &which.token).await?;
             wallet.delete_card(card.token_ref).await?;
@@ -203,6 +216,8 @@ fn card_json(card: &PaymentCard) -> Value {
         },
         "expiry": card.expiry,
         "state": state(card.state),
+        "scheme": card.scheme,
+        "home": card.home,
     })
 }
 
@@ -215,7 +230,7 @@ fn state(state: CardState) -> &'static str {
 }
 
 /// The one card that is meant.
-async fn find(wallet: &Wallet, which: &str) -> anyhow::Result<PaymentCard> {
+pub(super) async fn find(wallet: &Wallet, which: &str) -> anyhow::Result<PaymentCard> {
     let cards = wallet.cards().await?;
     if let Some(card) = cards.iter().find(|card| card.token_ref == which) {
         return Ok(card.clone());

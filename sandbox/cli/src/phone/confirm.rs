@@ -111,6 +111,6 @@ fn show(minor: i64, payee: &str, confirmed: Confirmation, json: bool) -> anyhow:
     ))
 }
 
-fn money(option: &str, text: &str) -> anyhow::Result<i64> {
+pub(super) fn money(option: &str, text: &str) -> anyhow::Result<i64> {
     amount::parse(text).map_err(|why| anyhow!("{option} {text:?} is refused: {why}"))
 }

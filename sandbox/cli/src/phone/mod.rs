@@ -8,8 +8,10 @@
 mod ask;
 mod card;
 mod confirm;
+mod console;
 mod field;
 mod log;
+mod maker;
 mod password;
 mod person;
 mod phones;
@@ -170,7 +172,7 @@ async fn command(phone: &Phone, command: PhoneCommand) -> anyhow::Result<()> {
         PhoneCommand::Finger { command } => person::finger(phone, command).await,
         PhoneCommand::Confirm(args) => confirm::run(phone, args).await,
         PhoneCommand::Password { command } => password::run(phone, command).await,
-        PhoneCommand::Serve(args) => serve::serve(&phone.wallet, args).await,
+        PhoneCommand::Serve(args) => serve::serve(phone, args).await,
         PhoneCommand::Sync { json } => statement::sync(phone, json).await,
         PhoneCommand::Statement { json } => statement::show(phone, json).await,
         PhoneCommand::Phones { json } => phones::list(phone, json).await,

@@ -1,5 +1,7 @@
 //! The phone as a card: on TCP, where each connection is one stay in a reader's field, and in a virtual PC/SC reader.
 //!
+//! Meanwhile [`console`] takes the words of a person on standard input.
+//!
 //! On TCP an APDU is a two-byte big-endian length and that many bytes, both ways. Closing the connection is
 //! deactivation. The phone is in one field at a time, whichever way readers come.
 
@@ -7,19 +9,17 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::statement::instant;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use tapcore::ffi::{
-    RiskSignals, TapDecision, TapOutcome, Wallet, WalletEvent, WalletObserver,
-};
+use tapcore::ffi::{RiskSignals, TapDecision, TapOutcome, Wallet, WalletEvent, WalletObserver};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::MissedTickBehavior;
 
 use super::field::Field;
-use super::vpcd;
+use super::statement::instant;
+use super::{Phone, console, vpcd};
 
 /// Answer to a command of no bytes: wrong length.
 const WRONG_LENGTH: [u8; 2] = [0x67, 0x00];
@@ -53,7 +53,8 @@ enum Signal {
 }
 
 /// Serves readers until it is asked to stop.
-pub(super) async fn serve(wallet: &Arc<Wallet>, args: ServeArgs) -> anyhow::Result<()> {
+pub(super) async fn serve(phone: &Phone, args: ServeArgs) -> anyhow::Result<()> {
+    let wallet = &phone.wallet;
     let listener = match &args.tcp {
         Some(addr) => Some(listen(addr).await?),
         None => None,
@@ -91,6 +92,7 @@ pub(super) async fn serve(wallet: &Arc<Wallet>, args: ServeArgs) -> anyhow::Resu
         () = at_readers => {}
         () = in_reader => {}
         () = look(wallet, &field) => {}
+        () = console::listen(phone) => {}
     }
     Ok(())
 }
@@ -223,7 +225,7 @@ impl WalletObserver for Printer {
     }
 }
 
-fn print(event: &Value) {
+pub(super) fn print(event: &Value) {
     // A reader of the events that has gone away is no reason to stop paying.
     drop(writeln!(std::io::stdout(), "{event}"));
 }

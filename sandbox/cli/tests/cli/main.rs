@@ -27,5 +27,6 @@ mod relay;
 mod second_phone;
 mod traces;
 mod vectors;
+mod verified_taps;
 mod vpcd;
 mod wire;
