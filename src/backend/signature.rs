@@ -85,6 +85,30 @@ mod tests {
     }
 
     #[test]
+    fn s38_the_body_is_under_the_signature() {
+        let signed = |content_digest| {
+            let covered = Covered {
+                method: "POST",
+                authority: "127.0.0.1:8443",
+                path: "/v1/confirmations",
+                query: "?",
+                content_digest,
+                idempotency_key: Some("k"),
+            };
+            let parameters = Parameters {
+                created: 0,
+                nonce: "00",
+                key_id: "ses_1",
+            };
+            signature_base(&covered, &parameters)
+        };
+        let (base, described) = signed("sha-256=:x:");
+        assert!(base.contains("\"content-digest\": sha-256=:x:\n"), "{base}");
+        assert!(described.contains("\"content-digest\""), "{described}");
+        assert_ne!(base, signed("sha-256=:y:").0);
+    }
+
+    #[test]
     fn s37_the_base_has_a_line_for_each_component() {
         let covered = Covered {
             method: "GET",

@@ -299,6 +299,26 @@ fn rsa_key() -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
     (oda.to_string().into_bytes(), secrets)
 }
 
+/// What was freed is read again through the kernel: the pages are still this process's, and nobody may read them by a
+/// pointer.
+#[test]
+fn s15_freed_memory_is_wiped() {
+    const SIZE: usize = 4_096;
+    let mut memory = fs::File::open("/proc/self/mem").unwrap();
+    // Behind a neighbour that stays, so that the allocator keeps the page.
+    let secret = vec![0xA7_u8; SIZE];
+    let neighbour = vec![0xA7_u8; 16];
+    let at = u64::try_from(secret.as_ptr().addr()).unwrap();
+    let mut found = vec![0; SIZE];
+    drop(std::hint::black_box(secret));
+    memory.seek(SeekFrom::Start(at)).unwrap();
+    memory.read_exact(&mut found).unwrap();
+    let left = found.iter().filter(|byte| **byte == 0xA7).count();
+    // The allocator may have written its own marks there, nothing else.
+    assert!(left < SIZE / 8, "{left} of {SIZE} bytes are still there");
+    drop(std::hint::black_box(neighbour));
+}
+
 #[test]
 fn s15_no_secret_is_in_memory_after_lock_and_wipe_and_one_key_while_armed() {
     let folder = tempfile::tempdir().unwrap();

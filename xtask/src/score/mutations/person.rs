@@ -174,6 +174,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         "false => self.length_ms,",
     ),
     core(
+        2,
+        "a production app takes keys in software",
+        "src/wallet/mod.rs",
+        "if config.production && ",
+        "if !config.production && config.production && ",
+    ),
+    core(
         33,
         "rows go before keys",
         WIPE,
@@ -198,8 +205,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         34,
         "the next process arms a suspended card",
         "src/wallet/arm.rs",
-        "stored.state == TokenLife::Active && ",
-        "",
+        "stored.state == TokenLife::Active\n        && stored.token",
+        "stored.token",
     ),
     core(
         41,
