@@ -21,6 +21,7 @@ public func sentence(_ refusal: TapRefusal) -> String {
     case .locked: "Locked: unlock it to pay."
     case .outdated: "This app is too old to pay: update it."
     case .risk: "This phone looks unsafe, so it does not pay."
+    case .screenLocked: "Unlock the phone to pay."
     }
 }
 

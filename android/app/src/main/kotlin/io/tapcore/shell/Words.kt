@@ -36,6 +36,7 @@ fun refused(refusal: TapRefusal): String = when (refusal) {
     TapRefusal.LOCKED -> "Locked: unlock it to pay."
     TapRefusal.OUTDATED -> "This app is too old to pay: update it."
     TapRefusal.RISK -> "This phone looks unsafe, so it does not pay."
+    TapRefusal.SCREEN_LOCKED -> "Unlock the phone to pay."
 }
 
 /** A card, and whether it pays. */
