@@ -188,10 +188,11 @@ fn s01_no_field_of_what_is_exported_holds_a_key() {
             fields.any(|field| field.contains("u8>") || field.contains("Secret"))
         })
         .collect();
-    // An answer to a reader, by return or by callback; and what the platform wrapped, for it to unwrap in its prompt.
+    // An answer to a reader, by return or by callback; what the platform wrapped, for it to unwrap in its prompt; and what
+    // is sealed for the wallet of the phone's maker.
     assert_eq!(
         with_bytes,
-        ["Answer", "TapResponder", "VerificationRequest"]
+        ["Answer", "MakerPass", "TapResponder", "VerificationRequest"]
     );
 }
 

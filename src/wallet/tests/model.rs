@@ -204,10 +204,7 @@ impl World {
             // Nothing was armed since: it is today's.
             Ok(_) => self.life = Some(life),
             Err(error) => {
-                let noticed = matches!(
-                    error,
-                    WalletError::Vault(VaultError::KeysGone | VaultError::RolledBack)
-                );
+                let noticed = matches!(error, WalletError::Vault(VaultError::PutBack));
                 assert!(noticed, "{error}");
                 self.refused_copies += 1;
                 self.wipe(life);
