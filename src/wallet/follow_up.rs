@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Wallet;
+use super::{Wallet, WalletError, WalletEvent};
 use crate::statement::EntryState;
 
 /// Waits between attempts, in milliseconds. The first lets the terminal finish its own conversation.
@@ -29,6 +29,32 @@ impl Wallet {
                 drop(wallet.contact(wallet.sync()).await);
             }
         });
+    }
+
+    /// Asks for keys in the background where they run low. Without a network this fails, and the next occasion comes: a
+    /// tap, a sync, the next start.
+    pub(super) fn replenish_soon(self: &Arc<Self>) {
+        let wallet = Arc::downgrade(self);
+        self.runtime.spawn(async move {
+            if let Some(wallet) = wallet.upgrade()
+                && wallet.runs_low().await.unwrap_or(false)
+                && let Ok(keys @ 1..) = wallet.contact(wallet.replenish()).await
+            {
+                tracing::info!(count = keys, "replenished");
+                wallet.tell(WalletEvent::Replenished { keys });
+            }
+        });
+    }
+
+    /// Whether so few payments are left that new keys are asked for. No key is opened for the answer.
+    async fn runs_low(self: &Arc<Self>) -> Result<bool, WalletError> {
+        self.blocking(|wallet, opened| {
+            let tokens = opened.vault.read(|tx| tx.tokens())?;
+            let stocked = wallet.stocked_uses(opened, &tokens);
+            let left = stocked.saturating_add(wallet.tap.reserved());
+            Ok(!tokens.is_empty() && left < wallet.policy_in(opened)?.replenish_below)
+        })
+        .await
     }
 
     async fn is_waiting_for_issuer(self: &Arc<Self>) -> bool {

@@ -161,6 +161,7 @@ impl Wallet {
     pub async fn start(self: &Arc<Self>) -> Result<Status, WalletError> {
         self.closed.store(false, Ordering::Relaxed);
         self.ready().await?;
+        self.replenish_soon();
         self.status().await
     }
 

@@ -64,7 +64,7 @@ impl Wallet {
             wallet.arm_now(opened)
         })
         .await?;
-        self.follow_up();
+        self.replenish_soon();
         Ok(())
     }
 

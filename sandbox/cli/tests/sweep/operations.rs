@@ -15,7 +15,7 @@ pub(crate) fn opened(life: &Life) {
     life.open().unwrap();
 }
 
-fn started(life: &Life) {
+pub(crate) fn started(life: &Life) {
     life.start().unwrap();
 }
 

@@ -8,8 +8,8 @@ use tapcore::ffi::{
 
 use crate::common::Sandbox;
 use crate::engine::{Operation, Outcome, sweep, sweep_key_store};
-use crate::operations::opened;
-use crate::phone::{Life, Phone, wait};
+use crate::operations::{opened, started};
+use crate::phone::{Life, Paid, Phone, wait};
 use crate::provider::{out_of_reach, with_card};
 
 const PIN: &str = "248613";
@@ -343,6 +343,53 @@ fn registering_the_confirmation_key() {
                 phone.lives(|life| {
                     opened(life);
                     confirm(life).unwrap_or_else(|error| panic!("{what}: again: {error}"));
+                });
+            },
+            may_be_lost: false,
+        },
+    );
+}
+
+/// A permission takes a use off a key that the person alone opens, and a tap pays with it: at no point of it does a
+/// counter leave twice or a key pay more often than it may.
+#[test]
+fn s23_permitting_a_tap_and_tapping() {
+    let sandbox = Sandbox::shared();
+    let mut phone = with_card(&sandbox);
+    phone.lives(|life| {
+        opened(life);
+        wait(life.wallet.set_up_verification(None)).unwrap();
+        // The network gives keys for verified payments.
+        assert!(wait(life.wallet.sync()).unwrap().keys_received > 0);
+    });
+    // As many of the other kind came with them, and those that only the person opens pay as well.
+    phone.given = phone.given.map(|given| 3 * given);
+    let permit = |life: &Life| -> Result<(), WalletError> {
+        let ceiling = Purpose::UpTo {
+            amount_minor: 100_000,
+            currency: "CNY".into(),
+        };
+        let id = prompted(life, ceiling)?;
+        wait(life.wallet.permit_tap(id))
+    };
+    let by_person = |paid: &Paid| paid.key.starts_with("0B010103A40000");
+    sweep_both(
+        &sandbox,
+        &Operation {
+            name: "permitting a tap and tapping",
+            begins: &phone,
+            prepare: &started,
+            run: &|life| {
+                permit(life)?;
+                assert!(by_person(&life.tap().unwrap()), "the phone's own key paid");
+                assert!(!by_person(&life.tap().unwrap()), "it served twice");
+                Ok(Outcome::Ended)
+            },
+            expect: &|phone, _, what| {
+                phone.lives(|life| {
+                    started(life);
+                    permit(life).unwrap_or_else(|error| panic!("{what}: again: {error}"));
+                    assert!(by_person(&life.pays().unwrap()), "{what}");
                 });
             },
             may_be_lost: false,
