@@ -1,6 +1,6 @@
 //! The person under the sweep: PIN, fingerprint, lock, confirmation.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use tapcore::ffi::{
     PersonProof, PlatformKeyStore, PromptOutcome, Purpose, TapRefusal, WalletError,
@@ -364,23 +364,27 @@ fn s23_permitting_a_tap_and_tapping() {
     });
     // As many of the other kind came with them, and those that only the person opens pay as well.
     phone.given = phone.given.map(|given| 3 * given);
-    let permit = |life: &Life| -> Result<(), WalletError> {
+    let verified = |life: &Life| {
         let ceiling = Purpose::UpTo {
             amount_minor: 100_000,
             currency: "CNY".into(),
         };
-        let id = prompted(life, ceiling)?;
-        wait(life.wallet.permit_tap(id))
+        prompted(life, ceiling).unwrap()
     };
+    // The prompt is not the wallet's: it is over before anything fails.
+    let shown = RefCell::new(String::new());
     let by_person = |paid: &Paid| paid.key.starts_with("0B010103A40000");
     sweep_both(
         &sandbox,
         &Operation {
             name: "permitting a tap and tapping",
             begins: &phone,
-            prepare: &started,
+            prepare: &|life| {
+                started(life);
+                shown.replace(verified(life));
+            },
             run: &|life| {
-                permit(life)?;
+                wait(life.wallet.permit_tap(shown.take()))?;
                 assert!(by_person(&life.tap().unwrap()), "the phone's own key paid");
                 assert!(!by_person(&life.tap().unwrap()), "it served twice");
                 Ok(Outcome::Ended)
@@ -388,7 +392,8 @@ fn s23_permitting_a_tap_and_tapping() {
             expect: &|phone, _, what| {
                 phone.lives(|life| {
                     started(life);
-                    permit(life).unwrap_or_else(|error| panic!("{what}: again: {error}"));
+                    let permitted = wait(life.wallet.permit_tap(verified(life)));
+                    permitted.unwrap_or_else(|error| panic!("{what}: again: {error}"));
                     assert!(by_person(&life.pays().unwrap()), "{what}");
                 });
             },
