@@ -31,11 +31,14 @@ impl Told {
         let value = |tag| list.value(tag, data);
         // A reader's text is shown to a person: no control characters, whatever the reader sends.
         let merchant = value(tags::MERCHANT).map(|name| {
-            let shown: String = String::from_utf8_lossy(name)
-                .chars()
-                .filter(|c| !c.is_control())
-                .collect();
-            shown.trim().to_owned()
+            let name = String::from_utf8_lossy(name);
+            match name.contains(char::is_control) {
+                false => name.trim().to_owned(),
+                true => {
+                    let shown: String = name.chars().filter(|c| !c.is_control()).collect();
+                    shown.trim().to_owned()
+                }
+            }
         });
         Some(Self {
             money: Money::from_emv(value(tags::AMOUNT)?, value(tags::CURRENCY)?)?,
@@ -119,7 +122,8 @@ impl Computed {
             }
         };
         computed.cryptogram = cryptogram_by(rule.cipher, key, &input, rule.padding);
-        if let Some(rule) = profile.oda() {
+        let signed = computes(request.answer, tags::SIGNATURE);
+        if let Some(rule) = profile.oda().filter(|_| signed) {
             match rule.method {
                 OdaMethod::Fdda01 => {
                     let mut number = [0; 4];
@@ -127,23 +131,20 @@ impl Computed {
                     let ctq = rule.ctq_tag.and_then(|tag| request.provisioned(tag));
                     computed.card_authentication =
                         [&[0x01][..], &number, ctq.unwrap_or(&[0, 0]), &[0x00]].concat();
-                    computed.signature = computed.fdda(request, rng)?;
+                    computed.signature = Some(computed.fdda(request, rng)?);
                 }
-                OdaMethod::Cda => computed.signature = computed.cda(request, rng)?,
+                OdaMethod::Cda => computed.signature = Some(computed.cda(request, rng)?),
             }
         }
         Ok(computed)
     }
 
-    /// The signature of fDDA version 01, where the answer has one.
+    /// The signature of fDDA version 01.
     fn fdda(
         &self,
         request: &Request<'_>,
         rng: &mut impl CryptoRngCore,
-    ) -> Result<Option<Vec<u8>>, StatusWord> {
-        if !computes(request.answer, tags::SIGNATURE) {
-            return Ok(None);
-        }
+    ) -> Result<Vec<u8>, StatusWord> {
         let key = request.token.card_key.as_ref();
         let key = key.ok_or(StatusWord::INTERNAL)?;
         let [number, amount, currency] = [tags::UNPREDICTABLE, tags::AMOUNT, tags::CURRENCY]
@@ -151,19 +152,15 @@ impl Computed {
         let hashed = [number, amount, currency, &self.card_authentication];
         let [high, low] = self.atc;
         let signature = key.sign(rng, &[0x02, high, low], &hashed);
-        signature.map(Some).map_err(|_| StatusWord::INTERNAL)
+        signature.map_err(|_| StatusWord::INTERNAL)
     }
 
-    /// The signature of CDA, where the answer has one: over the cryptogram and everything that was said (EMV Book 2,
-    /// 6.6.1).
+    /// The signature of CDA: over the cryptogram and everything that was said (EMV Book 2, 6.6.1).
     fn cda(
         &self,
         request: &Request<'_>,
         rng: &mut impl CryptoRngCore,
-    ) -> Result<Option<Vec<u8>>, StatusWord> {
-        if !computes(request.answer, tags::SIGNATURE) {
-            return Ok(None);
-        }
+    ) -> Result<Vec<u8>, StatusWord> {
         let key = request.token.card_key.as_ref();
         let key = key.ok_or(StatusWord::INTERNAL)?;
         let mut said = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
@@ -184,7 +181,7 @@ impl Computed {
         .concat();
         let unpredictable = request.told(tags::UNPREDICTABLE).unwrap_or_default();
         let signature = key.sign(rng, &dynamic, &[unpredictable]);
-        signature.map(Some).map_err(|_| StatusWord::INTERNAL)
+        signature.map_err(|_| StatusWord::INTERNAL)
     }
 
     fn value(&self, tag: Tag) -> Option<&[u8]> {
@@ -216,12 +213,13 @@ impl Computed {
     }
 }
 
-/// A record in its template; one with a computed value exists only after a GPO.
+/// A record in its template; one with a computed value exists only after a GPO that computed it.
 pub(super) fn encode_record(
     record: &Record,
     card_authentication: Option<&[u8]>,
 ) -> Result<Vec<u8>, StatusWord> {
-    let mut content = Vec::new();
+    let mut content = Vec::with_capacity(ANSWER_LIMIT);
+    let card_authentication = card_authentication.filter(|data| !data.is_empty());
     for object in &record.objects {
         let value = object.value.as_deref().or(card_authentication);
         let value = value.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;

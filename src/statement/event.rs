@@ -72,7 +72,7 @@ impl JournalEvent {
             } => Some((
                 &payment.token,
                 Paid {
-                    key_index: key_index.clone(),
+                    key_index: *key_index,
                     money: *money,
                     abroad: *abroad,
                     verified: *verified,

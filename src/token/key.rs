@@ -8,9 +8,9 @@ use super::{Allowance, KeyLimits, Spent};
 use crate::account::Money;
 
 /// The index of a limited-use key: seven digits `YHHHHCC`, the last digit of the year, the hour of the year and a counter.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct KeyIndex(String);
+pub struct KeyIndex([u8; 7]);
 
 /// A key index that is not seven digits.
 #[derive(Debug, thiserror::Error)]
@@ -20,13 +20,14 @@ pub struct MalformedKeyIndex;
 impl KeyIndex {
     /// The seven digits.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Only digits get in, so the fallback is never taken.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// `0YHHHHCC` in BCD, as issuer application data carries it.
     pub fn bcd(&self) -> [u8; 4] {
         let mut out = [0; 4];
-        let mut digits = self.0.bytes().map(|digit| digit - b'0');
+        let mut digits = self.0.iter().map(|digit| digit - b'0');
         let mut next = || digits.next().unwrap_or(0);
         for (at, byte) in out.iter_mut().enumerate() {
             let high = if at == 0 { 0 } else { next() };
@@ -40,20 +41,22 @@ impl TryFrom<String> for KeyIndex {
     type Error = MalformedKeyIndex;
 
     fn try_from(text: String) -> Result<Self, MalformedKeyIndex> {
-        let sound = text.len() == 7 && text.bytes().all(|byte| byte.is_ascii_digit());
-        sound.then_some(Self(text)).ok_or(MalformedKeyIndex)
+        let digits = text.as_bytes().try_into().ok().map(Self);
+        digits
+            .filter(|index| index.0.iter().all(u8::is_ascii_digit))
+            .ok_or(MalformedKeyIndex)
     }
 }
 
 impl From<KeyIndex> for String {
     fn from(index: KeyIndex) -> Self {
-        index.0
+        index.as_str().to_owned()
     }
 }
 
 impl fmt::Debug for KeyIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -157,7 +160,7 @@ impl KeyStock {
     pub fn prune(&mut self, now_ms: i64) -> Vec<KeyIndex> {
         let spent = |key: &&KeyState| key.uses_left == 0 || key.not_after_ms <= now_ms;
         let gone = self.0.iter().filter(spent);
-        let gone = gone.map(|key| key.index.clone()).collect();
+        let gone = gone.map(|key| key.index).collect();
         self.0.retain(|key| key.not_after_ms > now_ms);
         gone
     }

@@ -1,19 +1,32 @@
 //! The token itself.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountType;
 
-/// The network's reference of a token; no secret, but never logged.
+/// The network's reference of a token; no secret, but never logged. Shared, since every tap names it several times.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TokenRef(String);
+#[serde(from = "String", into = "String")]
+pub struct TokenRef(Arc<str>);
+
+impl From<String> for TokenRef {
+    fn from(reference: String) -> Self {
+        Self(reference.into())
+    }
+}
+
+impl From<TokenRef> for String {
+    fn from(reference: TokenRef) -> Self {
+        reference.as_str().to_owned()
+    }
+}
 
 impl TokenRef {
     /// A reference as the network wrote it.
-    pub fn new(reference: impl Into<String>) -> Self {
+    pub fn new(reference: impl Into<Arc<str>>) -> Self {
         Self(reference.into())
     }
 

@@ -93,7 +93,7 @@ impl ProvisionedKey {
     /// What is left of it: everything.
     pub(super) fn state(&self) -> Result<KeyState, WalletError> {
         Ok(KeyState {
-            index: self.key_index.clone(),
+            index: self.key_index,
             uses_left: self.uses,
             not_after_ms: parse_rfc3339_ms(&self.not_after)
                 .ok_or(WalletError::Provisioning("a key has no end"))?,

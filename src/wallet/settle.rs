@@ -203,7 +203,7 @@ fn begun(cryptogram: &Cryptogram) -> JournalEvent {
             token: cryptogram.token.clone(),
             atc: cryptogram.atc,
         },
-        key_index: cryptogram.key_index.clone(),
+        key_index: cryptogram.key_index,
         un: hex::encode_upper(cryptogram.unpredictable),
         money: cryptogram.asked.money,
         merchant: cryptogram.asked.merchant.clone(),

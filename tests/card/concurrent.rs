@@ -58,6 +58,9 @@ fn s24_counters_rise_and_none_leaves_twice_in_any_order_of_threads() {
         atcs.dedup();
         assert_eq!(atcs.len(), count, "{seen:?}");
         // Without a gap: what was reserved is used in order.
-        assert_eq!(atcs, (1..=u16::try_from(count).unwrap()).collect::<Vec<_>>());
+        assert_eq!(
+            atcs,
+            (1..=u16::try_from(count).unwrap()).collect::<Vec<_>>()
+        );
     });
 }

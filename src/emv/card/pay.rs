@@ -183,7 +183,7 @@ impl Card {
     /// Pays, or says why not.
     fn pay(
         &mut self,
-        demand: Demand<'_>,
+        mut demand: Demand<'_>,
         rng: &mut impl CryptoRngCore,
     ) -> Result<Outcome, StatusWord> {
         if let Some(payment) = &self.field.payment
@@ -195,11 +195,10 @@ impl Card {
         if self.field.cryptograms >= self.cryptograms_per_field {
             return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
         }
-        let told = &demand.told;
         let asked = Asked {
-            money: told.money,
-            merchant: told.merchant.clone(),
-            country: told.country,
+            money: demand.told.money,
+            merchant: demand.told.merchant.take(),
+            country: demand.told.country,
         };
         let name = self.token(demand.token)?.token.clone();
         match (self.judge(&demand), demand.how.declines) {
@@ -310,8 +309,8 @@ impl Card {
         };
         self.field.cryptograms += 1;
         let (key, key_index) = match &verified {
-            Some(verified) => (&verified.key, verified.key_index.clone()),
-            None => (&held.key, held.key_index.clone()),
+            Some(verified) => (&verified.key, verified.key_index),
+            None => (&held.key, held.key_index),
         };
         let request = Request {
             token: held,
@@ -328,7 +327,7 @@ impl Card {
         let answer = tlv::wrap(tags::RESPONSE, &computed.encode(objects)?);
         if verified.is_some() {
             // The counter was reserved with a use of the key that did not pay.
-            let spared = (held.token.clone(), held.key_index.clone(), 1);
+            let spared = (held.token.clone(), held.key_index, 1);
             self.spared.push(spared);
         } else if decision != Decision::Declined {
             held.allowance.spend(asked.money, abroad);

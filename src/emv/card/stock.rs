@@ -55,7 +55,7 @@ impl Card {
     /// Burns what is reserved under a key that has paid as much as it may.
     pub(super) fn wear(&mut self, at: usize) {
         if let Some(held) = self.tokens.get_mut(at) {
-            self.worn.push((held.token.clone(), held.key_index.clone()));
+            self.worn.push((held.token.clone(), held.key_index));
             held.atcs = AtcBlock::new(held.atcs.end(), held.atcs.end());
         }
     }
@@ -107,9 +107,9 @@ impl Card {
     pub fn unused(&self) -> Vec<(TokenRef, KeyIndex, u32)> {
         let blocks = self.tokens.iter().chain(&self.queued);
         let permitted = self.consent.iter().flat_map(|consent| &consent.keys);
-        let permitted = permitted.map(|key| (key.token.clone(), key.key_index.clone(), 1));
+        let permitted = permitted.map(|key| (key.token.clone(), key.key_index, 1));
         blocks
-            .map(|held| (held.token.clone(), held.key_index.clone(), held.atcs.left()))
+            .map(|held| (held.token.clone(), held.key_index, held.atcs.left()))
             .chain(permitted)
             .chain(self.spared.iter().cloned())
             .collect()
