@@ -45,7 +45,7 @@ pub(crate) fn set_up(folder: &Path, keys: &Arc<impl PlatformKeyStore + 'static>)
         events.try_for_each(|event| tx.append(1_700_000_000_000, event).map(drop))
     });
     appended.unwrap();
-    let statement = StatementDb::open(&folder.join("statement.db"), hierarchy.sealer()).unwrap();
+    let statement = StatementDb::new(&folder.join("statement.db"), hierarchy.sealer());
     statement
         .write(|tx| {
             let entries = events.iter().zip(1_700_000_000_000..);
@@ -64,7 +64,7 @@ pub(crate) fn open_and_unlock(
     let installation = file.installation().unwrap().unwrap();
     let hierarchy = Hierarchy::open(keys.clone(), &installation).unwrap();
     let vault = file.unlock(hierarchy.sealer());
-    let statement = StatementDb::open(&folder.join("statement.db"), hierarchy.sealer()).unwrap();
+    let statement = StatementDb::new(&folder.join("statement.db"), hierarchy.sealer());
     assert_eq!(statement.newest(1).unwrap().len(), 1);
     (vault, statement)
 }

@@ -19,26 +19,20 @@ const KIND: Kind = Kind {
 /// The statement's database. All of it comes back, so it is never a reason to fail: see [`StatementDb::reset`].
 pub struct StatementDb {
     path: PathBuf,
-    /// Nothing while the file could not be made anew; the next use tries again.
+    /// Nothing before its first use, and while the file could not be made anew; the next use tries again.
     connection: Mutex<Option<Connection>>,
     sealer: Arc<dyn Sealer>,
 }
 
 impl StatementDb {
-    /// Opens the file; one that is damaged, foreign or newer is deleted and made anew.
-    ///
-    /// # Errors
-    /// When the folder cannot be written or the disk is full.
-    pub fn open(path: &Path, sealer: Arc<dyn Sealer>) -> Result<Self, StoreError> {
-        let connection = match connection::open(path, &KIND) {
-            Err(error) if error.is_loss() => recreate(path)?,
-            opened => opened?,
-        };
-        Ok(Self {
+    /// The statement in this file. A tap needs none of it, so it is opened at its first use; one that is damaged, foreign or
+    /// newer is deleted and made anew then.
+    pub fn new(path: &Path, sealer: Arc<dyn Sealer>) -> Self {
+        Self {
             path: path.to_owned(),
-            connection: Mutex::new(Some(connection)),
+            connection: Mutex::new(None),
             sealer,
-        })
+        }
     }
 
     /// Throws everything away, so that issuer and journal are taken in from their beginnings.
@@ -66,7 +60,10 @@ impl StatementDb {
         let mut held = self.lock();
         let connection = match held.take() {
             Some(connection) => connection,
-            None => recreate(&self.path)?,
+            None => match connection::open(&self.path, &KIND) {
+                Err(error) if error.is_loss() => recreate(&self.path)?,
+                opened => opened?,
+            },
         };
         work(held.insert(connection))
     }

@@ -125,7 +125,7 @@ fn swapped_files_are_noticed_and_the_statement_is_made_anew() {
         folder.path().join("statement.db"),
     );
     drop(vault(folder.path()).unwrap());
-    drop(StatementDb::open(&statement_path, Arc::new(Marker)).unwrap());
+    drop(StatementDb::new(&statement_path, Arc::new(Marker)));
     let swapped = (
         fs::read(&vault_path).unwrap(),
         fs::read(&statement_path).unwrap(),
@@ -133,7 +133,7 @@ fn swapped_files_are_noticed_and_the_statement_is_made_anew() {
     fs::write(&vault_path, &swapped.1).unwrap();
     fs::write(&statement_path, &swapped.0).unwrap();
     assert!(matches!(vault(folder.path()), Err(StoreError::Misplaced)));
-    let statement = StatementDb::open(&statement_path, Arc::new(Marker)).unwrap();
+    let statement = StatementDb::new(&statement_path, Arc::new(Marker));
     assert!(statement.newest(10).unwrap().is_empty());
 }
 
@@ -142,7 +142,7 @@ fn a_statement_that_cannot_be_read_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("statement.db");
     let entry = Entry::with_event(None, 100, &event(1)).unwrap();
-    let db = StatementDb::open(&path, Arc::new(Marker)).unwrap();
+    let db = StatementDb::new(&path, Arc::new(Marker));
     db.write(|tx| {
         tx.put_entry(&entry)?;
         tx.set_position("issuer", 7)
@@ -155,7 +155,7 @@ fn a_statement_that_cannot_be_read_is_made_anew() {
         b"garbage, longer than a header would be, and then some more of it",
     )
     .unwrap();
-    let db = StatementDb::open(&path, Arc::new(Marker)).unwrap();
+    let db = StatementDb::new(&path, Arc::new(Marker));
     assert!(db.newest(10).unwrap().is_empty());
     assert_eq!(
         db.write(|tx| tx.position("issuer")).unwrap(),

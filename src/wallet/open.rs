@@ -236,7 +236,7 @@ impl Wallet {
             }
             opened => opened?,
         };
-        let statement = StatementDb::open(&folder.join(STATEMENT), hierarchy.sealer())?;
+        let statement = StatementDb::new(&folder.join(STATEMENT), hierarchy.sealer());
         Ok(Opened {
             _lock: lock,
             hierarchy,
