@@ -21,13 +21,14 @@ public func sentence(_ refusal: TapRefusal) -> String {
     case .locked: "Locked: unlock it to pay."
     case .outdated: "This app is too old to pay: update it."
     case .risk: "This phone looks unsafe, so it does not pay."
+    case .screenLocked: "Unlock the phone to pay."
     }
 }
 
 /// Whether a card pays, and as what.
 public func sentence(_ card: PaymentCard) -> String {
     switch card.state {
-    case .active: card.maskedToken
+    case .active: card.home.map { "pays from the wallet of \($0)" } ?? card.maskedToken
     case .suspended: "suspended"
     case .deleted: "deleted"
     }
