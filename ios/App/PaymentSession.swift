@@ -1,5 +1,6 @@
 import CoreNFC
 import Foundation
+import Tapcore
 import TapcoreShell
 
 /// One payment at a reader: host card emulation by CoreNFC's `CardSession` (iOS 17.4 and later, with the
@@ -14,12 +15,14 @@ final class PaymentSession {
     }
 
     private let relay: CardRelay
+    /// Ends the emulation that runs, as paid or not; nil while none does.
+    private var end: ((_ paid: Bool) async -> Void)?
 
     init(relay: CardRelay) {
         self.relay = relay
     }
 
-    /// Shows the card to readers until a payment is over or the person ends it.
+    /// Shows the card to readers until a tap is over or the person ends it.
     func run() async throws {
         guard #available(iOS 17.4, *), NFCReaderSession.readingAvailable, CardSession.isSupported else {
             throw Refusal.unsupported
@@ -31,9 +34,21 @@ final class PaymentSession {
         try await emulate(CardSession())
     }
 
+    /// The wallet tells when there is nothing more to do at the reader: paid, or the person is wanted first.
+    func heed(_ event: WalletEvent) {
+        guard let paid = event.paid, let end else { return }
+        self.end = nil
+        Task { await end(paid) }
+    }
+
     @available(iOS 17.4, *)
     private func emulate(_ session: CardSession) async throws {
         session.alertMessage = "Hold the phone near the reader."
+        end = { paid in
+            await session.stopEmulation(status: paid ? .success : .failure)
+            session.invalidate()
+        }
+        defer { end = nil }
         for try await event in session.eventStream {
             switch event {
             case .sessionStarted:
@@ -46,9 +61,8 @@ final class PaymentSession {
                     Task { try? await command.respond(response: answer) }
                 }
             case .readerDeselected:
+                // The wallet waits for readers that come back; the session goes on until it tells that the tap is over.
                 relay.leftField()
-                await session.stopEmulation(status: .success)
-                session.invalidate()
             case .sessionInvalidated:
                 relay.leftField()
                 return

@@ -12,7 +12,9 @@ struct TapcoreApp: App {
         WindowGroup {
             switch parts {
             case .success(let parts):
-                WalletScreen(model: parts.model, access: parts.access, wallet: parts.wallet, session: parts.session)
+                WalletScreen(
+                    model: parts.model, access: parts.access, tap: parts.tap, wallet: parts.wallet,
+                    session: parts.session)
                     .task {
                         parts.model.report(RiskProbe.look())
                         await parts.model.start()
@@ -33,6 +35,7 @@ struct Parts {
     let wallet: Wallet
     let model: WalletModel
     let access: AccessModel
+    let tap: TapModel
     let session: PaymentSession
 
     init() throws {
@@ -42,9 +45,14 @@ struct Parts {
             production: true)
         let keys = EnclaveKeyStore()
         wallet = try Wallet(config: config, keyStore: keys, clock: DeviceClock())
-        model = WalletModel(wallet: wallet)
-        access = AccessModel(wallet: wallet, prompt: EnclavePrompt(keys: keys))
+        let prompt = EnclavePrompt(keys: keys)
+        access = AccessModel(wallet: wallet, prompt: prompt)
+        tap = TapModel(wallet: wallet, prompt: prompt)
         session = PaymentSession(relay: CardRelay(wallet: wallet))
+        model = WalletModel(wallet: wallet) { [tap, session] event in
+            tap.heed(event)
+            session.heed(event)
+        }
     }
 
     /// Readable from the first unlock on, because a tap may come while the phone is locked; in no backup.

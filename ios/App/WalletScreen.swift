@@ -6,6 +6,7 @@ import TapcoreShell
 struct WalletScreen: View {
     let model: WalletModel
     let access: AccessModel
+    let tap: TapModel
     let wallet: Wallet
     let session: PaymentSession
     @State private var isEnrolling = false
@@ -16,7 +17,7 @@ struct WalletScreen: View {
     var body: some View {
         NavigationStack {
             List {
-                if let problem = paymentProblem ?? model.problem {
+                if let problem = paymentProblem ?? tap.problem ?? model.problem {
                     Text(problem).foregroundStyle(.red)
                 }
                 if let refusal = model.refusal {
@@ -44,10 +45,16 @@ struct WalletScreen: View {
         .sheet(isPresented: $isAtAccess, onDismiss: { Task { await model.refresh() } }) {
             AccessScreen(model: access)
         }
+        .sheet(isPresented: isAsking) { TapScreen(model: tap, pay: pay) }
         .sheet(isPresented: $isEnrolling) { EnrolScreen(model: model) }
         .sheet(isPresented: $isAddingCard, onDismiss: { Task { await model.refresh() } }) {
             AddCardScreen(model: AddCardModel(wallet: wallet))
         }
+    }
+
+    /// Whether a payment waits for the person; put away, it is not wanted any more.
+    private var isAsking: Binding<Bool> {
+        Binding(get: { tap.wanted != nil }, set: { if !$0 { tap.dismiss() } })
     }
 
     private func pay() {
@@ -71,7 +78,12 @@ private struct CardRow: View {
         LabeledContent("\(card.bank) \(card.maskedCard)", value: sentence(card))
             .swipeActions {
                 switch card.state {
-                case .active: Button("Suspend") { Task { await model.suspend(card) } }
+                case .active:
+                    if card.home == nil {
+                        Button("Pay next") { Task { await model.useNext(card) } }
+                        Button("Default") { Task { await model.makeDefault(card) } }
+                    }
+                    Button("Suspend") { Task { await model.suspend(card) } }
                 case .suspended: Button("Resume") { Task { await model.resume(card) } }
                 case .deleted: EmptyView()
                 }

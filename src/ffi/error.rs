@@ -97,8 +97,8 @@ pub enum WalletError {
     /// The person was not verified: ask again, or offer another way in.
     #[error("{detail}")]
     NotVerified {
-        /// A stable reason: `pin_wrong`, `pin_wait`, `pin_spent`, `password_wrong`, `not_set_up`, `biometric_changed` or
-        /// `verification_over`.
+        /// A stable reason: `pin_wrong`, `pin_wait`, `pin_spent`, `password_wrong`, `not_set_up`, `biometric_changed`,
+        /// `no_verified_keys` or `verification_over`.
         reason: String,
         /// What to do.
         detail: String,

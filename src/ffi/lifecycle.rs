@@ -1,5 +1,6 @@
 //! The life of cards and phones: suspend, resume, delete, wipe, move, export, erase; and what the shell sees of the phone.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::runtime::{contact, run};
@@ -43,8 +44,9 @@ pub enum LinkKind {
     Move,
 }
 
-/// A code with which another phone joins.
+/// A code with which another phone joins. Its text is its name: the code must not get into a log.
 #[derive(Clone, uniffi::Record)]
+#[uniffi::export(Display)]
 pub struct LinkCode {
     /// To be entered on the new phone.
     pub code: String,
@@ -161,6 +163,12 @@ impl Wallet {
             hooked: signals.hooked,
             debugger: signals.debugger,
         });
+    }
+}
+
+impl fmt::Display for LinkCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LinkCode")
     }
 }
 

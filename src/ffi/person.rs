@@ -1,5 +1,6 @@
 //! The person at the phone: PIN, fingerprint or face, payment password, confirmations.
 
+use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -43,6 +44,7 @@ pub struct VerificationRequest {
 
 /// How the prompt ended. No `Debug`: the key may be in it.
 #[derive(uniffi::Enum)]
+#[uniffi::export(Display)]
 pub enum PromptOutcome {
     /// The person was there.
     Unwrapped {
@@ -57,6 +59,7 @@ pub enum PromptOutcome {
 
 /// What proves the person where no payment is confirmed. No `Debug`: the PIN may be in it.
 #[derive(uniffi::Enum)]
+#[uniffi::export(Display)]
 pub enum PersonProof {
     /// The PIN.
     Pin {
@@ -68,6 +71,27 @@ pub enum PersonProof {
         /// Its identifier.
         id: String,
     },
+}
+
+// The bindings would print every field of these; with a text of their own, a line in an app's log gives nothing away.
+
+impl fmt::Display for PromptOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unwrapped { .. } => "PromptOutcome.Unwrapped",
+            Self::Cancelled => "PromptOutcome.Cancelled",
+            Self::Invalidated => "PromptOutcome.Invalidated",
+        })
+    }
+}
+
+impl fmt::Display for PersonProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pin { .. } => "PersonProof.Pin",
+            Self::Verification { .. } => "PersonProof.Verification",
+        })
+    }
 }
 
 /// A payment that the provider took as confirmed by the person.

@@ -49,7 +49,7 @@ impl Wallet {
     /// Makes a card the default one: readers see it first, from the next tap on.
     ///
     /// # Errors
-    /// [`WalletError::NoCard`] when there is no such card.
+    /// [`WalletError::NoSuchCard`] when there is no such card.
     pub async fn set_default_card(self: &Arc<Self>, token: TokenRef) -> Result<(), WalletError> {
         self.with_keys(move |wallet, opened| {
             known_card(opened, &token)?;
@@ -71,7 +71,7 @@ impl Wallet {
     /// Lets one card alone pay, the next tap long; without one, takes that back.
     ///
     /// # Errors
-    /// [`WalletError::NoCard`] when there is no such card.
+    /// [`WalletError::NoSuchCard`] when there is no such card.
     pub async fn use_card_next(
         self: &Arc<Self>,
         token: Option<TokenRef>,

@@ -57,6 +57,12 @@ final class PersonTests: SandboxTestCase {
         XCTAssertTrue(status.biometricVoided)
     }
 
+    func testWhatHoldsASecretDoesNotPrintIt() {
+        XCTAssertEqual("\(PersonProof.pin(pin: Self.pin))", "PersonProof.Pin")
+        XCTAssertEqual("\(PromptOutcome.unwrapped(key: Data(repeating: 7, count: 32)))", "PromptOutcome.Unwrapped")
+        XCTAssertEqual("\(LinkCode(code: "271828", expiresAt: "2026-11-22T10:00:00Z"))", "LinkCode")
+    }
+
     func testThePaymentPasswordConfirmsAPayment() async throws {
         let wallet = try await enrolledWallet()
         try await wallet.setPaymentPassword(password: "plum blossom")

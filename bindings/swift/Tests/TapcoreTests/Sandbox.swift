@@ -53,6 +53,20 @@ final class Sandbox: @unchecked Sendable {
         try? FileManager.default.removeItem(at: folder)
     }
 
+    /// The provider's support desk lays a JSON merge patch over its policy; a phone follows with its next sync.
+    func policy(_ patch: String) throws {
+        let desk = Process()
+        desk.executableURL = process.executableURL
+        desk.arguments = [
+            "sandbox", "policy", "--data", folder.appendingPathComponent("sandbox").path, "--patch", patch,
+        ]
+        // What results of it is not looked at.
+        desk.standardOutput = FileHandle.nullDevice
+        try desk.run()
+        desk.waitUntilExit()
+        guard desk.terminationStatus == 0 else { throw Failed(description: "the policy was not changed") }
+    }
+
     /// The newest code that a bank sent.
     func smsCode() throws -> String {
         guard let code = try next("sms").code else { throw Failed(description: "an SMS without a code") }

@@ -37,4 +37,49 @@ class SandboxTestCase: XCTestCase {
         try await wallet.enrol(providerUrl: sandbox.provider, caPem: sandbox.caPem)
         return wallet
     }
+
+    func addCard(_ wallet: Wallet, _ number: String, scheme: String? = nil) async throws -> PaymentCard {
+        let challenge = try await wallet.beginAddCard(number: number, expiry: "12/29", scheme: scheme)
+        return try await wallet.finishAddCard(challengeId: challenge.id, code: try sandbox.smsCode())
+    }
+
+    /// A reader finds the first card of the directory and asks it to pay: the reader, and what the card answers,
+    /// status word included.
+    func askToPay(_ wallet: Wallet) throws -> (Reader, Data) {
+        let reader = Reader()
+        let directory = try transceive(wallet, reader.select(Reader.ppse))
+        let aid = try XCTUnwrap(Reader.find(0x4F, in: directory))
+        XCTAssertEqual([UInt8](aid), [0xA0, 0x00, 0x00, 0x03, 0x33, 0x01, 0x01, 0x01])
+        let application = try transceive(wallet, reader.select(aid))
+        let list = try XCTUnwrap(Reader.find(0x9F38, in: application))
+        return (reader, try answer(wallet, reader.processingOptions(list)))
+    }
+
+    /// The reader reads everything that the card's answer names.
+    func readRecords(_ wallet: Wallet, _ reader: Reader, _ options: Data) throws {
+        let locator = try XCTUnwrap(Reader.find(0x94, in: options))
+        let records = reader.records(locator)
+        XCTAssertFalse(records.isEmpty)
+        for record in records {
+            _ = try transceive(wallet, record)
+        }
+    }
+
+    /// The last two bytes.
+    func status(_ answer: Data) -> [UInt8] { [UInt8](answer.suffix(2)) }
+
+    /// One APDU that must be answered at once and with 9000; answers what comes before the status word.
+    private func transceive(_ wallet: Wallet, _ command: Data) throws -> Data {
+        let bytes = try answer(wallet, command)
+        XCTAssertEqual(status(bytes), [0x90, 0x00])
+        return Data(bytes.dropLast(2))
+    }
+
+    /// One APDU; a wallet that is armed answers at once.
+    private func answer(_ wallet: Wallet, _ command: Data) throws -> Data {
+        guard case .now(let bytes) = wallet.processApdu(apdu: command) else {
+            throw Sandbox.Failed(description: "the wallet was not armed")
+        }
+        return bytes
+    }
 }

@@ -11,21 +11,11 @@ final class WalletTests: SandboxTestCase {
         let card = try await wallet.finishAddCard(challengeId: challenge.id, code: try sandbox.smsCode())
         XCTAssertEqual(card.bank, "bank-a")
 
-        let reader = Reader()
-        let directory = try transceive(wallet, reader.select(Reader.ppse))
-        let aid = try XCTUnwrap(Reader.find(0x4F, in: directory))
-        XCTAssertEqual([UInt8](aid), [0xA0, 0x00, 0x00, 0x03, 0x33, 0x01, 0x01, 0x01])
-        let application = try transceive(wallet, reader.select(aid))
-        let list = try XCTUnwrap(Reader.find(0x9F38, in: application))
-        let options = try transceive(wallet, reader.processingOptions(list))
+        let (reader, options) = try askToPay(wallet)
+        XCTAssertEqual(status(options), [0x90, 0x00])
         XCTAssertEqual(Reader.find(0x9F26, in: options)?.count, 8)
         XCTAssertEqual(Reader.find(0x9F36, in: options).map { [UInt8]($0) }, [0, 1])
-        let locator = try XCTUnwrap(Reader.find(0x94, in: options))
-        let records = reader.records(locator)
-        XCTAssertFalse(records.isEmpty)
-        for record in records {
-            _ = try transceive(wallet, record)
-        }
+        try readRecords(wallet, reader, options)
         wallet.deactivated()
 
         // The journal is written off the path of the tap.
@@ -74,15 +64,6 @@ final class WalletTests: SandboxTestCase {
             XCTAssertEqual(error.code(), 9)
             XCTAssertEqual(error.reasonName(), "file_damaged")
         }
-    }
-
-    /// One APDU that must be answered at once and with 9000; answers what comes before the status word.
-    private func transceive(_ wallet: Wallet, _ command: Data) throws -> Data {
-        guard case .now(let bytes) = wallet.processApdu(apdu: command) else {
-            throw Sandbox.Failed(description: "the wallet was not armed")
-        }
-        XCTAssertEqual([UInt8](bytes.suffix(2)), [0x90, 0x00])
-        return Data(bytes.dropLast(2))
     }
 
     private func eventually<T>(_ look: () async throws -> T?) async throws -> T {

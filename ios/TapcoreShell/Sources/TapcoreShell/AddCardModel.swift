@@ -30,7 +30,8 @@ public final class AddCardModel {
     public func begin() async {
         await attempt {
             let digits = self.number.filter(\.isNumber)
-            self.challenge = try await self.wallet.beginAddCard(number: digits, expiry: self.expiry)
+            self.challenge = try await self.wallet.beginAddCard(
+                number: digits, expiry: self.expiry, scheme: nil)
             // It has done its work; nothing keeps it.
             self.number = ""
         }

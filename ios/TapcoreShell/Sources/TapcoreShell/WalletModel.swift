@@ -16,10 +16,13 @@ public final class WalletModel {
     public private(set) var problem: String?
 
     private let wallet: WalletProtocol
+    private let hear: @MainActor (WalletEvent) -> Void
     private var relay: EventRelay?
 
-    public init(wallet: WalletProtocol) {
+    /// The wallet has one observer, which is this; `hear` is told what it hears.
+    public init(wallet: WalletProtocol, hear: @escaping @MainActor (WalletEvent) -> Void = { _ in }) {
         self.wallet = wallet
+        self.hear = hear
     }
 
     /// Opens the wallet and listens to it; once per process.
@@ -57,6 +60,18 @@ public final class WalletModel {
         await refresh(keepingProblem: true)
     }
 
+    /// Makes a card the default one: readers see it first.
+    public func makeDefault(_ card: PaymentCard) async {
+        await attempt { try await self.wallet.setDefaultCard(tokenRef: card.tokenRef) }
+        await refresh(keepingProblem: true)
+    }
+
+    /// Lets one card alone pay the next tap.
+    public func useNext(_ card: PaymentCard) async {
+        await attempt { try await self.wallet.useCardNext(tokenRef: card.tokenRef) }
+        await refresh(keepingProblem: true)
+    }
+
     /// Deletes a card for good.
     public func delete(_ card: PaymentCard) async {
         await attempt { try await self.wallet.deleteCard(tokenRef: card.tokenRef) }
@@ -74,6 +89,7 @@ public final class WalletModel {
     }
 
     private func heed(_ event: WalletEvent) async {
+        hear(event)
         // Nothing is left of it; open, it can be enrolled anew.
         if event == .wiped { _ = try? await wallet.start() }
         await refresh(keepingProblem: event == .wiped)

@@ -28,7 +28,7 @@ public func sentence(_ refusal: TapRefusal) -> String {
 /// Whether a card pays, and as what.
 public func sentence(_ card: PaymentCard) -> String {
     switch card.state {
-    case .active: card.maskedToken
+    case .active: card.home.map { "pays from the wallet of \($0)" } ?? card.maskedToken
     case .suspended: "suspended"
     case .deleted: "deleted"
     }

@@ -15,6 +15,9 @@ final class FakeWallet: WalletProtocol, @unchecked Sendable {
     var biometryIsVoid = false
     private(set) var seen: RiskSignals?
     private(set) var confirmed: [String] = []
+    private(set) var permitted: [Purpose] = []
+    private(set) var chosen: [String?] = []
+    private(set) var screenLocked: Bool?
     private var asked: (id: String, purpose: Purpose)?
     private var verified: (id: String, purpose: Purpose)?
     private(set) var enteredNumber: String?
@@ -30,7 +33,7 @@ final class FakeWallet: WalletProtocol, @unchecked Sendable {
     private static func card(_ state: CardState) -> PaymentCard {
         PaymentCard(
             tokenRef: "tok_1", maskedToken: "…4242", maskedCard: "…0015", bank: "bank-a", accountType: .bankCard,
-            expiry: "2029-12-31", state: state)
+            expiry: "2029-12-31", state: state, scheme: "unionpay", home: nil)
     }
 
     fileprivate func refuse() throws {
@@ -60,7 +63,7 @@ final class FakeWallet: WalletProtocol, @unchecked Sendable {
         enrolled = true
     }
 
-    func beginAddCard(number: String, expiry: String) async throws -> CardChallenge {
+    func beginAddCard(number: String, expiry: String, scheme: String?) async throws -> CardChallenge {
         try refuse()
         enteredNumber = number
         return Self.challenge
@@ -158,6 +161,14 @@ extension FakeWallet {
         return Confirmation(id: "cnf_1", expiresAt: "2026-11-22T10:00:00Z")
     }
 
+    func permitTap(verificationId: String) async throws {
+        guard let verified, verified.id == verificationId, verified.purpose != .access else {
+            throw WalletError.NotVerified(reason: "verification_over", detail: "Ask again.")
+        }
+        self.verified = nil
+        permitted.append(verified.purpose)
+    }
+
     private func set(_ tokenRef: String, _ state: CardState) throws {
         try refuse()
         held = held.map { $0.tokenRef == tokenRef ? Self.card(state) : $0 }
@@ -168,6 +179,18 @@ extension FakeWallet {
     func resumeCard(tokenRef: String) async throws { try set(tokenRef, .active) }
 
     func deleteCard(tokenRef: String) async throws { try set(tokenRef, .deleted) }
+
+    func setDefaultCard(tokenRef: String) async throws {
+        try refuse()
+        chosen.append(tokenRef)
+    }
+
+    func useCardNext(tokenRef: String?) async throws {
+        try refuse()
+        chosen.append(tokenRef)
+    }
+
+    func setScreenLocked(locked: Bool) { screenLocked = locked }
 
     func reportRisk(signals: RiskSignals) { seen = signals }
 }
@@ -187,6 +210,8 @@ extension FakeWallet {
     func beginPasswordReset(number: String, expiry: String) async throws -> PasswordReset { throw unused }
 
     func finishPasswordReset(resetId: String, code: String, password: String) async throws { throw unused }
+
+    func passToMaker(tokenRef: String, ask: MakerAsk) async throws -> MakerPass { throw unused }
 
     func join(providerUrl: String, caPem: String, linkCode: String) async throws { throw unused }
 

@@ -149,6 +149,14 @@ class PersonTest : SandboxTest() {
     }
 
     @Test
+    fun `what holds a secret does not print it`() {
+        assertEquals("PersonProof.Pin", "${PersonProof.Pin(PIN)}")
+        assertEquals("PromptOutcome.Unwrapped", "${PromptOutcome.Unwrapped(ByteArray(32) { 7 })}")
+        assertEquals("PromptOutcome.Cancelled", "${PromptOutcome.Cancelled}")
+        assertEquals("LinkCode", "${LinkCode(code = "271828", expiresAt = "2026-11-22T10:00:00Z")}")
+    }
+
+    @Test
     fun `a closed prompt verifies nobody`(@TempDir folder: Path) {
         val keys = SoftwareKeyStore()
         withWallet(folder, keys = keys) { wallet ->

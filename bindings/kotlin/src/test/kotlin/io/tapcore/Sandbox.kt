@@ -37,12 +37,24 @@ class Sandbox : AutoCloseable {
     /** The newest code that a bank sent. */
     fun smsCode(): String = await("sms")["code"].asString
 
-    /** A POS takes a payment by the card at [card], an address of host and port. Answers what it printed. */
-    fun tap(amount: String, card: String): JsonObject {
+    /** The provider's support desk lays a JSON merge patch over its policy; a phone follows with its next sync. */
+    fun policy(patch: String) {
+        val desk = ProcessBuilder(TAPCORE, "sandbox", "policy", "--data", "$folder", "--patch", patch)
+            .redirectErrorStream(true)
+            .start()
+        val said = desk.inputStream.bufferedReader().readText()
+        check(desk.waitFor(60, TimeUnit.SECONDS) && desk.exitValue() == 0) { "the policy was not changed: $said" }
+    }
+
+    /**
+     * A POS takes a payment by the card at [card], an address of host and port, with further [options] of the command
+     * line. Answers what it printed.
+     */
+    fun tap(amount: String, card: String, vararg options: String): JsonObject {
         val errors = folder.resolve("pos.log").toFile()
         val pos = ProcessBuilder(
             TAPCORE, "pos", "--data", "${folder.resolve("pos")}", "tap", "--amount", amount, "--card", card,
-            "--acquirer", ready["acquirer"].asString, "--ca", ready["ca"].asString, "--json",
+            "--acquirer", ready["acquirer"].asString, "--ca", ready["ca"].asString, "--json", *options,
         ).redirectError(errors).start()
         val printed = pos.inputStream.bufferedReader().readText()
         check(pos.waitFor(60, TimeUnit.SECONDS)) { "the POS did not end" }
@@ -81,6 +93,11 @@ class Field(private val wallet: Wallet) : AutoCloseable {
     /** Where a POS finds the card. */
     val address: String get() = "127.0.0.1:${listener.localPort}"
 
+    /** What the card answered last, status word included. */
+    @Volatile
+    var lastAnswer = byteArrayOf()
+        private set
+
     init {
         thread(isDaemon = true) {
             while (!listener.isClosed) {
@@ -91,7 +108,7 @@ class Field(private val wallet: Wallet) : AutoCloseable {
                     runCatching {
                         while (true) {
                             val command = ByteArray(from.readUnsignedShort()).also(from::readFully)
-                            val answer = wallet.answer(command)
+                            val answer = wallet.answer(command).also { lastAnswer = it }
                             to.writeShort(answer.size)
                             to.write(answer)
                             to.flush()

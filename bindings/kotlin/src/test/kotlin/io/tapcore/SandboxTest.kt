@@ -1,6 +1,8 @@
 package io.tapcore
 
 import java.nio.file.Path
+import java.util.concurrent.LinkedBlockingQueue
+import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicLong
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.AfterAll
@@ -42,8 +44,8 @@ abstract class SandboxTest {
     protected fun wallet(folder: Path, keys: SoftwareKeyStore = SoftwareKeyStore(), clock: PlatformClock = SystemClock) =
         Wallet(WalletConfig(dataDir = "$folder", appVersion = "0.1.0", production = false), keys, clock)
 
-    protected suspend fun addCard(wallet: Wallet, number: String): PaymentCard {
-        val challenge = wallet.beginAddCard(number, EXPIRY)
+    protected suspend fun addCard(wallet: Wallet, number: String, scheme: String? = null): PaymentCard {
+        val challenge = wallet.beginAddCard(number, EXPIRY, scheme)
         return wallet.finishAddCard(challenge.id, sandbox.smsCode())
     }
 
@@ -63,6 +65,27 @@ class MovableClock : PlatformClock {
 
     override fun now() = SystemClock.now().let {
         it.copy(wallMs = it.wallMs + passed.get(), sinceBootMs = it.sinceBootMs + passed.get())
+    }
+}
+
+/** What a wallet tells, in its order: one that is listened to by no other observer. */
+class Heard(wallet: Wallet) {
+    val events = LinkedBlockingQueue<WalletEvent>()
+
+    init {
+        wallet.setObserver(object : WalletObserver {
+            override fun onEvent(event: WalletEvent) {
+                events.add(event)
+            }
+        })
+    }
+
+    /** The next event of one kind; those of other kinds before it are passed over. */
+    inline fun <reified E : WalletEvent> next(): E {
+        while (true) {
+            val event = events.poll(10, TimeUnit.SECONDS) ?: fail("no ${E::class.simpleName} was told")
+            if (event is E) return event
+        }
     }
 }
 

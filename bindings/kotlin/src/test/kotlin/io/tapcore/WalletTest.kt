@@ -1,12 +1,7 @@
 package io.tapcore
 
-import com.github.devnied.emvnfccard.parser.EmvTemplate
-import com.github.devnied.emvnfccard.parser.IProvider
 import java.net.ServerSocket
 import java.nio.file.Path
-import java.text.SimpleDateFormat
-import java.util.concurrent.LinkedBlockingQueue
-import java.util.concurrent.TimeUnit
 import kotlin.io.path.writeBytes
 import kotlinx.coroutines.TimeoutCancellationException
 import kotlinx.coroutines.delay
@@ -17,7 +12,6 @@ import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
-import org.junit.jupiter.api.fail
 import org.junit.jupiter.api.io.TempDir
 
 /** A wallet used from Kotlin as an Android app uses it, against a sandbox that runs beside it. */
@@ -25,21 +19,20 @@ class WalletTest : SandboxTest() {
     @Test
     fun `a tap at the POS is approved, stands in the statement, and is matched by a sync`(@TempDir folder: Path) =
         withWallet(folder) { wallet ->
-            val taps = LinkedBlockingQueue<WalletEvent.Tap>()
-            wallet.setObserver(object : WalletObserver {
-                override fun onEvent(event: WalletEvent) {
-                    if (event is WalletEvent.Tap) taps.add(event)
-                }
-            })
-            addCard(wallet, "6228480000000015")
+            val heard = Heard(wallet)
+            val card = addCard(wallet, "6228480000000015")
 
             val receipt = Field(wallet).use { sandbox.tap("12.50", it.address) }
             assertEquals("approved", receipt["result"].asString, "$receipt")
             assertEquals(1250, receipt["amount_minor"].asLong)
 
-            val tap = taps.poll(10, TimeUnit.SECONDS) ?: fail("the observer heard nothing")
+            val tap = heard.next<WalletEvent.Tap>()
             assertEquals(TapOutcome.COMPLETE, tap.outcome)
+            assertEquals(TapDecision.ONLINE, tap.decision)
+            assertEquals(card.tokenRef, tap.tokenRef)
             assertEquals(1250, tap.amountMinor)
+            assertEquals("0156", tap.country)
+            assertFalse(tap.verified)
             val pending = wallet.statement().single()
             assertEquals(EntryState.PENDING, pending.state)
             assertEquals(1250, pending.amountMinor)
@@ -54,27 +47,6 @@ class WalletTest : SandboxTest() {
                 }
             }
             assertEquals(receipt["merchant"].asString, wallet.statement().single().merchant)
-        }
-
-    @Test
-    fun `a reader library that is not ours reads token number and expiry`(@TempDir folder: Path) =
-        withWallet(folder) { wallet ->
-            val card = addCard(wallet, "6228480000000023")
-            val provider = object : IProvider {
-                override fun transceive(command: ByteArray): ByteArray = wallet.answer(command)
-
-                override fun getAt(): ByteArray = byteArrayOf()
-            }
-            val read = EmvTemplate.Builder()
-                .setProvider(provider)
-                .setConfig(EmvTemplate.Config().setContactLess(true).setReadAt(false).setReadTransactions(false))
-                .build()
-                .readEmvCard()
-            wallet.deactivated()
-
-            assertTrue(read.cardNumber.matches(Regex("62\\d{14}")), "token number: ${read.cardNumber}")
-            assertTrue(card.maskedToken.endsWith(read.cardNumber.takeLast(4)))
-            assertEquals(card.expiry.take(7), SimpleDateFormat("yyyy-MM").format(read.expireDate))
         }
 
     @Test

@@ -8,9 +8,10 @@ import android.widget.TextView
 import io.tapcore.CardState
 import io.tapcore.PaymentCard
 
-/** One card: held back, resumed, deleted. */
+/** One card: chosen to pay, held back, resumed, deleted. */
 class CardActivity : Screen() {
     private lateinit var title: TextView
+    private lateinit var choosing: List<Button>
     private lateinit var suspending: Button
     private lateinit var resuming: Button
     private lateinit var deleting: Button
@@ -19,6 +20,10 @@ class CardActivity : Screen() {
 
     override fun build() {
         title = text("")
+        choosing = listOf(
+            button("Pay with it the next time") { change { wallet.useCardNext(reference) } },
+            button("Make it the default card") { change { wallet.setDefaultCard(reference) } },
+        )
         suspending = button("Suspend: it pays no more until it is resumed") { change { wallet.suspendCard(reference) } }
         resuming = button("Resume") { change { wallet.resumeCard(reference) } }
         deleting = button("Delete for good", ::confirmDeletion)
@@ -30,6 +35,8 @@ class CardActivity : Screen() {
             work()
             val card = wallet.cards().firstOrNull { it.tokenRef == reference } ?: return@run finish()
             title.text = line(card)
+            // One that lives in another wallet is not this phone's to choose.
+            choosing.forEach { it.isEnabled = card.state == CardState.ACTIVE && card.home == null }
             suspending.isEnabled = card.state == CardState.ACTIVE
             resuming.isEnabled = card.state == CardState.SUSPENDED
             deleting.isEnabled = card.state != CardState.DELETED

@@ -1,16 +1,12 @@
 package io.tapcore.shell
 
-import android.content.ComponentName
 import android.content.Intent
-import android.nfc.NfcAdapter
-import android.nfc.cardemulation.CardEmulation
 import android.widget.Button
 import android.widget.LinearLayout
 import android.widget.TextView
 import io.tapcore.PaymentCard
 import io.tapcore.WalletEvent
 import io.tapcore.WalletException
-import io.tapcore.WalletObserver
 
 /** Cards, payments, and the way to the other screens. */
 class MainActivity : Screen() {
@@ -31,30 +27,11 @@ class MainActivity : Screen() {
     override fun onResume() {
         super.onResume()
         shell.lookForRisk()
-        // While this screen is seen, no other payment app takes the tap.
-        emulation()?.setPreferredService(this, ComponentName(this, ShellCardService::class.java))
-        run {
-            wallet.setObserver(object : WalletObserver {
-                // Comes from a thread of the wallet's.
-                override fun onEvent(event: WalletEvent) = runOnUiThread { heed(event) }
-            })
-        }
         show()
         sync()
     }
 
-    override fun onPause() {
-        emulation()?.unsetPreferredService(this)
-        super.onPause()
-    }
-
-    private fun heed(event: WalletEvent) {
-        // Nothing is left of it; open, it can be enrolled anew.
-        if (event is WalletEvent.Wiped) run { wallet.start() }
-        show()
-    }
-
-    private fun emulation(): CardEmulation? = NfcAdapter.getDefaultAdapter(this)?.let(CardEmulation::getInstance)
+    override fun heed(event: WalletEvent) = show()
 
     private fun show() {
         run {

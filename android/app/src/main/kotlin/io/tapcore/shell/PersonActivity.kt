@@ -2,7 +2,6 @@ package io.tapcore.shell
 
 import android.text.InputType
 import android.view.WindowManager
-import android.widget.EditText
 import android.widget.TextView
 import io.tapcore.PersonProof
 import io.tapcore.Purpose
@@ -57,11 +56,4 @@ class PersonActivity : Screen() {
 
     /** The first one needs no proof. */
     private fun proof(pin: String): PersonProof? = if (pin.isEmpty()) null else PersonProof.Pin(pin)
-
-    /** What was entered, which is gone from the screen whatever comes of it. */
-    private suspend fun EditText.use(work: suspend (String) -> Unit) {
-        val entered = "$text"
-        text.clear()
-        work(entered)
-    }
 }

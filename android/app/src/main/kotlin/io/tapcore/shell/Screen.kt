@@ -1,6 +1,9 @@
 package io.tapcore.shell
 
 import android.app.Activity
+import android.content.ComponentName
+import android.nfc.NfcAdapter
+import android.nfc.cardemulation.CardEmulation
 import android.os.Bundle
 import android.text.InputType
 import android.view.ViewGroup.LayoutParams
@@ -10,6 +13,7 @@ import android.widget.LinearLayout
 import android.widget.ScrollView
 import android.widget.TextView
 import io.tapcore.Wallet
+import io.tapcore.WalletEvent
 import io.tapcore.WalletException
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
@@ -42,6 +46,19 @@ abstract class Screen : Activity() {
         build()
     }
 
+    override fun onResume() {
+        super.onResume()
+        shell.seen = ::heed
+        // While a screen of this app is seen, no other payment app takes the tap.
+        emulation()?.setPreferredService(this, ComponentName(this, ShellCardService::class.java))
+    }
+
+    override fun onPause() {
+        emulation()?.unsetPreferredService(this)
+        shell.seen = null
+        super.onPause()
+    }
+
     override fun onDestroy() {
         scope.cancel()
         super.onDestroy()
@@ -49,6 +66,9 @@ abstract class Screen : Activity() {
 
     /** Adds the screen's widgets. */
     protected abstract fun build()
+
+    /** What happens while this screen is seen. */
+    protected open fun heed(event: WalletEvent) {}
 
     /** Runs [work]; a refusal's sentence is shown. */
     protected fun run(work: suspend () -> Unit): Job = scope.launch {
@@ -78,11 +98,20 @@ abstract class Screen : Activity() {
         add(it)
     }
 
+    /** What was entered, which is gone from the screen whatever comes of it. */
+    protected suspend fun <T> EditText.use(work: suspend (String) -> T): T {
+        val entered = "$text"
+        text.clear()
+        return work(entered)
+    }
+
     /** A place for widgets that come and go. */
     protected fun column() = LinearLayout(this).also {
         it.orientation = LinearLayout.VERTICAL
         add(it)
     }
+
+    private fun emulation(): CardEmulation? = NfcAdapter.getDefaultAdapter(this)?.let(CardEmulation::getInstance)
 
     private fun add(view: android.view.View) =
         column.addView(view, LayoutParams.MATCH_PARENT, LayoutParams.WRAP_CONTENT)

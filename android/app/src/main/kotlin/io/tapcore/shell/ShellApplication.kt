@@ -1,9 +1,12 @@
 package io.tapcore.shell
 
 import android.app.Application
+import android.widget.Toast
 import io.tapcore.Wallet
 import io.tapcore.WalletConfig
+import io.tapcore.WalletEvent
 import io.tapcore.WalletException
+import io.tapcore.WalletObserver
 import io.tapcore.WalletStatus
 import io.tapcore.android.DeviceClock
 import io.tapcore.android.KeystoreKeyStore
@@ -17,7 +20,7 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.launch
 
 /** Holds the one wallet of the process, for screens and card service alike. */
-class ShellApplication : Application() {
+class ShellApplication : Application(), WalletObserver {
     /** Lives as long as the process. */
     val scope = CoroutineScope(SupervisorJob() + Dispatchers.Main.immediate)
 
@@ -31,6 +34,9 @@ class ShellApplication : Application() {
         )
         Wallet(config, KeystoreKeyStore(this), DeviceClock(this)).also { begin(it) }
     }
+
+    /** Where the screen that is seen hears of events; null while none is. */
+    var seen: ((WalletEvent) -> Unit)? = null
 
     private var started: Deferred<WalletStatus>? = null
 
@@ -51,7 +57,24 @@ class ShellApplication : Application() {
         }
     }
 
+    /** Called by the wallet, from a thread of its own, whether or not a screen is seen. */
+    override fun onEvent(event: WalletEvent) {
+        scope.launch {
+            when (event) {
+                // An app whose card service the system has bound may open a screen from the background.
+                is WalletEvent.PersonWanted -> startActivity(PayActivity.of(this@ShellApplication, event))
+                is WalletEvent.AboveLimit ->
+                    Toast.makeText(this@ShellApplication, aboveLimit(event), Toast.LENGTH_LONG).show()
+                // Nothing is left of it; open, it can be enrolled anew.
+                is WalletEvent.Wiped -> started = scope.async { wallet.start() }
+                else -> Unit
+            }
+            seen?.invoke(event)
+        }
+    }
+
     private fun begin(wallet: Wallet) {
+        wallet.setObserver(this)
         lookForRisk()
         // Its failure is kept for `ready`; nothing else hears of it.
         started = scope.async { wallet.start() }

@@ -5,6 +5,7 @@ import io.tapcore.EntryState
 import io.tapcore.PaymentCard
 import io.tapcore.StatementEntry
 import io.tapcore.TapRefusal
+import io.tapcore.WalletEvent
 import io.tapcore.WalletException
 import java.math.BigDecimal
 import java.text.DateFormat
@@ -39,14 +40,18 @@ fun refused(refusal: TapRefusal): String = when (refusal) {
     TapRefusal.SCREEN_LOCKED -> "Unlock the phone to pay."
 }
 
+/** Why the reader was refused. */
+fun aboveLimit(event: WalletEvent.AboveLimit): String =
+    "${money(event.amountMinor, event.currency)} is more than this card may pay at once."
+
 /** A card, and whether it pays. */
 fun line(card: PaymentCard): String {
     val state = when (card.state) {
-        CardState.ACTIVE -> "pays as ${card.maskedToken}"
+        CardState.ACTIVE -> card.home?.let { "pays from the wallet of $it" } ?: "pays as ${card.maskedToken}"
         CardState.SUSPENDED -> "suspended"
         CardState.DELETED -> "deleted"
     }
-    return "${card.bank} ${card.maskedCard}, $state"
+    return "${card.bank} ${card.maskedCard}, ${card.scheme}, $state"
 }
 
 /** An amount as people of this phone's language write it. */

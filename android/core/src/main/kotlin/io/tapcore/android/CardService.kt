@@ -1,9 +1,8 @@
 package io.tapcore.android
 
+import android.app.KeyguardManager
 import android.nfc.cardemulation.HostApduService
 import android.os.Bundle
-import android.os.Handler
-import android.os.Looper
 import io.tapcore.Answer
 import io.tapcore.TapResponder
 import io.tapcore.Wallet
@@ -16,8 +15,10 @@ import io.tapcore.Wallet
  * this path. Only a payment that comes before the wallet is armed is answered later.
  */
 abstract class CardService : HostApduService(), TapResponder {
-    private val main = Handler(Looper.getMainLooper())
-    private val leave = Runnable { wallet()?.deactivated() }
+    private val keyguard by lazy { getSystemService(KeyguardManager::class.java) }
+
+    /** Whether the next command is the first one in a reader's field. */
+    private var isEntering = true
 
     /**
      * The app's one wallet; making it does no I/O, so the first tap may be what makes it. Null where this
@@ -31,8 +32,12 @@ abstract class CardService : HostApduService(), TapResponder {
     }
 
     override fun processCommandApdu(command: ByteArray, extras: Bundle?): ByteArray? {
-        main.removeCallbacks(leave)
         val wallet = wallet() ?: return NOT_FOUND
+        if (isEntering) {
+            // Once, and not for every command: another process is asked.
+            wallet.setScreenLocked(keyguard.isKeyguardLocked)
+            isEntering = false
+        }
         return when (val answer = wallet.processApdu(command)) {
             is Answer.Now -> answer.bytes
             // Null tells Android that `respond` follows.
@@ -43,24 +48,16 @@ abstract class CardService : HostApduService(), TapResponder {
     /** Called by the wallet, from a thread of its own. */
     override fun respond(answer: ByteArray) = sendResponseApdu(answer)
 
+    /**
+     * For both reasons, a lost link and another application that the reader has chosen. The wallet itself waits for
+     * readers that come back.
+     */
     override fun onDeactivated(reason: Int) {
-        // Readers that try again drop the field for a moment in between; that is still the same tap.
-        main.removeCallbacks(leave)
-        main.postDelayed(leave, RETRY_PAUSE_MS)
-    }
-
-    override fun onDestroy() {
-        if (main.hasCallbacks(leave)) {
-            main.removeCallbacks(leave)
-            wallet()?.deactivated()
-        }
-        super.onDestroy()
+        isEntering = true
+        wallet()?.deactivated()
     }
 
     private companion object {
-        /** Longer than the pause that readers make between two tries, shorter than a second payment. */
-        const val RETRY_PAUSE_MS = 400L
-
         /** ISO 7816-4, 6A82: no such file or application. */
         val NOT_FOUND = byteArrayOf(0x6A, 0x82.toByte())
     }
