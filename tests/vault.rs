@@ -54,6 +54,7 @@ fn arm(hierarchy: &Hierarchy, current: &ArmingRecord, next_atc: u32) -> (ArmingR
         verified: false,
         limits: None,
         spent: Spent::default(),
+        wiped: false,
     }]);
     let state = TokenState {
         next_atc,

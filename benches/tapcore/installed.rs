@@ -108,6 +108,7 @@ pub(crate) fn add_card(folder: &Path, keys: &Arc<impl PlatformKeyStore + 'static
         verified: false,
         limits: None,
         spent: Spent::default(),
+        wiped: false,
     };
     let name = format!("luk {}", armed::KEY_INDEX);
     let luk = hex::decode(armed::KEY).unwrap();

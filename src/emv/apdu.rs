@@ -39,6 +39,9 @@ impl StatusWord {
     }
 }
 
+/// The instruction that reads a record.
+const READ_RECORD: u8 = 0xB2;
+
 /// A command APDU, its header and its data field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Command<'a> {
@@ -64,6 +67,8 @@ impl<'a> Command<'a> {
             return Err(StatusWord::WRONG_LENGTH);
         };
         let data = match body {
+            // READ RECORD has no data field, whatever follows its header.
+            _ if ins == READ_RECORD => &[],
             // No body, or Le alone (one byte, or three in the extended form).
             [] | [_] | [0, _, _] => &[],
             [0, high, low, rest @ ..] => {
@@ -110,6 +115,7 @@ mod tests {
     #[test]
     fn trailing_bytes_are_let_pass_and_missing_ones_are_not() {
         assert_eq!(data("00A4040002A000001122").unwrap(), [0xA0, 0x00]);
+        assert_eq!(data("00B2010C0011223344").unwrap(), b"");
         assert_eq!(data("00A4040003A000"), Err(StatusWord::WRONG_LENGTH));
         assert_eq!(data("00A404"), Err(StatusWord::WRONG_LENGTH));
         assert_eq!(data(""), Err(StatusWord::WRONG_LENGTH));

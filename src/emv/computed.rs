@@ -29,13 +29,13 @@ impl Told {
     /// Reads the values that answer `list`.
     pub(super) fn read(list: &Dol, data: &[u8]) -> Option<Self> {
         let value = |tag| list.value(tag, data);
-        // A reader's text is shown to a person: no control characters, whatever the reader sends.
+        // A reader's text is shown to a person, with the amount beside it: nothing in it may turn or hide that.
         let merchant = value(tags::MERCHANT).map(|name| {
             let name = String::from_utf8_lossy(name);
-            match name.contains(char::is_control) {
+            match name.contains(is_invisible) {
                 false => name.trim().to_owned(),
                 true => {
-                    let shown: String = name.chars().filter(|c| !c.is_control()).collect();
+                    let shown: String = name.chars().filter(|c| !is_invisible(*c)).collect();
                     shown.trim().to_owned()
                 }
             }
@@ -47,6 +47,12 @@ impl Told {
             country: value(tags::COUNTRY).and_then(|country| country.try_into().ok()),
         })
     }
+}
+
+/// Control characters, and those that turn the direction of text (Unicode's Bidi_Control).
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// One command that pays: what it brought, and what the card takes for it.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::dol::Dol;
-use super::profile::CardProfile;
+use super::profile::{Ask, CardProfile};
 use crate::account::{Currency, Money};
 use crate::secret::Secret;
 use crate::token::{Allowance, KeyIndex, TokenRef};
@@ -12,7 +12,7 @@ use crate::token::{Allowance, KeyIndex, TokenRef};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VerificationRule {
-    /// Never; readers see to it in their own way.
+    /// Never, but where a reader has left it to the phone; readers see to it in their own way.
     #[default]
     Never,
     /// Before every payment.
@@ -68,13 +68,16 @@ impl VerificationRule {
         money: Money,
         tally: &Tally,
     ) -> bool {
+        let form = profile.verification();
+        let wanted = form.reader_wants.as_ref();
+        let wanted = wanted.is_some_and(|bits| bits.holds(list, data));
         let limits = match self {
-            Self::Never => return false,
+            // A reader that leaves it to such a card takes any answer for a verified one.
+            Self::Never => return wanted && form.ask == Ask::DeclinedAc,
             Self::Always => return true,
             Self::Above(limits) => limits,
         };
-        let wanted = profile.verification().reader_wants.as_ref();
-        wanted.is_some_and(|bits| bits.holds(list, data))
+        wanted
             || money.currency != limits.currency
             || limits.amount_minor.is_some_and(|most| money.minor > most)
             || limits.count.is_some_and(|most| tally.count >= most)

@@ -36,11 +36,14 @@ pub struct MakerPass {
 
 #[uniffi::export]
 impl Wallet {
-    /// Asks for what the maker's wallet needs to take a card in.
+    /// Asks for what the maker's wallet needs to take a card in. Where a PIN or fingerprint is set up, give the identifier
+    /// of a finished verification for access.
+    #[uniffi::method(default(verification_id = None))]
     pub async fn pass_to_maker(
         &self,
         token_ref: String,
         ask: MakerAsk,
+        verification_id: Option<String>,
     ) -> Result<MakerPass, WalletError> {
         let wallet = Arc::clone(&self.inner);
         let ask = wallet::MakerAsk {
@@ -51,7 +54,7 @@ impl Wallet {
         };
         contact(&self.inner, async move {
             let token = TokenRef::new(token_ref);
-            let pass = wallet.pass_to_maker(&token, ask).await?;
+            let pass = wallet.pass_to_maker(&token, ask, verification_id).await?;
             let bytes = |text: &str| {
                 hex::decode(text).map_err(|_| wallet::WalletError::Backend(BackendError::Malformed))
             };

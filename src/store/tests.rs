@@ -125,7 +125,9 @@ fn swapped_files_are_noticed_and_the_statement_is_made_anew() {
         folder.path().join("statement.db"),
     );
     drop(vault(folder.path()).unwrap());
-    drop(StatementDb::new(&statement_path, Arc::new(Marker)));
+    let statement = StatementDb::new(&statement_path, Arc::new(Marker));
+    assert!(statement.newest(10).unwrap().is_empty());
+    drop(statement);
     let swapped = (
         fs::read(&vault_path).unwrap(),
         fs::read(&statement_path).unwrap(),

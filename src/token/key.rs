@@ -78,6 +78,9 @@ pub struct KeyState {
     /// What was paid with it, up to the journal position that the network knows of.
     #[serde(default)]
     pub spent: Spent,
+    /// Whether the key itself was wiped: it is remembered, and pays no more.
+    #[serde(default)]
+    pub wiped: bool,
 }
 
 impl KeyState {
@@ -126,17 +129,43 @@ impl KeyStock {
 
     /// Takes up to `wanted` uses off the key that pays next: the key as it is then, and how many it could give.
     pub fn reserve(&mut self, wanted: u32, now_ms: i64, verified: bool) -> Option<(KeyState, u32)> {
+        self.reserve_of(wanted, now_ms, verified, |_| true)
+    }
+
+    /// The same, of the first key that `fits`.
+    pub fn reserve_of(
+        &mut self,
+        wanted: u32,
+        now_ms: i64,
+        verified: bool,
+        fits: impl Fn(&KeyState) -> bool,
+    ) -> Option<(KeyState, u32)> {
         let key = self.0.iter_mut().find(|key| {
-            key.verified == verified && key.uses_left > 0 && key.not_after_ms > now_ms
+            key.verified == verified && key.uses_left > 0 && key.not_after_ms > now_ms && fits(key)
         })?;
         let given = wanted.min(key.uses_left);
         key.uses_left -= given;
         Some((key.clone(), given))
     }
 
-    /// Uses a key up that has paid as much as it may.
+    /// Uses a key up that cannot pay any more.
     pub fn wear(&mut self, index: &KeyIndex) {
         if let Some(key) = self.0.iter_mut().find(|key| key.index == *index) {
+            key.uses_left = 0;
+        }
+    }
+
+    /// Lets the keys behind this one pay first.
+    pub fn set_aside(&mut self, index: &KeyIndex) {
+        if let Some(at) = self.0.iter().position(|key| key.index == *index) {
+            let key = self.0.remove(at);
+            self.0.push(key);
+        }
+    }
+
+    /// Uses up every key that pays with the person verified: they were sealed to somebody who is gone.
+    pub fn wear_verified(&mut self) {
+        for key in self.0.iter_mut().filter(|key| key.verified) {
             key.uses_left = 0;
         }
     }
@@ -150,7 +179,9 @@ impl KeyStock {
 
     /// Gives back uses that were reserved and not used.
     pub fn give_back(&mut self, index: &KeyIndex, uses: u32) {
-        if let Some(key) = self.0.iter_mut().find(|key| key.index == *index) {
+        let mut keys = self.0.iter_mut();
+        // What was in memory of a key may come back after the key was wiped.
+        if let Some(key) = keys.find(|key| key.index == *index && !key.wiped) {
             key.uses_left = key.uses_left.saturating_add(uses);
         }
     }
@@ -160,8 +191,11 @@ impl KeyStock {
     pub fn prune(&mut self, now_ms: i64) -> Vec<KeyIndex> {
         let spent = |key: &&KeyState| key.uses_left == 0 || key.not_after_ms <= now_ms;
         let gone = self.0.iter().filter(spent);
-        let gone = gone.map(|key| key.index).collect();
+        let gone: Vec<KeyIndex> = gone.map(|key| key.index).collect();
         self.0.retain(|key| key.not_after_ms > now_ms);
+        for key in self.0.iter_mut().filter(|key| gone.contains(&key.index)) {
+            key.wiped = true;
+        }
         gone
     }
 
@@ -188,6 +222,7 @@ mod tests {
             verified: false,
             limits: None,
             spent: Spent::default(),
+            wiped: false,
         }
     }
 
@@ -213,6 +248,30 @@ mod tests {
         assert_eq!(stock.reserve(4, 1000, false), None);
         assert_eq!(stock.prune(100).len(), 1);
         assert_eq!(stock.uses_left(50, false), 8);
+    }
+
+    #[test]
+    fn what_comes_back_of_a_wiped_key_is_not_paid_with() {
+        let mut stock = KeyStock::default();
+        stock.add([key("6570200", 5, 100), key("6570201", 5, 100)]);
+        let (first, _) = stock.reserve(5, 0, false).unwrap();
+        assert_eq!(stock.prune(0), [first.index]);
+        stock.give_back(&first.index, 3);
+        let (next, given) = stock.reserve(5, 0, false).unwrap();
+        assert_eq!((next.index.as_str(), given), ("6570201", 5));
+        assert_eq!(stock.uses_left(0, false), 0);
+    }
+
+    #[test]
+    fn a_key_that_is_set_aside_pays_last() {
+        let mut stock = KeyStock::default();
+        stock.add([key("6570200", 5, 100), key("6570201", 5, 100)]);
+        stock.set_aside(&"6570200".to_owned().try_into().unwrap());
+        assert_eq!(
+            stock.reserve(1, 0, false).unwrap().0.index.as_str(),
+            "6570201"
+        );
+        assert_eq!(stock.uses_left(0, false), 9);
     }
 
     #[test]

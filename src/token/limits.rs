@@ -38,8 +38,10 @@ pub struct Allowance {
 pub enum Overrun {
     /// No key pays that much at once.
     Single,
-    /// This key has paid too much already; the next one may do.
+    /// What is left of this key is too little; the next one may do.
     Spent,
+    /// This key pays at home only from now on.
+    Foreign,
 }
 
 impl Allowance {
@@ -67,9 +69,10 @@ impl Allowance {
         }
         let total = self.spent.minor.saturating_add(money.minor);
         let foreign = abroad || !compared;
-        let over = compared && total > limits.total_minor
-            || foreign && self.spent.foreign >= limits.foreign_uses;
-        match over {
+        if foreign && self.spent.foreign >= limits.foreign_uses {
+            return Err(Overrun::Foreign);
+        }
+        match compared && total > limits.total_minor {
             true => Err(Overrun::Spent),
             false => Ok(()),
         }
@@ -115,13 +118,13 @@ mod tests {
         assert_eq!(key.check(yuan(401), false), Err(Overrun::Spent));
         assert_eq!(key.check(yuan(400), true), Ok(()));
         key.spend(yuan(100), true);
-        assert_eq!(key.check(yuan(1), true), Err(Overrun::Spent));
+        assert_eq!(key.check(yuan(1), true), Err(Overrun::Foreign));
         assert_eq!(key.check(yuan(300), false), Ok(()));
         let dollars = Money {
             minor: 1,
             currency: Currency::from_code("USD").unwrap(),
         };
-        assert_eq!(key.check(dollars, false), Err(Overrun::Spent));
+        assert_eq!(key.check(dollars, false), Err(Overrun::Foreign));
         assert_eq!(
             key.spent(),
             Spent {

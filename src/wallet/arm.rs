@@ -10,6 +10,7 @@ use super::open::Opened;
 use super::paid::{paid_between, tallied};
 use super::payload::OdaKey;
 use super::permit::order;
+use super::tap::Returned;
 use super::{Wallet, WalletError};
 use crate::backend::rfc3339;
 use crate::emv::atc::AtcBlock;
@@ -84,7 +85,7 @@ impl Wallet {
         let ended = ended.iter().map(|stored| &stored.token.reference);
         self.tap.expire(now_ms, ended);
         self.tap.prefer(order(opened)?);
-        let worn = self.tap.take_worn();
+        let returned = self.tap.take_returned();
         let low: Vec<_> = living
             .into_iter()
             .filter(|stored| self.tap.left(&stored.token.reference) < LOW)
@@ -93,33 +94,20 @@ impl Wallet {
             .saturating_sub(opened.known().written_ms)
             .saturating_abs()
             >= ANCHOR_MS;
-        if low.is_empty() && !stale && worn.is_empty() {
+        if low.is_empty() && !stale && returned.set_aside.is_empty() {
+            // What was spared waits for the next commit.
+            self.tap.put_back(returned);
             self.tap.arm(policy, Vec::new());
             self.arm_when_expired(now_ms);
             return Ok(());
         }
-        let mut arming = opened.arming()?;
-        give_back(&mut arming, self.tap.take_spared());
-        for (token, key_index) in &worn {
-            if let Some(state) = arming.state_mut().tokens.get_mut(token) {
-                state.keys.wear(key_index);
+        let armed = match grant_all(opened, &returned, &low, policy.atc_block, stale, now_ms) {
+            Ok(armed) => armed,
+            Err(error) => {
+                self.tap.put_back(returned);
+                return Err(error);
             }
-        }
-        let mut armed = Vec::new();
-        for stored in low {
-            armed.extend(grant(
-                opened,
-                &mut arming,
-                &stored,
-                policy.atc_block,
-                now_ms,
-            )?);
-        }
-        if !armed.is_empty() || stale || !worn.is_empty() {
-            let ((), record) = opened.commit(arming, |_| Ok(()))?;
-            retire_older(opened, &record)?;
-            tracing::debug!(generation = record.generation, cards = armed.len(), "armed");
-        }
+        };
         // The blocks are durable and the older arming key is gone: from here on their ATCs may leave, unless the wallet
         // was closed meanwhile.
         if self.closed.load(Ordering::Relaxed) {
@@ -191,6 +179,39 @@ pub(super) fn give_back(arming: &mut Arming, unused: Vec<(TokenRef, KeyIndex, u3
             state.keys.give_back(&key_index, left);
         }
     }
+}
+
+/// Takes in what the card has given back.
+pub(super) fn take_back(arming: &mut Arming, returned: &Returned) {
+    give_back(arming, returned.spared.clone());
+    for (token, key_index) in &returned.set_aside {
+        if let Some(state) = arming.state_mut().tokens.get_mut(token) {
+            state.keys.set_aside(key_index);
+        }
+    }
+}
+
+/// The next blocks of the cards that are low, made durable.
+fn grant_all(
+    opened: &Opened,
+    returned: &Returned,
+    low: &[StoredToken],
+    block: u32,
+    stale: bool,
+    now_ms: i64,
+) -> Result<Vec<ArmedToken>, WalletError> {
+    let mut arming = opened.arming()?;
+    take_back(&mut arming, returned);
+    let mut armed = Vec::new();
+    for stored in low {
+        armed.extend(grant(opened, &mut arming, stored, block, now_ms)?);
+    }
+    if !armed.is_empty() || stale || !returned.is_empty() {
+        let ((), record) = opened.commit(arming, |_| Ok(()))?;
+        retire_older(opened, &record)?;
+        tracing::debug!(generation = record.generation, cards = armed.len(), "armed");
+    }
+    Ok(armed)
 }
 
 pub(super) fn can_pay(stored: &StoredToken, today: &str) -> bool {

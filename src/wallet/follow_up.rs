@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::person::person_in;
+use super::replenish::Wants;
 use super::{Wallet, WalletError, WalletEvent};
 use crate::statement::EntryState;
+use crate::token::TokenLife;
 
 /// Waits between attempts, in milliseconds. The first lets the terminal finish its own conversation.
 const WAITS_MS: [u64; 8] = [300, 700, 2_000, 5_000, 15_000, 60_000, 300_000, 900_000];
@@ -46,13 +49,22 @@ impl Wallet {
         });
     }
 
-    /// Whether so few payments are left that new keys are asked for. No key is opened for the answer.
+    /// Whether so few payments are left of one card that new keys are asked for. No key is opened for the answer.
     async fn runs_low(self: &Arc<Self>) -> Result<bool, WalletError> {
         self.blocking(|wallet, opened| {
+            let below = wallet.policy_in(opened)?.replenish_below;
+            let has_person = person_in(opened)?.is_some();
+            let known = opened.known();
             let tokens = opened.vault.read(|tx| tx.tokens())?;
-            let stocked = wallet.stocked_uses(opened, &tokens);
-            let left = stocked.saturating_add(wallet.tap.reserved());
-            Ok(!tokens.is_empty() && left < wallet.policy_in(opened)?.replenish_below)
+            let now_ms = opened.time_ms();
+            Ok(tokens.iter().any(|stored| {
+                let reference = &stored.token.reference;
+                let state = known.state.tokens.get(reference);
+                let active = stored.state == TokenLife::Active;
+                state.filter(|_| active).is_some_and(|state| {
+                    Wants::of(state, wallet.tap.left(reference), below, has_person, now_ms).any()
+                })
+            }))
         })
         .await
     }

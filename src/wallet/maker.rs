@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::arm::retire_older;
 use super::open::Opened;
+use super::person::person_in;
 use super::{Wallet, WalletError};
 use crate::backend::protocol::{MakerAnswer, MakerRequest};
 use crate::backend::{BackendError, fresh_key, parse_rfc3339_ms};
 use crate::bind::bind;
 use crate::store::StoredToken;
 use crate::token::{PaymentToken, TokenLife, TokenRef};
-use crate::vault::SealedBox;
+use crate::vault::{SealedBox, VaultError};
 
 /// What the maker's wallet gives an app that wants to add a card to it. The core passes it on; the network knows whether
 /// the maker vouches for it.
@@ -43,13 +44,18 @@ impl Wallet {
     /// [`cards`](Self::cards) from now on, and can be suspended, resumed and deleted like the others; deleted before it
     /// was fetched, it is never made.
     ///
+    /// Where a PIN or fingerprint is set up, `verification_id` is a finished verification for
+    /// [`Purpose::Access`](super::Purpose::Access).
+    ///
     /// # Errors
     /// [`WalletError::NoSuchCard`] when the card does not pay from this phone; [`WalletError::Input`];
+    /// [`WalletError::NotVerified`]; [`VaultError::Locked`];
     /// [`BackendError::Refused`] when the network does not know the maker.
     pub async fn pass_to_maker(
         self: &Arc<Self>,
         token: &TokenRef,
         ask: MakerAsk,
+        verification_id: Option<String>,
     ) -> Result<MakerPass, WalletError> {
         if ask.nonce.len() != 16 || ask.maker_key.len() != 65 || ask.maker_signature.len() != 64 {
             return Err(WalletError::Input(
@@ -60,8 +66,16 @@ impl Wallet {
         let device = enrolment.answer.device_id.clone();
         let source = token.clone();
         let (request, card) = self
-            .blocking(move |_, opened| {
+            .blocking(move |wallet, opened| {
+                if opened.known().locked {
+                    return Err(VaultError::Locked.into());
+                }
                 let card = card_here(opened, &source)?;
+                // Whoever holds the phone is not yet who may take its cards elsewhere.
+                if person_in(opened)?.is_some() {
+                    let id = verification_id.as_deref().ok_or(WalletError::NotVerified)?;
+                    drop(wallet.take_access(id)?);
+                }
                 let parts = [
                     device.as_bytes(),
                     source.as_str().as_bytes(),

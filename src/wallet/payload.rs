@@ -100,6 +100,7 @@ impl ProvisionedKey {
             verified: self.verified,
             limits: self.limits,
             spent: Spent::default(),
+            wiped: false,
         })
     }
 }

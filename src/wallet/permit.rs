@@ -1,13 +1,18 @@
 //! Paying at a reader with the person verified: which card pays, and the keys that only the person opens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::arm::{can_pay, give_back, retire_older, today, verified_name};
+use super::arm::{can_pay, retire_older, take_back, today, verified_name};
 use super::open::Opened;
+use super::tap::Returned;
 use super::{Wallet, WalletError};
-use crate::emv::verification::{Consent, VerifiedKey};
+use crate::account::Money;
+use crate::clock::Span;
+use crate::emv::verification::{Consent, Covers, VerifiedKey};
+use crate::secret::Secret;
 use crate::store::StoredToken;
-use crate::token::{TokenLife, TokenRef};
+use crate::token::{KeyIndex, KeyState, Overrun, TokenLife, TokenRef};
 use crate::vault::{Arming, PersonalKey, SealedBox, VaultError};
 
 /// Name of the record with the order of the cards, the default one first.
@@ -24,26 +29,42 @@ impl Wallet {
         // Taken before the turn is waited for: it serves once, whatever comes of it.
         let (covers, key, good_for) = self.take_for_tap(verification_id)?;
         self.with_keys(move |wallet, opened| {
-            let now_ms = opened.time_ms();
-            let today = today(now_ms);
-            let mut arming = opened.arming()?;
-            give_back(&mut arming, wallet.tap.take_spared());
-            let mut keys = Vec::new();
-            for stored in opened.vault.read(|tx| tx.tokens())? {
-                if can_pay(&stored, &today) {
-                    keys.extend(open_one(opened, &mut arming, &stored, &key, now_ms)?);
-                }
+            // Without a card in the field there is nothing to permit.
+            if !wallet.tap.is_armed() {
+                return Err(WalletError::NotStarted);
             }
+            // An earlier permission ends here, whatever comes of this one.
+            wallet.tap.revoke();
+            let returned = wallet.tap.take_returned();
+            let permitted = open_all(opened, &returned, covers, &key);
+            let keys = match permitted {
+                Ok(keys) => keys,
+                Err(error) => {
+                    wallet.tap.put_back(returned);
+                    return Err(error);
+                }
+            };
             if keys.is_empty() {
                 return Err(WalletError::NoVerifiedKeys);
             }
-            // A use is taken off durably before its key can pay.
-            let ((), record) = opened.commit(arming, |_| Ok(()))?;
-            retire_older(opened, &record)?;
+            wallet.end_permission_after(&good_for);
             wallet.tap.permit(Consent { covers, keys }, good_for);
             Ok(())
         })
         .await
+    }
+
+    /// A permission that nobody uses ends with its time: its keys must not lie open for longer.
+    fn end_permission_after(&self, good_for: &Span) {
+        let wait = good_for.wait_ms(&self.clock.now());
+        let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0));
+        let wallet = self.this.clone();
+        self.runtime.spawn(async move {
+            tokio::time::sleep(wait).await;
+            if let Some(wallet) = wallet.upgrade() {
+                wallet.end_permission();
+            }
+        });
     }
 
     /// Makes a card the default one: readers see it first, from the next tap on.
@@ -71,14 +92,19 @@ impl Wallet {
     /// Lets one card alone pay, the next tap long; without one, takes that back.
     ///
     /// # Errors
-    /// [`WalletError::NoSuchCard`] when there is no such card.
+    /// [`WalletError::NoSuchCard`] when there is no such card, or it does not pay now.
     pub async fn use_card_next(
         self: &Arc<Self>,
         token: Option<TokenRef>,
     ) -> Result<(), WalletError> {
         self.blocking(move |wallet, opened| {
             if let Some(token) = &token {
-                known_card(opened, token)?;
+                let today = today(opened.time_ms());
+                let tokens = opened.vault.read(|tx| tx.tokens())?;
+                let mut paying = tokens.iter().filter(|stored| can_pay(stored, &today));
+                if !paying.any(|stored| stored.token.reference == *token) {
+                    return Err(WalletError::NoSuchCard);
+                }
             }
             wallet.tap.use_next(token);
             Ok(())
@@ -110,36 +136,92 @@ fn known_card(opened: &Opened, token: &TokenRef) -> Result<(), WalletError> {
     living.then_some(()).ok_or(WalletError::NoSuchCard)
 }
 
-/// One use of the key that pays next with the person verified, taken off `arming`.
+/// One use of a key of each card, taken off durably before the key can pay.
+fn open_all(
+    opened: &Opened,
+    returned: &Returned,
+    covers: Covers,
+    person: &PersonalKey,
+) -> Result<Vec<VerifiedKey>, WalletError> {
+    let now_ms = opened.time_ms();
+    let today = today(now_ms);
+    // How much will be paid up to a ceiling is not known: a key that may pay anything will do.
+    let least = match covers {
+        Covers::Exactly(money) => money,
+        Covers::UpTo(ceiling) => Money {
+            minor: 1,
+            ..ceiling
+        },
+    };
+    let mut arming = opened.arming()?;
+    take_back(&mut arming, returned);
+    let mut keys = Vec::new();
+    for stored in opened.vault.read(|tx| tx.tokens())? {
+        if can_pay(&stored, &today) {
+            keys.extend(open_one(
+                opened,
+                &mut arming,
+                &stored,
+                (person, least),
+                now_ms,
+            )?);
+        }
+    }
+    let ((), record) = opened.commit(arming, |_| Ok(()))?;
+    retire_older(opened, &record)?;
+    Ok(keys)
+}
+
+/// One use of the key that pays next with the person verified, taken off `arming`: of one that may pay `least` yet.
 fn open_one(
     opened: &Opened,
     arming: &mut Arming,
     stored: &StoredToken,
-    person: &PersonalKey,
+    (person, least): (&PersonalKey, Money),
     now_ms: i64,
 ) -> Result<Option<VerifiedKey>, WalletError> {
     let token = &stored.token.reference;
     let Some(state) = arming.state_mut().tokens.get_mut(token) else {
         return Ok(None);
     };
-    let after = state.logged_through;
-    let Some((key, _)) = state.keys.reserve(1, now_ms, true) else {
+    let paid = super::paid::paid_between(opened, token, state.logged_through, i64::MAX)?;
+    // A key of which too little is left gives way to the next one.
+    let fits =
+        |key: &KeyState| key.allowance(paid.iter()).check(least, false) != Err(Overrun::Spent);
+    loop {
+        let state = arming.state_mut().tokens.get_mut(token);
+        let reserved = state.and_then(|state| state.keys.reserve_of(1, now_ms, true, fits));
+        let Some((key, _)) = reserved else {
+            return Ok(None);
+        };
+        if let Some(opened_key) = open_key(opened, arming, token, &key.index, person)? {
+            return Ok(Some(VerifiedKey {
+                token: token.clone(),
+                key: opened_key,
+                allowance: key.allowance(paid.iter()),
+                key_index: key.index,
+            }));
+        }
+        // Nobody opens it any more; new ones will be asked for.
+        if let Some(state) = arming.state_mut().tokens.get_mut(token) {
+            state.keys.wear(&key.index);
+        }
+    }
+}
+
+/// A key for verified payments; nothing where it is not there, or sealed to a person who was set up anew since.
+fn open_key(
+    opened: &Opened,
+    arming: &Arming,
+    token: &TokenRef,
+    index: &KeyIndex,
+    person: &PersonalKey,
+) -> Result<Option<Secret<16>>, WalletError> {
+    let name = verified_name(index);
+    let Some(sealed) = opened.vault.read(|tx| tx.secret(token, &name))? else {
         return Ok(None);
     };
-    let name = verified_name(&key.index);
-    let sealed = opened.vault.read(|tx| tx.secret(token, &name))?;
-    let sealed = sealed.ok_or(VaultError::Unsealable)?;
     let plain = arming.open_secret(token, &name, &sealed)?;
     let sealed: SealedBox = plain.parse().map_err(|_| VaultError::UnknownFormat)?;
-    // Sealed to a person who was set up anew since: new keys will come.
-    let Ok(opened_key) = person.open_payment_key(token, &key.index, &sealed) else {
-        return Ok(None);
-    };
-    let paid = super::paid::paid_between(opened, token, after, i64::MAX)?;
-    Ok(Some(VerifiedKey {
-        token: token.clone(),
-        key: opened_key,
-        allowance: key.allowance(paid.iter()),
-        key_index: key.index,
-    }))
+    Ok(person.open_payment_key(token, index, &sealed).ok())
 }

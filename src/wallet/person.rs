@@ -154,6 +154,8 @@ impl Wallet {
             // What is locked stays locked to the key it was locked to.
             (Some(_), None) if opened.known().locked => Err(WalletError::NoPerson),
             (_, _) => {
+                // What the person before has permitted ends with them.
+                self.tap.revoke();
                 let key = PersonalKey::generate()?;
                 let person = Person {
                     public: key.public_halves()?,
@@ -234,7 +236,14 @@ pub(super) fn person_in(opened: &Opened) -> Result<Option<Person>, WalletError> 
 
 /// Writes the person down under the next arming, and deletes platform keys that are not in use any more.
 pub(super) fn keep(opened: &Opened, person: &Person) -> Result<(), WalletError> {
-    let arming = opened.arming()?;
+    let mut arming = opened.arming()?;
+    let before = person_in(opened)?;
+    if before.is_some_and(|before| before.public.payment != person.public.payment) {
+        // Nobody opens what was sealed to the person before; new keys are asked for.
+        for state in arming.state_mut().tokens.values_mut() {
+            state.keys.wear_verified();
+        }
+    }
     let ((), record) = opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(person))?))?;
     retire_older(opened, &record)?;
     Ok(opened.hierarchy.retire_personal_keys(Some(person))?)

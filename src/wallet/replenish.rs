@@ -18,7 +18,7 @@ use crate::bind::bind;
 use crate::statement::JournalEvent;
 use crate::store::{OutboxItem, VaultTx};
 use crate::token::{LogEntry, TokenLife, TokenRef, log_mac};
-use crate::vault::{Arming, RecipientKey, VaultError};
+use crate::vault::{Arming, RecipientKey, TokenState, VaultError};
 
 /// A request on its way, kept so that it can be sent again and its answer be opened.
 #[derive(Serialize, Deserialize)]
@@ -135,19 +135,15 @@ impl Wallet {
             let Some(state) = arming.state().tokens.get(&token) else {
                 continue;
             };
-            let reserved = self.tap.left(&token);
-            let plain = state.keys.uses_left(now_ms, false);
-            let wants_plain = plain.saturating_add(reserved) < below;
-            // Keys for verified payments are of use only to a phone that knows its person.
-            let verified = has_person && state.keys.uses_left(now_ms, true) < below;
-            if wants_plain || verified {
+            let wants = Wants::of(state, self.tap.left(&token), below, has_person, now_ms);
+            if wants.any() {
                 let item = request(
                     opened,
                     &arming,
                     &token,
                     state.logged_through,
                     device,
-                    verified,
+                    wants.verified,
                 )?;
                 opened
                     .vault
@@ -156,6 +152,34 @@ impl Wallet {
             }
         }
         Ok(asked)
+    }
+}
+
+/// Which keys of a card run low.
+pub(super) struct Wants {
+    plain: bool,
+    verified: bool,
+}
+
+impl Wants {
+    /// Of a card with so many payments reserved in memory, where fewer than `below` are too few.
+    pub(super) fn of(
+        state: &TokenState,
+        reserved: u32,
+        below: u32,
+        has_person: bool,
+        now_ms: i64,
+    ) -> Self {
+        let plain = state.keys.uses_left(now_ms, false);
+        Self {
+            plain: plain.saturating_add(reserved) < below,
+            // Keys for verified payments are of use only to a phone that knows its person.
+            verified: has_person && state.keys.uses_left(now_ms, true) < below,
+        }
+    }
+
+    pub(super) fn any(&self) -> bool {
+        self.plain || self.verified
     }
 }
 

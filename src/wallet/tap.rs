@@ -14,6 +14,7 @@ use crate::backend::protocol::Policy;
 use crate::clock::Span;
 use crate::emv::apdu::StatusWord;
 use crate::emv::card::{ArmedToken, Card, Fact, Reply};
+use crate::emv::profile::Decision;
 use crate::emv::verification::Consent;
 use crate::risk::RiskSignals;
 use crate::secret::wipe_stack;
@@ -39,6 +40,21 @@ pub(super) struct Tap {
     state: Mutex<State>,
     responder: Mutex<Option<Arc<dyn Responder>>>,
     news: UnboundedSender<News>,
+}
+
+/// What the card gives back, to be written down with the next arming.
+#[derive(Default)]
+pub(super) struct Returned {
+    /// Uses of keys that were reserved and not needed.
+    pub(super) spared: Vec<(TokenRef, KeyIndex, u32)>,
+    /// Keys that others are to pay before.
+    pub(super) set_aside: Vec<(TokenRef, KeyIndex)>,
+}
+
+impl Returned {
+    pub(super) fn is_empty(&self) -> bool {
+        self.spared.is_empty() && self.set_aside.is_empty()
+    }
 }
 
 #[derive(Default)]
@@ -79,6 +95,13 @@ impl State {
         if let Some(card) = self.card.as_mut() {
             card.set_rule(self.policy.tap_verification);
             card.prefer(self.order.clone(), self.only.clone());
+        }
+    }
+
+    /// A card that is gone is not the one that pays alone.
+    fn show_others_than(&mut self, gone: &TokenRef) {
+        if self.only.take_if(|only| only == gone).is_some() {
+            self.instruct();
         }
     }
 
@@ -154,17 +177,36 @@ impl Tap {
         self.lock().screen_locked = locked;
     }
 
-    /// Hands over the keys that have paid as much as they may.
-    pub(super) fn take_worn(&self) -> Vec<(TokenRef, KeyIndex)> {
-        let mut state = self.lock();
-        state.card.as_mut().map(Card::take_worn).unwrap_or_default()
+    /// Whether there is a card for readers.
+    pub(super) fn is_armed(&self) -> bool {
+        self.lock().card.is_some()
     }
 
-    /// Hands over the uses of keys that were reserved and not needed.
-    pub(super) fn take_spared(&self) -> Vec<(TokenRef, KeyIndex, u32)> {
+    /// Takes the person's consent back.
+    pub(super) fn revoke(&self) {
+        let mut state = self.lock();
+        state.consent = None;
+        if let Some(card) = state.card.as_mut() {
+            card.revoke();
+        }
+    }
+
+    /// Hands over what the card gives back.
+    pub(super) fn take_returned(&self) -> Returned {
         let mut state = self.lock();
         let card = state.card.as_mut();
-        card.map(Card::take_spared).unwrap_or_default()
+        card.map_or_else(Returned::default, |card| Returned {
+            spared: card.take_spared(),
+            set_aside: card.take_worn(),
+        })
+    }
+
+    /// Puts it back, where it could not be written down.
+    pub(super) fn put_back(&self, returned: Returned) {
+        let mut state = self.lock();
+        if let Some(card) = state.card.as_mut() {
+            card.put_back(returned.spared, returned.set_aside);
+        }
     }
 
     /// Takes in how the phone stands.
@@ -194,6 +236,7 @@ impl Tap {
         };
         let unused = card.unused();
         card.remove(token);
+        state.show_others_than(token);
         unused
             .into_iter()
             .filter(|(held, ..)| held == token)
@@ -213,7 +256,12 @@ impl Tap {
         let mut state = self.lock();
         if let Some(card) = state.card.as_mut() {
             card.expire(now_ms);
-            tokens.for_each(|token| card.remove(token));
+        }
+        for token in tokens {
+            if let Some(card) = state.card.as_mut() {
+                card.remove(token);
+            }
+            state.show_others_than(token);
         }
     }
 
@@ -246,13 +294,18 @@ impl Tap {
     fn process(&self, state: &mut State, apdu: &[u8]) -> Option<Vec<u8>> {
         let card = state.card.as_mut()?;
         let (reply, facts) = card.process(apdu, &mut OsRng);
+        // A payment that was declined is still to be made.
+        let declined = facts.iter().any(|fact| match fact {
+            Fact::Cryptogram(cryptogram) => cryptogram.decision == Decision::Declined,
+            _ => false,
+        });
         let finished = facts
             .iter()
             .any(|fact| matches!(fact, Fact::Finished { .. }));
         for fact in facts {
             self.announce(News::Fact(fact));
         }
-        if finished && state.only.take().is_some() {
+        if finished && !declined && state.only.take().is_some() {
             state.instruct();
         }
         match reply {
@@ -284,10 +337,12 @@ impl Wallet {
 
     fn answer(self: &Arc<Self>, apdu: Vec<u8>) -> Answer {
         // Each payment begins with a SELECT: the clock is looked at there, so that the score is of this moment.
-        let jump = match apdu.starts_with(&[0x00, 0xA4]) {
-            true => self.opened().ok().map(|opened| opened.sees_clock_jump()),
+        let opened = match apdu.starts_with(&[0x00, 0xA4]) {
+            true => self.opened().ok(),
             false => None,
         };
+        let jump = opened.as_ref().map(|opened| opened.sees_clock_jump());
+        let now_ms = opened.map(|opened| opened.time_ms());
         let mut state = self.tap.lock();
         state.clock_jump = jump.unwrap_or(state.clock_jump);
         if state.away {
@@ -295,6 +350,10 @@ impl Wallet {
             state.stay += 1;
         }
         self.end_consent(&mut state);
+        if let (Some(now_ms), Some(card)) = (now_ms, state.card.as_mut()) {
+            // Timers do not count sleep: a key whose time ended while the phone slept must not pay.
+            card.expire(now_ms);
+        }
         // A new command: the reader does not wait for the answer to an earlier one any more.
         state.waiting = None;
         let closed = self.closed.load(Ordering::Relaxed);
@@ -347,6 +406,7 @@ impl Wallet {
                 Err(_) => StatusWord::INTERNAL.answer(),
             }
         };
+        wipe_stack();
         let responder = self
             .tap
             .responder
@@ -357,6 +417,11 @@ impl Wallet {
             self.runtime
                 .spawn_blocking(move || responder.respond(bytes));
         }
+    }
+
+    /// Ends a permission whose time is over.
+    pub(super) fn end_permission(&self) {
+        self.end_consent(&mut self.tap.lock());
     }
 
     /// A consent whose time is over must not pay.

@@ -176,19 +176,16 @@ impl Wallet {
         &self,
         id: &str,
     ) -> Result<(Covers, PersonalKey, Span), WalletError> {
-        let held = self.verification();
-        let covers = held.as_ref().and_then(|held| match held.purpose {
-            Purpose::Payment(money) => Some(Covers::Exactly(money)),
-            Purpose::UpTo(ceiling) => Some(Covers::UpTo(ceiling)),
-            Purpose::Access => None,
-        });
-        let good_for = held.as_ref().map(|held| held.good_for.clone());
-        drop(held);
-        let key = self.take(id, |purpose| purpose != Purpose::Access)?;
-        match (covers, good_for) {
-            (Some(covers), Some(good_for)) => Ok((covers, key, good_for)),
-            _ => Err(WalletError::NotVerified),
-        }
+        let held = self.verification().take();
+        let held = held.filter(|held| held.id == id && held.good_for.permits(&self.clock.now()));
+        let held = held.ok_or(WalletError::NotVerified)?;
+        let covers = match held.purpose {
+            Purpose::Payment(money) => Covers::Exactly(money),
+            Purpose::UpTo(ceiling) => Covers::UpTo(ceiling),
+            Purpose::Access => return Err(WalletError::NotVerified),
+        };
+        let key = held.key.ok_or(WalletError::NotVerified)?;
+        Ok((covers, key, held.good_for))
     }
 
     /// Uses a verification for access.

@@ -64,3 +64,39 @@ fn s24_counters_rise_and_none_leaves_twice_in_any_order_of_threads() {
         );
     });
 }
+
+/// Eight threads as fast as they can, for as long as there are counters.
+#[test]
+fn s24_eight_readers_at_once() {
+    let card = Card::new(vec![armed(AtcBlock::new(1, 401))], u8::MAX);
+    let card = std::sync::Arc::new(std::sync::Mutex::new(card));
+    let readers = (0..8_u32).map(|reader| {
+        let card = std::sync::Arc::clone(&card);
+        std::thread::spawn(move || {
+            let mut seen = Vec::new();
+            for number in 0..100 {
+                let told = ONLINE.replace("11223344", &format!("{:08}", reader * 1_000 + number));
+                let gpo = bytes(&format!("80A80000378335{told}00"));
+                // One reader's whole stay, and others in between.
+                let mut card = card.lock().unwrap();
+                card.forget_field();
+                drop(card.process(&bytes("00A4040008A00000033301010100"), &mut OsRng));
+                if let (Reply::Now(answer), _) = card.process(&gpo, &mut OsRng)
+                    && answer.ends_with(&[0x90, 0x00])
+                {
+                    let atc = value(&answer[..answer.len() - 2], &[0x9F, 0x36]).unwrap();
+                    seen.push(u16::from_be_bytes([atc[0], atc[1]]));
+                }
+            }
+            assert!(seen.is_sorted(), "{seen:?}");
+            seen
+        })
+    });
+    let readers: Vec<_> = readers.collect();
+    let seen = readers
+        .into_iter()
+        .flat_map(|reader| reader.join().unwrap());
+    let mut seen: Vec<u16> = seen.collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (1..=400).collect::<Vec<u16>>());
+}

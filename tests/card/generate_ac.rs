@@ -10,7 +10,7 @@ use tapcore::emv::card::{ArmedToken, Card, Fact, Reply};
 use tapcore::emv::profile::{CardProfile, Decision};
 use tapcore::emv::verification::{Consent, Covers, VerificationRule, VerifiedKey};
 use tapcore::secret::Secret;
-use tapcore::token::{Allowance, TokenRef};
+use tapcore::token::{Allowance, KeyLimits, Spent, TokenRef};
 
 use super::{Exchange, KEY, MODULUS, armed, bytes, read, select, send, value};
 
@@ -217,4 +217,53 @@ fn what_does_not_fit_gets_its_status_word() {
     assert_eq!(generate_ac(&mut card, 0xC0, TOLD).status, 0x6A86);
     let longer = format!("{TOLD}0011");
     assert_eq!(generate_ac(&mut card, ARQC, &longer).status, 0x9000);
+}
+
+/// Cardholder verification by the device: the reader takes any answer that pays for a verified one, so nobody pays so
+/// unverified, whatever the provider's rule.
+#[test]
+fn s30_a_reader_that_leaves_verification_to_the_phone_gets_no_unverified_payment() {
+    let mut card = card();
+    begin(&mut card);
+    let left_to_the_phone = TOLD.replace("1F0302", "010002");
+    let answer = generate_ac(&mut card, ARQC, &left_to_the_phone);
+    assert_eq!(value(&answer.data, &[0x9F, 0x27]).unwrap(), [0x00]);
+    assert_eq!(
+        value(&answer.data, &[0xDF, 0x4B]).unwrap(),
+        [0x00, 0x01, 0x00]
+    );
+    for other in ["3F0002", "1F0302", "020300"] {
+        card.forget_field();
+        begin(&mut card);
+        let answer = generate_ac(&mut card, ARQC, &TOLD.replace("1F0302", other));
+        assert_eq!(
+            value(&answer.data, &[0x9F, 0x27]).unwrap(),
+            [0x80],
+            "{other}"
+        );
+    }
+}
+
+#[test]
+fn a_payment_above_the_limits_is_declined_in_the_schemes_own_way() {
+    let limits = KeyLimits {
+        currency: Currency::CNY,
+        single_minor: 1_000,
+        total_minor: 1_000,
+        foreign_uses: 0,
+    };
+    let token = ArmedToken {
+        allowance: Allowance::new(Some(limits), Spent::default()),
+        ..token()
+    };
+    let mut card = Card::new(vec![token], 3);
+    begin(&mut card);
+    let answer = generate_ac(&mut card, ARQC, TOLD);
+    assert_eq!(value(&answer.data, &[0x9F, 0x27]).unwrap(), [0x00]);
+    assert_eq!(value(&answer.data, &[0xDF, 0x4B]).unwrap(), [0; 3]);
+    assert_eq!(
+        card.take_worn(),
+        [],
+        "nothing is burnt by asking for too much"
+    );
 }

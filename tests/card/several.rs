@@ -1,10 +1,11 @@
 //! Several tokens in one card: what readers see, in which order, and which one pays.
 
 use rand_core::OsRng;
+use tapcore::account::Currency;
 use tapcore::emv::atc::AtcBlock;
 use tapcore::emv::card::{ArmedToken, Card, Reply};
 use tapcore::emv::profile::CardProfile;
-use tapcore::token::TokenRef;
+use tapcore::token::{Allowance, KeyLimits, Spent, TokenRef};
 
 use super::{ONLINE, armed, bytes, gpo, select, send, value};
 
@@ -123,4 +124,45 @@ fn a_directory_is_never_longer_than_an_answer() {
     assert!(answer.data.len() <= 256, "{} bytes", answer.data.len());
     assert!(directory(&mut card).len() >= 6);
     assert_eq!(select(&mut card, "A0000003330101010F").status, 0x9000);
+}
+
+/// A reader that names another country, or asks for too much, takes nothing from the key but the payments it makes.
+#[test]
+fn s26_what_does_not_fit_leaves_the_key_for_what_does() {
+    let limits = KeyLimits {
+        currency: Currency::CNY,
+        single_minor: 2_000,
+        total_minor: 6_000,
+        foreign_uses: 1,
+    };
+    let unionpay = include_str!("../fixtures/quickpass.json");
+    let token = ArmedToken {
+        allowance: Allowance::new(Some(limits), Spent::default()),
+        ..token("first", unionpay, 1)
+    };
+    let mut card = Card::new(vec![token], 99);
+    select(&mut card, UNIONPAY);
+    let mut number = 10;
+    let mut pays = |card: &mut Card, amount: &str, country: &str| {
+        number += 1;
+        let told = ONLINE
+            .replace("000000001250", &format!("{amount:0>12}"))
+            .replace("000000000000 0156", &format!("000000000000 {country}"))
+            .replace("11223344", &format!("{number:08}"));
+        gpo(card, &told).status
+    };
+    assert_eq!(pays(&mut card, "1000", "0344"), 0x9000);
+    assert_eq!(pays(&mut card, "1000", "0344"), 0x6985, "once abroad");
+    assert_eq!(pays(&mut card, "2001", "0156"), 0x6985, "too much at once");
+    assert_eq!(pays(&mut card, "2000", "0156"), 0x9000);
+    assert_eq!(card.left(&TokenRef::new("first")), 8, "two have paid");
+    assert!(card.take_worn().is_empty());
+    assert_eq!(pays(&mut card, "2000", "0156"), 0x9000);
+    // 1,000 are left: the next key pays, and this one keeps its uses.
+    let told = ONLINE.replace("000000001250", "000000002000");
+    let apdu = bytes(&format!("80A80000378335{told}00"));
+    let (reply, _) = card.process(&apdu, &mut OsRng);
+    assert_eq!(reply, Reply::NotArmed(TokenRef::new("first")));
+    assert_eq!(card.take_worn().len(), 1);
+    assert_eq!(card.take_spared()[0].2, 7);
 }

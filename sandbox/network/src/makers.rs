@@ -160,12 +160,23 @@ impl Network {
         };
         let signing = &self.inner.secrets.signing;
         activation.signature = bytes::to_hex(&signing.sign(&activation.message()));
-        sqlx::query("INSERT INTO maker_activations (activation_id, token_ref, maker_token_ref, used) VALUES ($1, $2, $3, 0)")
+        // One word of the maker is good for one token.
+        let asked = format!("{} {}", query.maker, activation.nonce);
+        let first = sqlx::query("INSERT INTO maker_activations (activation_id, token_ref, maker_token_ref, used, asked) VALUES ($1, $2, $3, 0, $4) ON CONFLICT DO NOTHING")
             .bind(activation.activation_id.as_str())
             .bind(token_ref)
             .bind(maker_token_ref.as_str())
+            .bind(asked)
             .execute(&mut *tx)
             .await?;
+        if first.rows_affected() == 0 {
+            return Err(Problem::new(
+                409,
+                "maker_question_used",
+                "Question asked before",
+                "The maker's wallet was answered under this nonce before. Begin again in its wallet.",
+            ));
+        }
         let expires_at = activation.expires_at.clone();
         let payload = MakerPayload {
             version: 1,
@@ -207,7 +218,7 @@ impl Network {
         // Before the transaction, since it takes a moment.
         let minted = self.mint(scheme).await?;
         let mut tx = self.db().begin().await?;
-        let row = sqlx::query("SELECT a.maker_token_ref, t.state, t.bank, t.card_ref, t.masked_card, t.account_type FROM maker_activations a JOIN tokens t ON t.token_ref = a.token_ref WHERE a.activation_id = $1")
+        let row = sqlx::query("SELECT a.maker_token_ref, t.state, t.bank, t.card_ref, t.masked_card, t.account_type, a.state FROM maker_activations a JOIN tokens t ON t.token_ref = a.token_ref WHERE a.activation_id = $1")
             .bind(activation.activation_id.as_str())
             .fetch_optional(&mut *tx)
             .await?
@@ -235,6 +246,12 @@ impl Network {
             account_type: row.try_get(5)?,
         };
         let payload = self.enter_token(&mut tx, minted, &holder).await?;
+        // The person may have held it back before it was fetched.
+        sqlx::query("UPDATE tokens SET state = $1 WHERE token_ref = $2")
+            .bind(row.try_get::<String, _>(6)?)
+            .bind(holder.token_ref.as_str())
+            .execute(&mut *tx)
+            .await?;
         let issued = self.sealed_token(payload, &activation.activation_id, &recipient)?;
         tx.commit().await?;
         Ok(issued)
@@ -281,18 +298,23 @@ impl Network {
     }
 }
 
-/// Takes an activation back whose token is not there yet; `false` when this device has none that would make it.
-pub(crate) async fn revoke(
+/// Orders the state of a token that its maker's wallet has not fetched yet: it is made in that state, or never. `false`
+/// when this device has no activation that would make it.
+pub(crate) async fn order(
     tx: &mut Transaction<'static, Any>,
     maker_token_ref: &str,
     device_id: &str,
+    wanted: state::TokenState,
 ) -> Result<bool, Problem> {
-    let revoked = sqlx::query("UPDATE maker_activations SET used = 1 WHERE maker_token_ref = $1 AND token_ref IN (SELECT token_ref FROM tokens WHERE device_id = $2)")
+    let used = i64::from(wanted == state::TokenState::Deleted);
+    let ordered = sqlx::query("UPDATE maker_activations SET state = $1, used = $2 WHERE (used = 0 OR state = $1) AND maker_token_ref = $3 AND token_ref IN (SELECT token_ref FROM tokens WHERE device_id = $4)")
+        .bind(wanted.name())
+        .bind(used)
         .bind(maker_token_ref)
         .bind(device_id)
         .execute(&mut **tx)
         .await?;
-    Ok(revoked.rows_affected() > 0)
+    Ok(ordered.rows_affected() > 0)
 }
 
 fn activation_invalid() -> Problem {

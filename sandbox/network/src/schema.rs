@@ -44,4 +44,11 @@ pub(crate) const STEPS: &[Migration] = &[
         sql: "ALTER TABLE tokens ADD COLUMN home TEXT NOT NULL DEFAULT '';
               CREATE TABLE maker_activations (activation_id TEXT PRIMARY KEY, token_ref TEXT NOT NULL, maker_token_ref TEXT NOT NULL, used BIGINT NOT NULL);",
     },
+    Migration {
+        version: 5,
+        name: "a maker's question counts once, and its token's state may come before it",
+        sql: "ALTER TABLE maker_activations ADD COLUMN state TEXT NOT NULL DEFAULT 'active';
+              ALTER TABLE maker_activations ADD COLUMN asked TEXT NOT NULL DEFAULT '';
+              CREATE UNIQUE INDEX maker_asked ON maker_activations (asked) WHERE asked <> '';",
+    },
 ];

@@ -62,10 +62,8 @@ impl Network {
             .fetch_optional(&mut *tx)
             .await?;
         let Some(row) = row else {
-            // One that a maker's wallet has not fetched yet is deleted by never being made.
-            let deleted = query.state == TokenState::Deleted
-                && makers::revoke(&mut tx, token_ref, &query.device_id).await?;
-            if !deleted {
+            // One that a maker's wallet has not fetched yet is made in that state, or never.
+            if !makers::order(&mut tx, token_ref, &query.device_id, query.state).await? {
                 return Err(unknown());
             }
             tx.commit().await?;

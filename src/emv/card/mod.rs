@@ -117,7 +117,7 @@ pub struct Card {
     tokens: Vec<ArmedToken>,
     /// Blocks under the next key, at most one for each token.
     queued: Vec<ArmedToken>,
-    /// Keys that have paid as much as they may, for whoever arms.
+    /// Keys that others are to pay before, for whoever arms.
     worn: Vec<(TokenRef, KeyIndex)>,
     /// Uses of keys that were reserved and can be given back.
     spared: Vec<(TokenRef, KeyIndex, u32)>,

@@ -50,6 +50,8 @@ struct Demand<'a> {
 struct How<'a> {
     pays: &'a [DataObject],
     declines: Option<&'a [DataObject]>,
+    /// What sends the person to the phone.
+    sees_phone: Option<&'a [DataObject]>,
     /// The reader itself declines.
     refused: bool,
 }
@@ -118,6 +120,7 @@ impl Card {
             how: How {
                 pays: &path.1.answer,
                 declines: None,
+                sees_phone: None,
                 refused: false,
             },
         };
@@ -170,6 +173,7 @@ impl Card {
             how: How {
                 pays: signed.unwrap_or(&rule.answer),
                 declines: Some(&rule.declined),
+                sees_phone: rule.see_phone.as_deref(),
                 refused,
             },
         };
@@ -203,10 +207,17 @@ impl Card {
         let name = self.token(demand.token)?.token.clone();
         match (self.judge(&demand), demand.how.declines) {
             (Verdict::NotArmed(token), _) => Ok(Outcome::NotArmed(token)),
-            (Verdict::AboveLimit, _) => Ok(Outcome::Refused(
+            (Verdict::AboveLimit, None) => Ok(Outcome::Refused(
                 StatusWord::CONDITIONS_NOT_SATISFIED,
                 Fact::AboveLimit { token: name, asked },
             )),
+            (Verdict::AboveLimit, Some(declines)) => {
+                let told = Fact::AboveLimit {
+                    token: name,
+                    asked: asked.clone(),
+                };
+                self.decline(&demand, declines, asked, told, rng)
+            }
             (Verdict::Pay(key), _) => {
                 let decision = Decision::Online {
                     verified: key.is_some(),
@@ -220,14 +231,8 @@ impl Card {
                     token: name,
                     asked: asked.clone(),
                 };
-                let outcome =
-                    self.answer(&demand, declines, Decision::Declined, None, asked, rng)?;
-                Ok(match outcome {
-                    Outcome::Answer(data, facts) => {
-                        Outcome::Answer(data, facts.into_iter().chain([wanted]).collect())
-                    }
-                    other => other,
-                })
+                let see_phone = demand.how.sees_phone.unwrap_or(declines);
+                self.decline(&demand, see_phone, asked, wanted, rng)
             }
             (Verdict::Ask, _) => Ok(Outcome::Refused(
                 StatusWord::SEE_PHONE,
@@ -238,6 +243,24 @@ impl Card {
             }
             (Verdict::Decline, None) => Err(StatusWord::CONDITIONS_NOT_SATISFIED),
         }
+    }
+
+    /// Declines, and tells why.
+    fn decline(
+        &mut self,
+        demand: &Demand<'_>,
+        objects: &[DataObject],
+        asked: Asked,
+        why: Fact,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Outcome, StatusWord> {
+        let outcome = self.answer(demand, objects, Decision::Declined, None, asked, rng)?;
+        Ok(match outcome {
+            Outcome::Answer(data, facts) => {
+                Outcome::Answer(data, facts.into_iter().chain([why]).collect())
+            }
+            other => other,
+        })
     }
 
     /// Whether this payment may be made: the counter, the person, the limits of the key.
@@ -263,16 +286,15 @@ impl Card {
             });
             if let (Some(at), Some(consent)) = (key, self.consent.as_mut()) {
                 // Looked at before it is taken: a payment that is refused uses no consent up.
-                let fits = consent
-                    .keys
-                    .get(at)
-                    .map(|key| key.allowance.check(money, abroad));
-                if fits != Some(Ok(())) {
-                    return Verdict::AboveLimit;
+                let keys = &mut consent.keys;
+                match keys.get(at).map(|key| key.allowance.check(money, abroad)) {
+                    Some(Ok(())) => {
+                        let key = keys.swap_remove(at);
+                        self.revoke();
+                        return Verdict::Pay(Some(key));
+                    }
+                    _ => return Verdict::AboveLimit,
                 }
-                let key = consent.keys.swap_remove(at);
-                self.revoke();
-                return Verdict::Pay(Some(key));
             }
             let list = demand.profile.payment_list();
             let data = demand.cdol_data.unwrap_or(demand.pdol_data);
@@ -284,9 +306,9 @@ impl Card {
             }
             match held.allowance.check(money, abroad) {
                 Ok(()) => return Verdict::Pay(None),
-                Err(Overrun::Single) => return Verdict::AboveLimit,
-                // Each turn uses a block up, of which there are two.
-                Err(Overrun::Spent) => self.wear(demand.token),
+                Err(Overrun::Single | Overrun::Foreign) => return Verdict::AboveLimit,
+                // Each turn takes a block away, of which there are two.
+                Err(Overrun::Spent) => self.set_aside(demand.token),
             }
         }
     }

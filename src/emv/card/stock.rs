@@ -52,15 +52,17 @@ impl Card {
         }
     }
 
-    /// Burns what is reserved under a key that has paid as much as it may.
-    pub(super) fn wear(&mut self, at: usize) {
+    /// Sets a key aside under which a payment does not fit any more: its uses come back, its counters are burnt.
+    pub(super) fn set_aside(&mut self, at: usize) {
         if let Some(held) = self.tokens.get_mut(at) {
-            self.worn.push((held.token.clone(), held.key_index));
+            let (token, left) = (held.token.clone(), held.atcs.left());
+            self.spared.push((token.clone(), held.key_index, left));
+            self.worn.push((token, held.key_index));
             held.atcs = AtcBlock::new(held.atcs.end(), held.atcs.end());
         }
     }
 
-    /// Hands over the keys that have paid as much as they may.
+    /// Hands over the keys that others are to pay before.
     pub fn take_worn(&mut self) -> Vec<(TokenRef, KeyIndex)> {
         std::mem::take(&mut self.worn)
     }
@@ -68,6 +70,16 @@ impl Card {
     /// Hands over the uses of keys that were reserved and not needed.
     pub fn take_spared(&mut self) -> Vec<(TokenRef, KeyIndex, u32)> {
         std::mem::take(&mut self.spared)
+    }
+
+    /// Puts both back, where they could not be written down.
+    pub fn put_back(
+        &mut self,
+        spared: Vec<(TokenRef, KeyIndex, u32)>,
+        worn: Vec<(TokenRef, KeyIndex)>,
+    ) {
+        self.spared.extend(spared);
+        self.worn.extend(worn);
     }
 
     /// Burns what is reserved under keys whose time is over.

@@ -9,6 +9,12 @@ use crate::emv::dol::Dol;
 use crate::emv::tlv::Tag;
 use crate::emv::{afl, tlv};
 
+/// Cryptogram information data (tag 9F27): the issuer is asked. A card that approved by itself would escape the limits
+/// of its keys.
+const ARQC: u8 = 0x80;
+/// Declined.
+const AAC: u8 = 0x00;
+
 impl CardProfile {
     /// Checks that answers with a signature of this many bytes fit into one short answer.
     ///
@@ -115,6 +121,21 @@ impl CardProfile {
                 .is_none_or(|length| length == 2),
             "a terminal's country has two bytes",
         )?;
+        // What the card computes or is provisioned with must not come from a reader.
+        let own = [
+            tags::AIP,
+            tags::IAD,
+            tags::CRYPTOGRAM,
+            tags::CRYPTOGRAM_INFORMATION,
+            tags::ATC,
+            tags::SIGNATURE,
+        ];
+        let asks =
+            |tag: &Tag| self.pdol.length_of(*tag).is_some() || list.length_of(*tag).is_some();
+        require(
+            !own.iter().any(asks),
+            "it asks readers for what is the card's own",
+        )?;
         let rule = &self.cryptogram;
         require(!rule.inputs.is_empty(), "its cryptogram covers nothing")?;
         for tag in &rule.inputs {
@@ -130,7 +151,27 @@ impl CardProfile {
         for answer in self.answers() {
             self.check_answer(answer)?;
         }
-        Ok(())
+        let information = |answer: &[DataObject], says: u8| {
+            require(
+                [false, true].iter().all(|verified| {
+                    let value = value_in(answer, tags::CRYPTOGRAM_INFORMATION, *verified);
+                    value.is_none_or(|value| *value == [says])
+                }),
+                "the cryptogram information of an answer is not that of its kind",
+            )
+        };
+        match &self.flow {
+            Flow::Gpo => {
+                let mut paths = self.paths.iter();
+                paths.try_for_each(|path| information(&path.answer, ARQC))
+            }
+            Flow::GenerateAc(rule) => {
+                information(&rule.answer, ARQC)?;
+                information(rule.cda_answer.as_deref().unwrap_or_default(), ARQC)?;
+                information(&rule.declined, AAC)?;
+                information(rule.see_phone.as_deref().unwrap_or_default(), AAC)
+            }
+        }
     }
 
     fn check_iad(&self) -> Result<(), ProfileError> {
@@ -306,7 +347,12 @@ fn size_of(objects: &[DataObject], computed: impl Fn(Tag) -> usize) -> usize {
 fn check_condition(condition: &Condition, list: &Dol) -> Result<(), ProfileError> {
     let length = list.length_of(condition.tag);
     require(
-        !condition.mask.is_empty() && length.is_some_and(|l| l >= condition.mask.len()),
+        !condition.mask.is_empty()
+            && length.is_some_and(|l| l >= condition.mask.len())
+            && condition
+                .value
+                .as_ref()
+                .is_none_or(|value| value.len() == condition.mask.len()),
         "a condition looks at a value that is not asked for",
     )
 }

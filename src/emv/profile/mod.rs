@@ -118,8 +118,10 @@ pub struct GenerateAc {
     pub(crate) answer: Vec<DataObject>,
     /// The same with a signature over it (CDA), for a reader that asks for one.
     pub(crate) cda_answer: Option<Vec<DataObject>>,
-    /// A refusal, and how the scheme says "see phone".
+    /// A refusal.
     pub(crate) declined: Vec<DataObject>,
+    /// A refusal that sends the person to the phone.
+    pub(crate) see_phone: Option<Vec<DataObject>>,
 }
 
 /// How the scheme has a person verified on the phone.
@@ -234,15 +236,19 @@ pub(crate) struct Condition {
     tag: Tag,
     #[serde(deserialize_with = "from_hex")]
     mask: Vec<u8>,
+    /// What the bits under the mask must be; all set where it does not say.
+    #[serde(default, deserialize_with = "from_optional_hex")]
+    value: Option<Vec<u8>>,
 }
 
 impl Condition {
-    /// Whether the values that answer `list` have the bits.
+    /// Whether the values that answer `list` have the bits so.
     pub(crate) fn holds(&self, list: &Dol, data: &[u8]) -> bool {
         list.value(self.tag, data).is_some_and(|value| {
-            let bits = value.iter().zip(&self.mask);
-            bits.clone().count() == self.mask.len()
-                && bits.into_iter().all(|(byte, mask)| byte & mask == *mask)
+            let wanted = self.value.as_ref().unwrap_or(&self.mask);
+            let mut bits = value.iter().zip(&self.mask).zip(wanted);
+            value.len() >= self.mask.len()
+                && bits.all(|((byte, mask), wanted)| byte & mask == *wanted)
         })
     }
 }
@@ -418,7 +424,8 @@ impl CardProfile {
         let by_gpo = gpo.iter().map(|path| path.answer.as_slice());
         let by_generate_ac = generate_ac.into_iter().flat_map(|rule| {
             let plain = [rule.answer.as_slice(), rule.declined.as_slice()];
-            plain.into_iter().chain(rule.cda_answer.as_deref())
+            let more = [rule.cda_answer.as_deref(), rule.see_phone.as_deref()];
+            plain.into_iter().chain(more.into_iter().flatten())
         });
         by_gpo.chain(by_generate_ac)
     }

@@ -136,6 +136,7 @@ impl World {
                 verified: false,
                 limits: None,
                 spent: Spent::default(),
+                wiped: false,
             }]);
             let ((), record) =
                 opened.commit(arming, |tx| Ok(tx.add_secret(&token, &name, &sealed)?))?;

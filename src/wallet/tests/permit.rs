@@ -54,7 +54,7 @@ fn phone_of_a_person(rule: VerificationRule, keys: u32) -> (Phone, Life) {
     life.configure(asking(rule));
     let pin = Zeroizing::new(PIN.to_owned());
     life.run(life.wallet.set_pin(pin, None)).unwrap();
-    life.give_verified_keys(keys, None);
+    life.give_verified_keys(keys, None, 1);
     (phone, life)
 }
 
@@ -162,7 +162,7 @@ fn s26_amounts_above_a_keys_limits_are_refused_and_told() {
         total_minor: 1_500,
         foreign_uses: 0,
     };
-    life.give_verified_keys(3, Some(limits));
+    life.give_verified_keys(3, Some(limits), 1);
     let heard = listen(&life);
     verify(&life, Purpose::Payment(yuan(1_001))).unwrap();
     assert_eq!(life.pay_amount(1, 1_001), Err(0x6985));
@@ -246,4 +246,71 @@ fn a_reader_that_loses_the_phone_for_a_moment_gets_the_same_answer_and_one_tap_i
     assert_eq!(payment.asked.country, Some([0x01, 0x56]));
     assert!(!payment.decision.is_verified());
     assert_eq!(status(&life.send(PPSE)), Ok(()));
+}
+
+#[test]
+fn a_verified_key_that_has_paid_enough_gives_way_to_the_next() {
+    let (_phone, life) = phone_of_a_person(VerificationRule::Always, 0);
+    let limits = KeyLimits {
+        currency: Currency::CNY,
+        single_minor: 1_000,
+        total_minor: 1_000,
+        foreign_uses: 0,
+    };
+    life.give_verified_keys(3, Some(limits), 5);
+    let mut keys = Vec::new();
+    for number in 1..=3 {
+        verify(&life, Purpose::Payment(yuan(600))).unwrap();
+        keys.push(life.pay_amount(number, 600).unwrap().iad[8..].to_vec());
+        life.run(life.wallet.settled()).unwrap();
+    }
+    keys.dedup();
+    assert_eq!(keys.len(), 3, "one payment of 600 is all that each allows");
+    verify(&life, Purpose::Payment(yuan(401))).unwrap_err();
+    verify(&life, Purpose::Payment(yuan(400))).unwrap();
+}
+
+#[test]
+fn who_is_set_up_anew_gets_keys_of_their_own() {
+    let (phone, life) = phone_of_a_person(VerificationRule::Always, 3);
+    // Every way in is lost: the PIN was tried too often.
+    for _ in 0..10 {
+        let wrong = Zeroizing::new("905172".to_owned());
+        drop(life.run(life.wallet.verify_with_pin(wrong, Purpose::Access)));
+        phone.clocks.pass(3_600_000);
+    }
+    let pin = Zeroizing::new(PIN.to_owned());
+    life.run(life.wallet.set_pin(pin, None)).unwrap();
+    assert!(matches!(
+        verify(&life, Purpose::Payment(yuan(100))),
+        Err(WalletError::NoVerifiedKeys)
+    ));
+    let opened = life.wallet.opened().unwrap();
+    let known = opened.known();
+    let state = &known.state.tokens[&TokenRef::new("tok_1")];
+    assert_eq!(
+        state.keys.uses_left(opened.time_ms(), true),
+        0,
+        "so that new ones are asked for"
+    );
+}
+
+#[test]
+fn a_card_that_is_taken_away_is_not_the_one_that_pays_alone() {
+    let phone = Phone::new();
+    let life = phone.live();
+    life.run(life.wallet.start()).unwrap();
+    let (own, other) = (TokenRef::new("tok_1"), TokenRef::new("tok_2"));
+    life.give_card(other.clone(), b"FEDCBA9876543210", None, 500, 10);
+    life.run(life.wallet.arm()).unwrap();
+    life.run(life.wallet.use_card_next(Some(other.clone())))
+        .unwrap();
+    assert_eq!(life.pay(1), Ok(500));
+    life.run(life.wallet.use_card_next(Some(other.clone())))
+        .unwrap();
+    life.run(life.wallet.suspend_card(&other)).unwrap();
+    assert_eq!(life.pay(2), Ok(1), "the others are shown again");
+    let suspended = life.run(life.wallet.use_card_next(Some(other)));
+    assert!(matches!(suspended, Err(WalletError::NoSuchCard)));
+    life.run(life.wallet.use_card_next(Some(own))).unwrap();
 }

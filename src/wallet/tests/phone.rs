@@ -280,6 +280,7 @@ impl Life {
             verified: false,
             limits: None,
             spent: Spent::default(),
+            wiped: false,
         };
         let name = secret_name(&key.index);
         let seal = |name: &str, plain| arming.seal_secret(&reference, name, plain).unwrap();
@@ -347,8 +348,8 @@ impl Life {
         self.run(set).unwrap();
     }
 
-    /// Keys for payments with the person verified, as a replenishment would have brought them: each for one use.
-    pub(super) fn give_verified_keys(&self, count: u32, limits: Option<KeyLimits>) {
+    /// Keys for payments with the person verified, as a replenishment would have brought them.
+    pub(super) fn give_verified_keys(&self, count: u32, limits: Option<KeyLimits>, uses: u32) {
         let token = TokenRef::new("tok_1");
         let given = self.wallet.with_keys(move |_, opened| {
             let person = person_in(opened)?.ok_or(WalletError::NoPerson)?;
@@ -364,11 +365,12 @@ impl Life {
                 let state = arming.state_mut().tokens.get_mut(&token).unwrap();
                 state.keys.add([KeyState {
                     index,
-                    uses_left: 1,
+                    uses_left: uses,
                     not_after_ms: KEY_ENDS_MS,
                     verified: true,
                     limits,
                     spent: Spent::default(),
+                    wiped: false,
                 }]);
             }
             let ((), record) = opened.commit(arming, |tx| {

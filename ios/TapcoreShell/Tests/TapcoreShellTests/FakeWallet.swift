@@ -211,7 +211,9 @@ extension FakeWallet {
 
     func finishPasswordReset(resetId: String, code: String, password: String) async throws { throw unused }
 
-    func passToMaker(tokenRef: String, ask: MakerAsk) async throws -> MakerPass { throw unused }
+    func passToMaker(tokenRef: String, ask: MakerAsk, verificationId: String?) async throws -> MakerPass {
+        throw unused
+    }
 
     func join(providerUrl: String, caPem: String, linkCode: String) async throws { throw unused }
 

@@ -74,7 +74,7 @@ final class TapTests: XCTestCase {
         XCTAssertTrue(wallet.permitted.isEmpty)
     }
 
-    func testWhatEndsTheStayAtAReader() {
+    func testWhatEndsTheStayAtAReader() async {
         XCTAssertEqual(tap(.complete, .online).paid, true)
         XCTAssertEqual(tap(.incomplete, .online).paid, false)
         XCTAssertEqual(tap(.complete, .declined).paid, false)

@@ -13,7 +13,7 @@ use sandbox_kit::hpke::Sealed;
 use sandbox_kit::keys::PartyKey;
 use sandbox_kit::maker_wallet::{MAKER, MakerWallet, signing_key};
 use serde_json::{Value, json};
-use tapcore::ffi::MakerAsk;
+use tapcore::ffi::{MakerAsk, Purpose};
 
 use super::card::find;
 use super::{Phone, print};
@@ -29,6 +29,9 @@ pub(super) struct ToMakerArgs {
     /// The only root certificate to trust, PEM
     #[arg(long, value_name = "FILE")]
     ca: PathBuf,
+    /// The PIN, where one is set
+    #[arg(long, value_name = "PIN")]
+    pin: Option<String>,
 }
 
 pub(super) async fn run(phone: &Phone, args: ToMakerArgs) -> anyhow::Result<()> {
@@ -47,7 +50,12 @@ pub(super) async fn run(phone: &Phone, args: ToMakerArgs) -> anyhow::Result<()> 
         nonce: given(&asked.nonce)?,
         maker_signature: given(&asked.maker_signature)?,
     };
-    let pass = phone.wallet.pass_to_maker(card.token_ref, ask).await?;
+    let verified = match args.pin {
+        Some(pin) => Some(phone.wallet.verify_with_pin(pin, Purpose::Access).await?),
+        None => None,
+    };
+    let passed = phone.wallet.pass_to_maker(card.token_ref, ask, verified);
+    let pass = passed.await?;
 
     let sealed: Sealed = serde_json::from_value(json!({
         "enc": hex::encode_upper(&pass.encapsulated_key),

@@ -4,7 +4,7 @@
 use super::card::{CardData, yymmdd};
 use super::{
     Application, COUNTRY, Certificates, Flow, GenerateAc, IadPart, Object, Oda, Path, Profile,
-    Results, Verification, card_record, issuer_records, record,
+    Results, Verification, When, card_record, issuer_records, record,
 };
 use crate::scheme::Scheme;
 
@@ -70,7 +70,12 @@ pub(super) fn profile(
         }),
         verification: Verification {
             ask: "declined_ac".into(),
-            reader_wants: None,
+            // Verification results: the reader has left it to the device and takes any ARQC for a verified one.
+            reader_wants: Some(When {
+                tag: "9F34".into(),
+                mask: "FF00FF".into(),
+                value: Some("010002".into()),
+            }),
         },
         country: COUNTRY.into(),
     })
@@ -95,14 +100,19 @@ fn generate_ac() -> GenerateAc {
             Object::computed("9F10"),
             interaction,
         ],
-        declined: vec![
-            Object::of("9F27", "00"),
-            Object::computed("9F36"),
-            Object::computed("9F26"),
-            Object::computed("9F10"),
-            Object::of("DF4B", "000100"),
-        ],
+        declined: declined("000000"),
+        see_phone: declined("000100"),
     }
+}
+
+fn declined(interaction: &str) -> Vec<Object> {
+    vec![
+        Object::of("9F27", "00"),
+        Object::computed("9F36"),
+        Object::computed("9F26"),
+        Object::computed("9F10"),
+        Object::of("DF4B", interaction),
+    ]
 }
 
 /// Derivation key index and cryptogram version, card verification results, key index.

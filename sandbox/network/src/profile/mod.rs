@@ -97,18 +97,23 @@ pub struct GenerateAc {
     pub answer: Vec<Object>,
     /// An ARQC inside a CDA signature, when the reader asks for one.
     pub cda_answer: Vec<Object>,
-    /// An AAC: asked for, or the person must be verified on the phone first.
+    /// An AAC.
     pub declined: Vec<Object>,
+    /// An AAC because the person must be verified on the phone first.
+    pub see_phone: Vec<Object>,
 }
 
-/// A condition on the data that the reader tells: `value & mask == mask`.
+/// A condition on the data that the reader tells: what lies under the mask is `value`, or all set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct When {
     /// Tag looked at, hex.
     pub tag: String,
-    /// Bits that must be set, hex.
+    /// Bits that are looked at, hex.
     pub mask: String,
+    /// What they must be, hex; all set when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
 }
 
 /// One way to answer the GPO.

@@ -29,8 +29,9 @@ pub(super) struct Style {
     pub(super) languages: &'static str,
     /// Bits of the terminal transaction qualifiers that ask for fDDA.
     pub(super) ttq_fdda: &'static str,
-    /// Card transaction qualifiers without and with verification on the phone.
-    pub(super) ctq: [&'static str; 2],
+    /// Card transaction qualifiers: where the reader wants no verification, where it does and nobody was verified, and
+    /// with verification on the phone. A reader acts on them whether it asked or not.
+    pub(super) ctq: [&'static str; 3],
 }
 
 /// The signed record's objects. 9F4A says that the AIP is signed as well.
@@ -53,9 +54,20 @@ pub(super) fn profile(
     let when = |mask: &str| When {
         tag: "9F66".into(),
         mask: mask.into(),
+        value: None,
     };
-    let mut long = answer(style, card, AIP_FDDA, AFL_FDDA);
-    long.push(Object::computed("9F4B"));
+    let long = |asked| {
+        let mut answer = answer(style, card, AIP_FDDA, AFL_FDDA, asked);
+        answer.push(Object::computed("9F4B"));
+        answer
+    };
+    let short = |asked| answer(style, card, AIP_ONLINE, AFL_ONLINE, asked);
+    let both = both_bits(style.ttq_fdda, TTQ_CVM_REQUIRED)?;
+    let path = |name: &str, when: Option<When>, answer| Path {
+        name: name.into(),
+        when,
+        answer,
+    };
     Ok(Profile {
         version: 1,
         scheme: style.scheme,
@@ -68,16 +80,18 @@ pub(super) fn profile(
         fci: vec![Object::of("5F2D", hex::encode_upper(style.languages))],
         pdol: PDOL.into(),
         paths: vec![
-            Path {
-                name: "fdda".into(),
-                when: Some(when(style.ttq_fdda)),
-                answer: long,
-            },
-            Path {
-                name: "online".into(),
-                when: None,
-                answer: answer(style, card, AIP_ONLINE, AFL_ONLINE),
-            },
+            path(
+                "fdda, verification asked for",
+                Some(when(&both)),
+                long(true),
+            ),
+            path("fdda", Some(when(style.ttq_fdda)), long(false)),
+            path(
+                "online, verification asked for",
+                Some(when(TTQ_CVM_REQUIRED)),
+                short(true),
+            ),
+            path("online", None, short(false)),
         ],
         records: records(card, certificates)?,
         iad: style.scheme.iad(),
@@ -94,8 +108,20 @@ pub(super) fn profile(
     })
 }
 
-fn answer(style: &Style, card: &CardData<'_>, aip: &str, afl: &str) -> Vec<Object> {
-    let [plain, verified] = style.ctq;
+/// The bits of both masks.
+fn both_bits(one: &str, other: &str) -> anyhow::Result<String> {
+    let (one, other) = (hex::decode(one)?, hex::decode(other)?);
+    let both: Vec<u8> = one
+        .iter()
+        .zip(&other)
+        .map(|(one, other)| one | other)
+        .collect();
+    Ok(hex::encode_upper(both))
+}
+
+fn answer(style: &Style, card: &CardData<'_>, aip: &str, afl: &str, asked: bool) -> Vec<Object> {
+    let [unasked, asked_for, verified] = style.ctq;
+    let plain = if asked { asked_for } else { unasked };
     vec![
         Object::of("82", aip),
         Object::of("94", afl),

@@ -197,13 +197,17 @@ fn json_has_the_form_that_phones_expect() {
             "key_index",
         ])
     );
-    let answer = &json["paths"][1]["answer"];
+    let answer = &json["paths"][3]["answer"];
     assert_eq!(answer[4], json!({"tag": "9F10"}));
     assert_eq!(answer[2]["value"], "6258070000000007D29122200000000000");
     assert_eq!(
         answer[8],
         json!({"tag": "9F6C", "value": "0000", "verified": "0080"})
     );
+    // Where the reader wants verification, a PIN is asked for.
+    assert_eq!(json["paths"][2]["when"]["mask"], "00400000");
+    assert_eq!(json["paths"][2]["answer"][8]["value"], "8000");
+    assert_eq!(json["paths"][0]["when"]["mask"], "00400080");
     assert_eq!(json["oda"], json!({"method": "fdda_01", "ctq_tag": "9F6C"}));
     let wants = json!({"tag": "9F66", "mask": "00400000"});
     assert_eq!(
@@ -214,7 +218,8 @@ fn json_has_the_form_that_phones_expect() {
 
     let visa = serde_json::to_value(blank(Scheme::Visa)).unwrap();
     assert_eq!(visa["applications"][0]["aid"], "A0000000031010");
-    assert_eq!(visa["paths"][0]["when"]["mask"], "01000000");
+    assert_eq!(visa["paths"][0]["when"]["mask"], "01400000");
+    assert_eq!(visa["paths"][1]["when"]["mask"], "01000000");
     assert_eq!(visa["cryptogram"]["key_method"], "limited_use_key");
 }
 
@@ -240,11 +245,19 @@ fn a_mastercard_style_profile_answers_generate_ac() {
     );
     assert_eq!(
         flow["declined"][4],
+        json!({"tag": "DF4B", "value": "000000"})
+    );
+    assert_eq!(
+        flow["see_phone"][4],
         json!({"tag": "DF4B", "value": "000100"})
     );
     assert_eq!(json["cryptogram"]["key_method"], "session_key");
     assert_eq!(json["oda"], json!({"method": "cda"}));
-    assert_eq!(json["verification"], json!({"ask": "declined_ac"}));
+    let wants = json!({"tag": "9F34", "mask": "FF00FF", "value": "010002"});
+    assert_eq!(
+        json["verification"],
+        json!({"ask": "declined_ac", "reader_wants": wants})
+    );
     let objects = &profile.records[0].objects;
     let cdol = objects.iter().find(|object| object.tag == "8C").unwrap();
     assert_eq!(cdol.value.as_ref().unwrap(), &flow["cdol"]);

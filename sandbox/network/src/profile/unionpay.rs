@@ -15,7 +15,7 @@ const STYLE: Style = Style {
     languages: "zhen",
     // Byte 4, bit 8: fDDA version 01.
     ttq_fdda: "00000080",
-    ctq: ["0000", "0080"],
+    ctq: ["0000", "8000", "0080"],
 };
 
 pub(super) fn profile(

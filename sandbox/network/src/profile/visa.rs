@@ -12,8 +12,8 @@ const STYLE: Style = Style {
     languages: "en",
     // Byte 1, bit 1: offline data authentication for online authorisations.
     ttq_fdda: "01000000",
-    // Online PIN where the reader wants verification, online if data authentication fails; verified on the phone.
-    ctq: ["A000", "2080"],
+    // Online if data authentication fails; online PIN where the reader wants verification; verified on the phone.
+    ctq: ["2000", "A000", "2080"],
 };
 
 pub(super) fn profile(

@@ -257,19 +257,46 @@ async fn a_token_that_was_deleted_before_it_was_fetched_is_never_made() {
         device_id: device_id.into(),
         state,
     };
-    for (device_id, state) in [
-        ("dev_2", TokenState::Deleted),
-        (DEVICE, TokenState::Suspended),
-    ] {
-        let order = order(device_id, state);
-        let asked = here.network.set_state(&answer.token_ref, &order).await;
-        assert_eq!(code_of(asked), (404, "token_unknown".into()));
-    }
+    let strangers = order("dev_2", TokenState::Deleted);
+    let asked = here.network.set_state(&answer.token_ref, &strangers).await;
+    assert_eq!(code_of(asked), (404, "token_unknown".into()));
     for _ in 0..2 {
         set(&here, &answer.token_ref, TokenState::Deleted).await;
     }
     let refused = redeemed(&here, &PartyKey::generate(), &payload.activation).await;
     assert_eq!(code_of(refused), (409, "activation_used".into()));
+}
+
+#[tokio::test]
+async fn s34_a_token_that_was_suspended_before_it_was_fetched_is_made_so() {
+    let mut here = Here::new().await;
+    let phone = here.card(GOOD).await;
+    let (answer, payload) = carried(&here, &phone).await;
+    set(&here, &answer.token_ref, TokenState::Suspended).await;
+    let key = PartyKey::generate();
+    let issued = redeemed(&here, &key, &payload.activation).await.unwrap();
+    let mut elsewhere = opened(&here, &key, &payload.activation, &issued);
+    let tap = elsewhere.tap(1, 100);
+    let refused = here.network.authorise(&tap).await.unwrap();
+    assert_eq!(refused.reason.as_deref(), Some("token_suspended"));
+    set(&here, &answer.token_ref, TokenState::Active).await;
+    let tap = elsewhere.tap(2, 100);
+    let paid = here.network.authorise(&tap).await.unwrap();
+    assert_eq!(paid.result, "approved");
+}
+
+#[tokio::test]
+async fn one_word_of_a_maker_is_good_for_one_token() {
+    let mut here = Here::new().await;
+    let phone = here.card(GOOD).await;
+    let wallet = MakerWallet::begin();
+    let token_ref = &phone.card.token_ref;
+    here.network
+        .maker_payload(token_ref, &query(&wallet))
+        .await
+        .unwrap();
+    let again = here.network.maker_payload(token_ref, &query(&wallet)).await;
+    assert_eq!(code_of(again), (409, "maker_question_used".into()));
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ abstract class CardService : HostApduService(), TapResponder {
         val wallet = wallet() ?: return NOT_FOUND
         if (isEntering) {
             // Once, and not for every command: another process is asked.
-            wallet.setScreenLocked(keyguard.isKeyguardLocked)
+            wallet.setScreenLocked(keyguard?.isKeyguardLocked == true)
             isEntering = false
         }
         return when (val answer = wallet.processApdu(command)) {
