@@ -43,6 +43,10 @@ fuzz_target!(|data: &[u8]| {
             fci.ends_with(&[0x90, 0x00]),
             "an application cannot be selected"
         );
+        if armed::value(&fci, [0x9F, 0x38]).is_none() {
+            generate_ac(&mut card, &profile);
+            continue;
+        }
         for qualifiers in [armed::ONLINE, armed::FDDA, [0xFF; 4]] {
             let Some(options) = options(&fci, qualifiers) else {
                 continue;
@@ -54,6 +58,29 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+/// A card without a PDOL pays by GENERATE AC: an online request, with CDA and without, and a refusal.
+fn generate_ac(card: &mut Card, profile: &CardProfile) {
+    let length = profile.payment_length();
+    for kind in [0x80, 0x90, 0x40, 0x00] {
+        send(card, &[0x80, 0xA8, 0x00, 0x00, 0x02, 0x83, 0x00, 0x00]);
+        let count = u8::try_from(length).expect("a list fits one command");
+        let mut apdu = vec![0x80, 0xAE, kind, 0x00, count];
+        // Digits, so that amount and currency are decimal wherever they stand; the currency begins with a zero.
+        apdu.extend(std::iter::repeat_n(0x01, length));
+        apdu.push(0x00);
+        send(card, &apdu);
+        card.forget_field();
+        send(card, armed::PPSE);
+        let application = &profile.applications()[0];
+        let aid = application.aid();
+        let length = u8::try_from(aid.len()).expect("an AID has at most 16 bytes");
+        send(
+            card,
+            &[&[0x00, 0xA4, 0x04, 0x00, length][..], aid, &[0x00]].concat(),
+        );
+    }
+}
 
 fn send(card: &mut Card, apdu: &[u8]) -> Vec<u8> {
     match card.process(apdu, &mut OsRng) {

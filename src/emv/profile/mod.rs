@@ -380,6 +380,11 @@ impl CardProfile {
         self.country.is_some() && country != self.country.as_deref()
     }
 
+    /// How many bytes the command that pays brings: those that the PDOL asks for, or the CDOL of a GENERATE AC.
+    pub fn payment_length(&self) -> usize {
+        self.payment_list().length()
+    }
+
     /// The list whose values come with the command that pays: the PDOL, or the CDOL of a GENERATE AC.
     pub(crate) fn payment_list(&self) -> &Dol {
         match &self.flow {
