@@ -101,13 +101,18 @@ impl Wallet {
             self.arm_when_expired(now_ms);
             return Ok(());
         }
-        let armed = match grant_all(opened, &returned, &low, policy.atc_block, stale, now_ms) {
-            Ok(armed) => armed,
+        let granted = grant_all(opened, &returned, &low, policy.atc_block, stale, now_ms);
+        let (armed, record) = match granted {
+            Ok(granted) => granted,
             Err(error) => {
-                self.tap.put_back(returned);
+                self.not_written(returned, &error);
                 return Err(error);
             }
         };
+        // From here on it is written down, whatever comes: it must not be given back a second time.
+        if let Some(record) = record {
+            retire_older(opened, &record)?;
+        }
         // The blocks are durable and the older arming key is gone: from here on their ATCs may leave, unless the wallet
         // was closed meanwhile.
         if self.closed.load(Ordering::Relaxed) {
@@ -119,6 +124,14 @@ impl Wallet {
         self.tap.arm(policy, armed);
         self.arm_when_expired(now_ms);
         Ok(())
+    }
+
+    /// What the card gave back goes back to it when it was surely not written down. A commit that failed may have been made
+    /// all the same; then the uses are lost rather than counted twice.
+    pub(super) fn not_written(&self, returned: Returned, error: &WalletError) {
+        if !matches!(error, WalletError::Store(_)) {
+            self.tap.put_back(returned);
+        }
     }
 
     /// Arms again when the first key in memory comes to its end, so that a phone which lies idle does not pay with it.
@@ -191,7 +204,7 @@ pub(super) fn take_back(arming: &mut Arming, returned: &Returned) {
     }
 }
 
-/// The next blocks of the cards that are low, made durable.
+/// The next blocks of the cards that are low, made durable; the caller [retires](retire_older) the arming before.
 fn grant_all(
     opened: &Opened,
     returned: &Returned,
@@ -199,19 +212,19 @@ fn grant_all(
     block: u32,
     stale: bool,
     now_ms: i64,
-) -> Result<Vec<ArmedToken>, WalletError> {
+) -> Result<(Vec<ArmedToken>, Option<ArmingRecord>), WalletError> {
     let mut arming = opened.arming()?;
     take_back(&mut arming, returned);
     let mut armed = Vec::new();
     for stored in low {
         armed.extend(grant(opened, &mut arming, stored, block, now_ms)?);
     }
-    if !armed.is_empty() || stale || !returned.is_empty() {
-        let ((), record) = opened.commit(arming, |_| Ok(()))?;
-        retire_older(opened, &record)?;
-        tracing::debug!(generation = record.generation, cards = armed.len(), "armed");
+    if armed.is_empty() && !stale && returned.is_empty() {
+        return Ok((armed, None));
     }
-    Ok(armed)
+    let ((), record) = opened.commit(arming, |_| Ok(()))?;
+    tracing::debug!(generation = record.generation, cards = armed.len(), "armed");
+    Ok((armed, Some(record)))
 }
 
 pub(super) fn can_pay(stored: &StoredToken, today: &str) -> bool {

@@ -11,7 +11,7 @@ use crate::account::Money;
 use crate::clock::Span;
 use crate::emv::verification::{Consent, Covers, VerifiedKey};
 use crate::secret::Secret;
-use crate::store::StoredToken;
+use crate::store::{ArmingRecord, StoredToken};
 use crate::token::{KeyIndex, KeyState, Overrun, TokenLife, TokenRef};
 use crate::vault::{Arming, PersonalKey, SealedBox, VaultError};
 
@@ -37,13 +37,15 @@ impl Wallet {
             wallet.tap.revoke();
             let returned = wallet.tap.take_returned();
             let permitted = open_all(opened, &returned, covers, &key);
-            let keys = match permitted {
-                Ok(keys) => keys,
+            let (keys, record) = match permitted {
+                Ok(permitted) => permitted,
                 Err(error) => {
-                    wallet.tap.put_back(returned);
+                    wallet.not_written(returned, &error);
                     return Err(error);
                 }
             };
+            // From here on it is written down, whatever comes: it must not be given back a second time.
+            retire_older(opened, &record)?;
             if keys.is_empty() {
                 return Err(WalletError::NoVerifiedKeys);
             }
@@ -136,13 +138,14 @@ fn known_card(opened: &Opened, token: &TokenRef) -> Result<(), WalletError> {
     living.then_some(()).ok_or(WalletError::NoSuchCard)
 }
 
-/// One use of a key of each card, taken off durably before the key can pay.
+/// One use of a key of each card, taken off durably before the key can pay; the caller [retires](retire_older) the arming
+/// before.
 fn open_all(
     opened: &Opened,
     returned: &Returned,
     covers: Covers,
     person: &PersonalKey,
-) -> Result<Vec<VerifiedKey>, WalletError> {
+) -> Result<(Vec<VerifiedKey>, ArmingRecord), WalletError> {
     let now_ms = opened.time_ms();
     let today = today(now_ms);
     // How much will be paid up to a ceiling is not known: a key that may pay anything will do.
@@ -168,8 +171,7 @@ fn open_all(
         }
     }
     let ((), record) = opened.commit(arming, |_| Ok(()))?;
-    retire_older(opened, &record)?;
-    Ok(keys)
+    Ok((keys, record))
 }
 
 /// One use of the key that pays next with the person verified, taken off `arming`: of one that may pay `least` yet.

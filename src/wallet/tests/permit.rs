@@ -113,6 +113,8 @@ fn s31_a_verified_payment_needs_a_key_that_only_the_person_opens() {
         verify(&life, Purpose::Payment(yuan(100))),
         Err(WalletError::NoVerifiedKeys)
     ));
+    let without = life.pay_amount(3, 100);
+    assert_eq!(without, Err(0x6986), "the phone's own key does not do");
     life.configure(asking(VerificationRule::Never));
     let by_phone = life.pay_amount(2, 100).unwrap();
     assert_eq!(by_phone.ctq, [0x00, 0x00]);
