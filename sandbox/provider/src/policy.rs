@@ -164,7 +164,10 @@ impl Policy {
         );
         if let TapVerification::Above(limits) = &self.tap_verification {
             let letters = limits.currency.len() == 3
-                && limits.currency.bytes().all(|byte| byte.is_ascii_uppercase());
+                && limits
+                    .currency
+                    .bytes()
+                    .all(|byte| byte.is_ascii_uppercase());
             ensure!(
                 letters,
                 "tap_verification.above.currency must be three capitals, such as CNY"
