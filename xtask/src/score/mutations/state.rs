@@ -81,7 +81,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "any amount is covered",
         file: "src/emv/verification.rs",
         find: "Self::Exactly(agreed) => agreed == money,",
-        replace: "Self::Exactly(agreed) => agreed == money || true,",
+        replace: "Self::Exactly(agreed) => agreed.currency == money.currency,",
         package: "tapcore",
         target: Target::Lib,
     },
