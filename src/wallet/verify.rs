@@ -27,6 +27,17 @@ pub enum Purpose {
     Access,
 }
 
+impl Purpose {
+    /// Which payment it is for, where it is for one.
+    fn covers(self) -> Option<Covers> {
+        match self {
+            Self::Payment(money) => Some(Covers::Exactly(money)),
+            Self::UpTo(ceiling) => Some(Covers::UpTo(ceiling)),
+            Self::Access => None,
+        }
+    }
+}
+
 /// What the shell's prompt must open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerificationRequest {
@@ -162,13 +173,8 @@ impl Wallet {
         id: &str,
         money: Money,
     ) -> Result<PersonalKey, WalletError> {
-        self.take(id, |purpose| match purpose {
-            Purpose::Payment(agreed) => agreed == money,
-            Purpose::UpTo(ceiling) => {
-                ceiling.currency == money.currency && money.minor <= ceiling.minor
-            }
-            Purpose::Access => false,
-        })
+        let admits = |covers: Covers| covers.admits(money);
+        self.take(id, |purpose| purpose.covers().is_some_and(admits))
     }
 
     /// Uses a verification for a tap: what it covers, the key it opened, and how long it is good.
@@ -179,11 +185,7 @@ impl Wallet {
         let held = self.verification().take();
         let held = held.filter(|held| held.id == id && held.good_for.permits(&self.clock.now()));
         let held = held.ok_or(WalletError::NotVerified)?;
-        let covers = match held.purpose {
-            Purpose::Payment(money) => Covers::Exactly(money),
-            Purpose::UpTo(ceiling) => Covers::UpTo(ceiling),
-            Purpose::Access => return Err(WalletError::NotVerified),
-        };
+        let covers = held.purpose.covers().ok_or(WalletError::NotVerified)?;
         let key = held.key.ok_or(WalletError::NotVerified)?;
         Ok((covers, key, held.good_for))
     }

@@ -9,6 +9,7 @@ const SEALING: &str = "src/vault/sealing.rs";
 const STANDING: &str = "src/wallet/standing.rs";
 const TAP: &str = "src/wallet/tap.rs";
 const VERIFY: &str = "src/wallet/verify.rs";
+const COVERS: &str = "src/emv/verification.rs";
 const WIPE: &str = "src/wallet/wipe.rs";
 
 /// A mutation that tests beside the core's code must notice.
@@ -127,15 +128,15 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     core(
         30,
         "a verification is not bound to its amount",
-        VERIFY,
-        "Purpose::Payment(agreed) => agreed == money,",
-        "Purpose::Payment(agreed) => agreed.currency == money.currency,",
+        COVERS,
+        "Self::Exactly(agreed) => agreed == money,",
+        "Self::Exactly(agreed) => agreed.currency == money.currency,",
     ),
     core(
         30,
         "the ceiling does not hold",
-        VERIFY,
-        "money.minor <= ceiling.minor",
+        COVERS,
+        "money.minor <= most.minor",
         "money.minor <= i64::MAX",
     ),
     core(

@@ -78,15 +78,6 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         line: 30,
-        name: "any amount is covered",
-        file: "src/emv/verification.rs",
-        find: "Self::Exactly(agreed) => agreed == money,",
-        replace: "Self::Exactly(agreed) => agreed.currency == money.currency,",
-        package: "tapcore",
-        target: Target::Lib,
-    },
-    Mutation {
-        line: 30,
         name: "a consent outlives its time",
         file: "src/wallet/tap.rs",
         find: "let over = |good_for: &mut Span| !good_for.permits(&self.clock.now());",
