@@ -50,7 +50,7 @@ impl Wallet {
     }
 
     /// Whether so few payments are left of one card that new keys are asked for. No key is opened for the answer.
-    async fn runs_low(self: &Arc<Self>) -> Result<bool, WalletError> {
+    pub(super) async fn runs_low(self: &Arc<Self>) -> Result<bool, WalletError> {
         self.blocking(|wallet, opened| {
             let below = wallet.policy_in(opened)?.replenish_below;
             let has_person = person_in(opened)?.is_some();

@@ -10,7 +10,7 @@ use time::{Date, Duration, Month};
 use crate::Network;
 use crate::certificate::{CARD_BITS, RsaKey, certify_card};
 use crate::derive::{MasterKeyOption, TdesKey, limited_use_key, master_key};
-use crate::limits::{KeyClass, KeyLimits};
+use crate::limits::KeyClass;
 use crate::number::{key_period, random_token};
 use crate::payload::{IssuedKey, OdaKey, Provisioning};
 use crate::profile::card::{CardData, mmyy};
@@ -191,7 +191,7 @@ impl Network {
         .try_get(0)?;
         let master = self.token_master_key(token, PSN)?;
         let not_after = clock::text(self.now() + KEY_LIFETIME);
-        let limits = KeyLimits::standard();
+        let limits = &self.inner.config.key_limits;
         let wanted: Vec<KeyClass> = classes.iter().flat_map(|class| [*class; KEYS]).collect();
         let mut keys = Vec::with_capacity(wanted.len());
         for (counter, class) in (issued..KEYS_PER_HOUR).zip(wanted) {

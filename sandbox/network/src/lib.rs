@@ -94,6 +94,8 @@ pub struct NetworkConfig {
     pub clock: Clock,
     /// How long a bank may take, usually [`BANK_TIMEOUT`].
     pub bank_timeout: Duration,
+    /// What each limited-use key may pay, usually [`KeyLimits::standard`](limits::KeyLimits::standard).
+    pub key_limits: limits::KeyLimits,
 }
 
 /// A running network. Clones share everything.

@@ -316,3 +316,25 @@ fn a_card_that_is_taken_away_is_not_the_one_that_pays_alone() {
     assert!(matches!(suspended, Err(WalletError::NoSuchCard)));
     life.run(life.wallet.use_card_next(Some(own))).unwrap();
 }
+
+#[test]
+fn keys_are_asked_for_by_each_card_and_each_kind() {
+    let phone = Phone::new();
+    let life = phone.live();
+    life.run(life.wallet.start()).unwrap();
+    life.configure(Policy::default());
+    let runs_low = || life.run(life.wallet.runs_low()).unwrap();
+    assert!(!runs_low());
+    // A full card beside an empty one does not hide it.
+    let empty = TokenRef::new("tok_2");
+    life.give_card(empty.clone(), b"FEDCBA9876543210", None, 1, 4);
+    assert!(runs_low());
+    life.run(life.wallet.suspend_card(&empty)).unwrap();
+    assert!(!runs_low(), "nobody needs keys for what does not pay");
+    // Who is known to the phone needs keys of their own.
+    let pin = Zeroizing::new(PIN.to_owned());
+    life.run(life.wallet.set_pin(pin, None)).unwrap();
+    assert!(runs_low());
+    life.give_verified_keys(5, None, 1);
+    assert!(!runs_low());
+}

@@ -16,6 +16,7 @@ use sandbox_kit::keys::PartyKey;
 use sandbox_kit::ledger::Ledger;
 use sandbox_kit::maker_wallet;
 use sandbox_kit::server::{Authority, Running, serve};
+use sandbox_network::limits::KeyLimits;
 use sandbox_network::{
     BANK_TIMEOUT, Background, BankRoute, Maker, Network, NetworkConfig, profile,
 };
@@ -88,6 +89,7 @@ impl Parties {
             }],
             clock: Arc::new(clock::now),
             bank_timeout: BANK_TIMEOUT,
+            key_limits: KeyLimits::standard(),
         })
         .await?;
         let network_url = url(&network_listener)?;

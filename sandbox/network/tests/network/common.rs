@@ -18,6 +18,7 @@ use sandbox_kit::problem::Problem;
 use sandbox_kit::server::{Authority, Running, serve};
 use sandbox_network::authorise::AuthorisationQuery;
 use sandbox_network::entry::{EntryChallenge, EntryQuery, VerifyQuery};
+use sandbox_network::limits::KeyLimits;
 use sandbox_network::payload::{CARD_ENTRY_INFO, PROVISIONING_INFO, Provisioning, Signed};
 use sandbox_network::scheme::Scheme;
 use sandbox_network::secrets::Secrets;
@@ -54,6 +55,11 @@ fn listener() -> TcpListener {
 
 impl Here {
     pub(crate) async fn new() -> Self {
+        Self::with_limits(KeyLimits::standard()).await
+    }
+
+    /// A network whose keys may pay so much.
+    pub(crate) async fn with_limits(key_limits: KeyLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::open(folder.path()).unwrap();
         let network_folder = folder.path().join("network");
@@ -117,6 +123,7 @@ impl Here {
             }],
             clock: clock.clone(),
             bank_timeout: Duration::from_secs(1),
+            key_limits: key_limits.clone(),
         });
         let network = Network::open(config()).await.unwrap();
         let background = Some(network.start());

@@ -1,12 +1,13 @@
 //! What a limited-use key may pay, held by the network whatever the phone believes.
 
-use crate::common::{DEVICE, GOOD, Here, Phone, Said};
 use std::collections::BTreeSet;
 
+use crate::common::{DEVICE, GOOD, Here, Phone, Said};
 use sandbox_kit::bind::bind;
 use sandbox_kit::bytes;
 use sandbox_kit::keys::PartyKey;
 use sandbox_network::authorise::AuthorisationQuery;
+use sandbox_network::limits::KeyLimits;
 use sandbox_network::payload::{IssuedKey, Replenishment, log_mac};
 use sandbox_network::replenish::ReplenishQuery;
 
@@ -80,17 +81,27 @@ async fn s26_amounts_are_limited_one_by_one_and_together() {
 }
 
 #[tokio::test]
-async fn payments_abroad_are_counted_apart() {
-    let mut here = Here::new().await;
+async fn s26_payments_abroad_are_counted_apart() {
+    let mut here = Here::with_limits(KeyLimits {
+        foreign_uses: 3,
+        ..KeyLimits::standard()
+    })
+    .await;
     let phone = here.card(GOOD).await;
-    // Ten uses are all that a key has, so the tenth payment abroad is the last of either kind.
-    for atc in 1..=10 {
+    for atc in 1..=3 {
         let tap = phone.tap_saying(i64::from(atc), 100, atc, 0, &ABROAD);
         assert_eq!(reason(&here, &tap).await, None);
     }
-    let tap = phone.tap_saying(11, 100, 11, 0, &ABROAD);
+    let tap = phone.tap_saying(4, 100, 4, 0, &ABROAD);
     let refused = reason(&here, &tap).await;
-    assert_eq!(refused.as_deref(), Some("key_exhausted"));
+    assert_eq!(refused.as_deref(), Some("key_foreign_exhausted"));
+    // The limit outlives the process; at home the key goes on.
+    here.restart().await;
+    let tap = phone.tap_saying(5, 100, 5, 0, &ABROAD);
+    let refused = reason(&here, &tap).await;
+    assert_eq!(refused.as_deref(), Some("key_foreign_exhausted"));
+    let home = phone.tap_saying(6, 100, 6, 0, &Said::default());
+    assert_eq!(reason(&here, &home).await, None);
     // Where the card was is under its cryptogram.
     let mut moved = phone.tap_saying(12, 100, 12, 1, &ABROAD);
     moved.emv.insert("9F1A".into(), "0156".into());
