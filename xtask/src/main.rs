@@ -10,6 +10,7 @@ mod bench;
 mod bindings;
 mod count;
 mod deny;
+mod excerpt;
 mod fuzz;
 mod kotlin;
 mod paths;

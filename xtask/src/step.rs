@@ -1,11 +1,13 @@
 //! One step of a task: the programs it runs, their output in `target/xtask/NAME.log`, its time and result.
 //!
 //! While a program runs, a line on stderr says for how long and what it printed last; the whole output is
-//! shown only when the step fails.
+//! kept. Of a program that fails the report shows what tells of the failure, wherever it stands, and the end.
 
 use crate::count::Count;
+use crate::excerpt::excerpt;
 use crate::paths;
 use anyhow::{Context, Result, bail};
+use std::cell::RefCell;
 use std::env;
 use std::ffi::OsStr;
 use std::fmt;
@@ -16,8 +18,6 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How much of a log is shown when its step fails, in lines.
-const SHOWN: usize = 120;
 /// How often a step that is not watched on a terminal says that it is still at work.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// No program of ours takes this long: it hangs.
@@ -42,6 +42,8 @@ pub(crate) struct Step {
     begun: Instant,
     /// Works beside another step, which has the terminal.
     quiet: bool,
+    /// What the programs printed that failed, each with its call.
+    failures: RefCell<Vec<String>>,
     /// Tests counted so far, kept here so that they are not lost when a later part of the step fails.
     pub(crate) counted: Count,
 }
@@ -67,6 +69,7 @@ impl Step {
             log,
             begun: Instant::now(),
             quiet: true,
+            failures: RefCell::default(),
             counted: Count::NONE,
         })
     }
@@ -88,7 +91,8 @@ impl Step {
     /// Runs a test runner: its output is wanted even when it fails.
     pub(crate) fn watch(&self, command: &mut Command) -> Result<(String, bool)> {
         let mut log = OpenOptions::new().append(true).open(&self.log)?;
-        writeln!(log, "$ {}", describe(command))?;
+        let call = describe(command);
+        writeln!(log, "$ {call}")?;
         let start = log.seek(SeekFrom::End(0))?;
         let mut child = command
             .stdin(Stdio::null())
@@ -113,7 +117,12 @@ impl Step {
             }
         };
         progress.clear();
-        Ok((read_from(&self.log, start)?, status.success()))
+        let output = read_from(&self.log, start)?;
+        if !status.success() {
+            let text = format!("$ {call}\n{}{status}\n", excerpt(&output));
+            self.failures.borrow_mut().push(text);
+        }
+        Ok((output, status.success()))
     }
 
     /// Writes a note into the log, for the reader of a failure.
@@ -131,11 +140,11 @@ impl Step {
             Ok(count) => println!("{}: ok, {} passed, in {took}", self.name, count.passed),
             Err(error) if error.is::<Missing>() => println!("{}: {error}", self.name),
             Err(error) => {
-                println!(
-                    "--- {}\n{}---",
-                    self.log.display(),
-                    tail(&read_from(&self.log, 0).unwrap_or_default(), SHOWN)
-                );
+                let mut shown = self.failures.borrow().concat();
+                if shown.is_empty() {
+                    shown = excerpt(&read_from(&self.log, 0).unwrap_or_default());
+                }
+                println!("--- {}\n{shown}---", self.log.display());
                 println!("{}: FAILED after {took}: {error:#}", self.name);
             }
         }
@@ -250,18 +259,4 @@ fn last_line(path: &Path) -> String {
     let text = read_from(path, end.saturating_sub(400)).unwrap_or_default();
     let line = text.lines().rev().find(|line| !line.trim().is_empty());
     line.unwrap_or_default().trim().to_owned()
-}
-
-fn tail(text: &str, lines: usize) -> String {
-    let all: Vec<_> = text.lines().collect();
-    let shown = all.len().saturating_sub(lines);
-    let mut out = String::new();
-    if shown > 0 {
-        out.push_str(&format!("({shown} earlier lines are in the log)\n"));
-    }
-    for line in all.into_iter().skip(shown) {
-        out.push_str(line);
-        out.push('\n');
-    }
-    out
 }
