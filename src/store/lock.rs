@@ -8,8 +8,7 @@ use super::StoreError;
 
 /// Holds a wallet's folder for this process until dropped, also when the process is killed.
 pub struct FolderLock {
-    // The operating system frees the lock with the file.
-    _file: File,
+    file: File,
 }
 
 impl FolderLock {
@@ -37,6 +36,30 @@ impl FolderLock {
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(std::process::id().to_string().as_bytes())?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // The system frees the lock with the last descriptor of the file, and a process that another thread has just
+        // forked holds one until it runs its own program.
+        drop(self.file.unlock());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_at_once_whoever_has_inherited_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = FolderLock::take(folder.path()).unwrap();
+        let inherited = lock.file.try_clone().unwrap();
+        assert!(FolderLock::take(folder.path()).is_err());
+        drop(lock);
+        assert!(FolderLock::take(folder.path()).is_ok());
+        drop(inherited);
     }
 }

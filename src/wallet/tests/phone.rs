@@ -386,11 +386,13 @@ impl Life {
 
     /// The process is killed: nothing is closed, what was not written is gone.
     pub(super) fn kill(self, phone: &Phone) {
+        let work = Arc::downgrade(&self.wallet);
         self.runtime.shutdown_background();
         drop(self.wallet);
-        // The system frees the folder with the process; here, with the last work that was under way.
+        // The system ends all work with the process and frees the folder; here, what was under way must come to its end. A
+        // folder that is free before may be taken again by work that has yet to begin.
         let deadline = Instant::now() + PATIENCE;
-        while FolderLock::take(phone.path()).is_err() {
+        while work.strong_count() > 0 || FolderLock::take(phone.path()).is_err() {
             assert!(Instant::now() < deadline, "the folder is never freed");
             std::thread::yield_now();
         }
