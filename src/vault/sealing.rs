@@ -1,7 +1,7 @@
 //! Sealed values: AES-256-GCM, bound to the place where they are stored.
 //!
 //! Format: version byte 1, algorithm byte 1 (AES-256-GCM), a nonce of 12 bytes from the operating system, ciphertext,
-//! tag of 16 bytes. Associated data: a digest over version, algorithm, key and installation, then table, column and row,
+//! tag of 16 bytes. Associated data: a digest over version, algorithm, key, installation, table and column, then the row,
 //! so that a value does not open anywhere else.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hkdf, hmac};
 
 use super::VaultError;
-use crate::bind::{bind, extend};
+use crate::bind::bind;
 use crate::secret::{Secret, SecretBytes};
 use crate::store::{Place, SealError, Sealer};
 
@@ -25,10 +25,18 @@ const CAP: u64 = 1 << 32;
 /// One AES-256-GCM key; its name and the installation it belongs to stand in all associated data.
 pub(super) struct SealingKey {
     key: LessSafeKey,
-    /// The part of the associated data that is the same in every place, as a digest: it is authenticated with every row,
-    /// and shorter is quicker.
-    context: [u8; 16],
+    name: &'static str,
+    installation: [u8; 16],
+    /// The column whose rows it seals by the thousand, with the digest of it.
+    usual: Option<(Column, Context)>,
 }
+
+/// A table and one of its columns.
+type Column = (&'static str, &'static str);
+
+/// The part of the associated data that is the same in a whole column, as a digest: it is authenticated with every row,
+/// and shorter is quicker.
+type Context = [u8; BLOCK];
 
 impl SealingKey {
     /// The key derived from `root` for the purpose `name`; each purpose has one name, used nowhere else.
@@ -49,8 +57,18 @@ impl SealingKey {
         let key = UnboundKey::new(&AES_256_GCM, key.expose()).map_err(|_| VaultError::Foreign)?;
         Ok(Self {
             key: LessSafeKey::new(key),
-            context: context(name, &installation),
+            name,
+            installation,
+            usual: None,
         })
+    }
+
+    /// Spares the digest for each row of this column.
+    fn mostly_in(self, column: Column) -> Self {
+        Self {
+            usual: Some((column, self.context(column))),
+            ..self
+        }
     }
 
     pub(super) fn seal(&self, place: &Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, VaultError> {
@@ -104,67 +122,70 @@ impl SealingKey {
     }
 
     fn associated_data(&self, place: &Place<'_>) -> AssociatedData {
-        AssociatedData::new(
-            &self.context,
-            &[place.table.as_bytes(), place.column.as_bytes(), place.row],
-        )
+        let column = (place.table, place.column);
+        let context = match &self.usual {
+            Some((usual, context)) if *usual == column => *context,
+            _ => self.context(column),
+        };
+        AssociatedData::new(&context, place.row)
+    }
+
+    fn context(&self, (table, column): Column) -> Context {
+        let bound = bind(
+            "tapcore-sealed",
+            &[
+                &[VERSION, AES_256_GCM_ALGORITHM],
+                self.name.as_bytes(),
+                &self.installation,
+                table.as_bytes(),
+                column.as_bytes(),
+            ],
+        );
+        let digest = digest::digest(&digest::SHA256, &bound);
+        let mut out = [0; BLOCK];
+        for (to, from) in out.iter_mut().zip(digest.as_ref()) {
+            *to = *from;
+        }
+        out
     }
 }
 
-/// Associated data, on the stack unless a row's key is unusually long: rows are sealed and opened by the thousand.
+/// The cipher's block: a part of one takes longer to authenticate than all of it.
+const BLOCK: usize = 16;
+
+/// The context and the row, then zeros up to a whole block, whose last byte tells how many. On the stack unless a row's
+/// key is unusually long: rows are sealed and opened by the thousand.
 enum AssociatedData {
-    Short([u8; 112], usize),
+    Short([[u8; BLOCK]; 2]),
     Long(Vec<u8>),
 }
 
 impl AssociatedData {
-    fn new(context: &[u8], parts: &[&[u8]; 3]) -> Self {
-        let mut short = [0; 112];
-        match Self::write(&mut short, context, parts) {
-            Some(length) => Self::Short(short, length),
-            None => {
-                let mut long = context.to_vec();
-                extend(&mut long, parts);
-                Self::Long(long)
-            }
+    fn new(context: &Context, row: &[u8]) -> Self {
+        let padding = BLOCK - row.len() % BLOCK;
+        let filled = u8::try_from(padding).unwrap_or_default();
+        let mut short = [[0; BLOCK]; 2];
+        let [head, [body @ .., last]] = &mut short;
+        if let Some(start) = body.get_mut(..row.len()) {
+            *head = *context;
+            start.copy_from_slice(row);
+            *last = filled;
+            return Self::Short(short);
         }
-    }
-
-    /// As [`extend`], into a buffer; nothing when it is too small.
-    fn write(buffer: &mut [u8; 112], context: &[u8], parts: &[&[u8]; 3]) -> Option<usize> {
-        let mut at = 0;
-        let mut put = |bytes: &[u8]| {
-            buffer.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
-            at += bytes.len();
-            Some(())
-        };
-        put(context)?;
-        for part in parts {
-            put(&u32::try_from(part.len()).ok()?.to_be_bytes())?;
-            put(part)?;
-        }
-        Some(at)
+        let mut long = [context, row].concat();
+        long.resize(long.len() + padding - 1, 0);
+        long.push(filled);
+        Self::Long(long)
     }
 }
 
 impl AsRef<[u8]> for AssociatedData {
     fn as_ref(&self) -> &[u8] {
         match self {
-            Self::Short(bytes, length) => bytes.get(..*length).unwrap_or_default(),
+            Self::Short(blocks) => blocks.as_flattened(),
             Self::Long(bytes) => bytes,
         }
     }
-}
-
-fn context(name: &str, installation: &[u8; 16]) -> [u8; 16] {
-    let format = [VERSION, AES_256_GCM_ALGORITHM];
-    let bound = bind("tapcore-sealed", &[&format, name.as_bytes(), installation]);
-    let digest = digest::digest(&digest::SHA256, &bound);
-    let mut out = [0; 16];
-    for (to, from) in out.iter_mut().zip(digest.as_ref()) {
-        *to = *from;
-    }
-    out
 }
 
 /// Counts what is sealed under a set of keys, so that the cap holds over all lives of the process.
@@ -236,8 +257,8 @@ impl StorageSealer {
         let derived = |name| SealingKey::derive(storage, name, installation);
         Ok(Self {
             count: SealCount::new(),
-            journal: derived("tapcore journal v1")?,
-            statement: derived("tapcore statement v1")?,
+            journal: derived("tapcore journal v1")?.mostly_in(("journal", "sealed")),
+            statement: derived("tapcore statement v1")?.mostly_in(("entry", "sealed")),
             records: derived("tapcore records v1")?,
             lookup: hmac::Key::new(
                 hmac::HMAC_SHA256,

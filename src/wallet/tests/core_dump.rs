@@ -15,7 +15,7 @@ use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::phone::{Phone, PhoneKeys};
-use crate::bind::{bind, extend};
+use crate::bind::bind;
 use crate::vault::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel};
 use crate::wallet::{PromptOutcome, Proof, Purpose};
 
@@ -241,13 +241,17 @@ fn payment_key(folder: &Path) -> Option<Vec<u8>> {
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &arming).unwrap());
     let sealed = record.sealed;
     let nonce = Nonce::try_assume_unique_for_key(&sealed[2..14]).unwrap();
-    let format: [&[u8]; 3] = [&sealed[..2], b"tapcore arming v1", &installation];
-    let context = ring::digest::digest(&ring::digest::SHA256, &bind("tapcore-sealed", &format));
+    let column: [&[u8]; 5] = [
+        &sealed[..2],
+        b"tapcore arming v1",
+        &installation,
+        b"arming",
+        b"sealed",
+    ];
+    let context = ring::digest::digest(&ring::digest::SHA256, &bind("tapcore-sealed", &column));
     let mut aad = context.as_ref()[..16].to_vec();
-    extend(
-        &mut aad,
-        &[b"arming", b"sealed", &record.generation.to_be_bytes()],
-    );
+    aad.extend(record.generation.to_be_bytes());
+    aad.extend([0, 0, 0, 0, 0, 0, 0, 8]);
     let mut body = sealed[14..].to_vec();
     let plain = key.open_in_place(nonce, Aad::from(aad), &mut body).unwrap();
     let payment = plain[..32].to_vec();
