@@ -13,6 +13,9 @@ use crate::token::{TokenLife, TokenRef};
 use crate::wallet;
 
 /// The wallet of one folder. Make one per process and keep it.
+///
+/// A connection that breaks while it is written to raises SIGPIPE on Linux. Android, iOS and macOS, the JVM and Rust
+/// programs see to that; a process of another kind ignores the signal, or is ended by it.
 #[derive(uniffi::Object)]
 pub struct Wallet {
     pub(super) inner: Arc<wallet::Wallet>,
