@@ -60,6 +60,7 @@ fn arm(hierarchy: &Hierarchy, current: &ArmingRecord, next_atc: u32) -> (ArmingR
         next_atc,
         keys,
         logged_through: 0,
+        noted_through: 0,
         tally: Tally::default(),
     };
     arming.state_mut().tokens.insert(token(), state);

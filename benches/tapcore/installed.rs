@@ -119,6 +119,7 @@ pub(crate) fn add_card(folder: &Path, keys: &Arc<impl PlatformKeyStore + 'static
         next_atc: 1,
         keys: stock,
         logged_through: 0,
+        noted_through: 0,
         tally: Tally::default(),
     };
     arming.state_mut().tokens.insert(reference.clone(), state);

@@ -75,7 +75,7 @@ pub struct KeyState {
     /// The issuer's limits.
     #[serde(default)]
     pub limits: Option<KeyLimits>,
-    /// What was paid with it, up to the journal position that the network knows of.
+    /// What was paid with it, as far as it was [noted](KeyStock::note).
     #[serde(default)]
     pub spent: Spent,
     /// Whether the key itself was wiped: it is remembered, and pays no more.
@@ -84,13 +84,9 @@ pub struct KeyState {
 }
 
 impl KeyState {
-    /// What it may pay, all of the journal's payments taken in that `since` has.
-    pub fn allowance<'p>(&self, since: impl Iterator<Item = &'p Paid>) -> Allowance {
-        let mut allowance = Allowance::new(self.limits, self.spent);
-        for paid in since.filter(|paid| paid.key_index == self.index) {
-            allowance.spend(paid.money, paid.abroad);
-        }
-        allowance
+    /// What it may pay, by what was noted of it.
+    pub fn allowance(&self) -> Allowance {
+        Allowance::new(self.limits, self.spent)
     }
 }
 
@@ -170,10 +166,12 @@ impl KeyStock {
         }
     }
 
-    /// Takes in payments that the network knows of by now.
-    pub fn note(&mut self, paid: &[Paid]) {
-        for key in &mut self.0 {
-            key.spent = key.allowance(paid.iter()).spent();
+    /// Takes in a payment.
+    pub fn note(&mut self, paid: &Paid) {
+        for key in self.0.iter_mut().filter(|key| key.index == paid.key_index) {
+            let mut allowance = key.allowance();
+            allowance.spend(paid.money, paid.abroad);
+            key.spent = allowance.spent();
         }
     }
 

@@ -47,8 +47,9 @@ pub struct TokenState {
     pub keys: KeyStock,
     /// The journal position up to which the network has taken the payment log.
     pub logged_through: i64,
-    /// Its payments since its person was last verified for one, up to that position.
-    #[serde(default)]
+    /// The journal position up to which its payments are in the tally, and in what its keys have spent.
+    pub noted_through: i64,
+    /// Its payments since its person was last verified for one.
     pub tally: Tally,
 }
 

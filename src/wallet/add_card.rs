@@ -334,6 +334,7 @@ fn store_token(
         next_atc: u32::from(provisioning.first_atc),
         keys,
         logged_through: 0,
+        noted_through: 0,
         tally: Tally::default(),
     };
     arming.state_mut().tokens.insert(reference.clone(), state);

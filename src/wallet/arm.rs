@@ -7,7 +7,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::open::Opened;
-use super::paid::{paid_between, tallied};
+use super::paid::note_paid;
 use super::payload::OdaKey;
 use super::permit::order;
 use super::tap::Returned;
@@ -258,6 +258,7 @@ fn grant(
         return Ok(None);
     };
     let mut state = state.clone();
+    note_paid(opened, token, &mut state)?;
     let atcs_left = 0x1_0000_u32.saturating_sub(state.next_atc);
     let Some((key, uses)) = state.keys.reserve(block.min(atcs_left), now_ms, false) else {
         return Ok(None);
@@ -265,7 +266,6 @@ fn grant(
     if uses == 0 {
         return Ok(None);
     }
-    let paid = paid_between(opened, token, state.logged_through, i64::MAX)?;
     let first = state.next_atc;
     state.next_atc += uses;
     let armed = ArmedToken {
@@ -276,8 +276,8 @@ fn grant(
         },
         card_key: card_key(opened, arming, token)?,
         key: limited_use_key(opened, arming, token, &key.index)?,
-        allowance: key.allowance(paid.iter()),
-        tally: tallied(state.tally, &paid),
+        allowance: key.allowance(),
+        tally: state.tally,
         key_index: key.index,
         not_after_ms: key.not_after_ms,
         atcs: AtcBlock::new(first, state.next_atc),

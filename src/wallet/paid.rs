@@ -2,27 +2,26 @@
 
 use super::WalletError;
 use super::open::Opened;
-use crate::emv::verification::Tally;
-use crate::token::{Paid, TokenRef};
+use crate::token::TokenRef;
+use crate::vault::TokenState;
 
-/// A token's payments in the journal behind `after` and up to `through`, the oldest first.
-pub(super) fn paid_between(
+/// Takes in a token's payments that stand in the journal by now: what its keys have spent, and its tally. Once `state` is
+/// committed, the journal is not read for them again.
+pub(super) fn note_paid(
     opened: &Opened,
     token: &TokenRef,
-    after: i64,
-    through: i64,
-) -> Result<Vec<Paid>, WalletError> {
+    state: &mut TokenState,
+) -> Result<(), WalletError> {
+    let after = state.noted_through;
     let journal = opened.vault.read(|tx| tx.journal_after(after))?;
-    let within = journal.iter().take_while(|(seq, ..)| *seq <= through);
-    let paid = within.filter_map(|(_, _, event)| event.paid());
-    let of_token = paid.filter(|(of, _)| *of == token);
-    Ok(of_token.map(|(_, paid)| paid).collect())
-}
-
-/// A tally, with payments taken in.
-pub(super) fn tallied(mut tally: Tally, paid: &[Paid]) -> Tally {
-    for paid in paid {
-        tally.note(paid.money, paid.verified);
+    for (seq, _, event) in &journal {
+        if let Some((of, paid)) = event.paid()
+            && of == token
+        {
+            state.keys.note(&paid);
+            state.tally.note(paid.money, paid.verified);
+        }
+        state.noted_through = *seq;
     }
-    tally
+    Ok(())
 }

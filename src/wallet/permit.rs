@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::arm::{can_pay, retire_older, take_back, today, verified_name};
 use super::open::Opened;
+use super::paid::note_paid;
 use super::tap::Returned;
 use super::{Wallet, WalletError};
 use crate::account::Money;
@@ -186,10 +187,9 @@ fn open_one(
     let Some(state) = arming.state_mut().tokens.get_mut(token) else {
         return Ok(None);
     };
-    let paid = super::paid::paid_between(opened, token, state.logged_through, i64::MAX)?;
+    note_paid(opened, token, state)?;
     // A key of which too little is left gives way to the next one.
-    let fits =
-        |key: &KeyState| key.allowance(paid.iter()).check(least, false) != Err(Overrun::Spent);
+    let fits = |key: &KeyState| key.allowance().check(least, false) != Err(Overrun::Spent);
     loop {
         let state = arming.state_mut().tokens.get_mut(token);
         let reserved = state.and_then(|state| state.keys.reserve_of(1, now_ms, true, fits));
@@ -200,7 +200,7 @@ fn open_one(
             return Ok(Some(VerifiedKey {
                 token: token.clone(),
                 key: opened_key,
-                allowance: key.allowance(paid.iter()),
+                allowance: key.allowance(),
                 key_index: key.index,
             }));
         }

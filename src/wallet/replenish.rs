@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::arm::{SECRET_LOG, retire_older, secret_name, verified_name};
 use super::enrol::Enrolment;
 use super::open::Opened;
-use super::paid::{paid_between, tallied};
+use super::paid::note_paid;
 use super::payload::open_replenishment;
 use super::person::person_in;
 use super::{Wallet, WalletError};
@@ -303,10 +303,8 @@ fn store_keys(
             "the token is not on this phone any more",
         ));
     };
-    // What the network knows of now is summed up; the journal keeps it, and is not read for it again.
-    let paid = paid_between(opened, token, state.logged_through, through)?;
-    state.keys.note(&paid);
-    state.tally = tallied(state.tally, &paid);
+    // Before a key that was used up is forgotten.
+    note_paid(opened, token, state)?;
     state.keys.add(states);
     // What is in memory of a spent key pays to its end; only what is stored of it goes.
     let spent = state.keys.prune(now_ms);

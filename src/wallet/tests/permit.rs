@@ -156,6 +156,28 @@ fn amount_count_and_sum_call_the_person_and_a_verified_payment_begins_anew() {
 }
 
 #[test]
+fn s30_payments_count_once_however_often_the_app_is_killed_and_starts() {
+    let limits = VerificationLimits {
+        currency: Currency::CNY,
+        amount_minor: None,
+        count: Some(3),
+        sum_minor: Some(3_000),
+    };
+    let (phone, mut life) = phone_of_a_person(VerificationRule::Above(limits), 1);
+    for number in 1..=3 {
+        for _ in 0..2 {
+            life.kill(&phone);
+            life = phone.live();
+            life.run(life.wallet.start()).unwrap();
+        }
+        assert!(life.pay_amount(number, 1_000).is_ok(), "payment {number}");
+        // What a kill takes before it is written down counts on the network alone.
+        life.run(life.wallet.statement()).unwrap();
+    }
+    assert_eq!(life.pay_amount(4, 1).err(), Some(0x6986), "the fourth");
+}
+
+#[test]
 fn s26_amounts_above_a_keys_limits_are_refused_and_told() {
     let (_phone, life) = phone_of_a_person(VerificationRule::Always, 0);
     let limits = KeyLimits {

@@ -292,6 +292,7 @@ impl Life {
             next_atc,
             keys,
             logged_through: 0,
+            noted_through: 0,
             tally: Tally::default(),
         };
         arming.state_mut().tokens.insert(reference.clone(), state);
