@@ -69,9 +69,10 @@ struct State {
     clock_jump: bool,
     /// Until when the card holds the person's consent.
     consent: Option<Span>,
-    /// The order of the cards, and the one that pays alone until a tap is over.
+    /// The order of the cards, the one that pays alone until a tap is over, and whether it has paid.
     order: Vec<TokenRef>,
     only: Option<TokenRef>,
+    only_paid: bool,
     /// Whether the phone's screen is locked, as the shell tells.
     screen_locked: bool,
     /// Counts the phone's entries into and departures from a reader's field.
@@ -160,6 +161,7 @@ impl Tap {
     pub(super) fn use_next(&self, only: Option<TokenRef>) {
         let mut state = self.lock();
         state.only = only;
+        state.only_paid = false;
         state.instruct();
     }
 
@@ -305,9 +307,7 @@ impl Tap {
         for fact in facts {
             self.announce(News::Fact(fact));
         }
-        if finished && !declined && state.only.take().is_some() {
-            state.instruct();
-        }
+        state.only_paid |= finished && !declined;
         match reply {
             Reply::Now(bytes) => Some(bytes),
             Reply::NotArmed(_) => None,
@@ -448,6 +448,10 @@ impl Wallet {
             state.stay += 1;
             (state.stay, state.policy.deactivation_grace_ms)
         };
+        if grace == 0 {
+            self.left_field(stay);
+            return;
+        }
         let wallet = self.this.clone();
         self.runtime.spawn(async move {
             tokio::time::sleep(Duration::from_millis(grace)).await;
@@ -465,6 +469,10 @@ impl Wallet {
         }
         if let Some(card) = state.card.as_mut() {
             card.forget_field();
+        }
+        // A reader that lost the last answer has come back until now, to the same card.
+        if std::mem::take(&mut state.only_paid) && state.only.take().is_some() {
+            state.instruct();
         }
         self.tap.announce(News::LeftField);
     }

@@ -327,6 +327,7 @@ fn a_card_that_is_taken_away_is_not_the_one_that_pays_alone() {
     let (own, other) = (TokenRef::new("tok_1"), TokenRef::new("tok_2"));
     life.give_card(other.clone(), b"FEDCBA9876543210", None, 500, 10);
     life.run(life.wallet.arm()).unwrap();
+    life.configure(asking(VerificationRule::Never));
     life.run(life.wallet.use_card_next(Some(other.clone())))
         .unwrap();
     assert_eq!(life.pay(1), Ok(500));
@@ -337,6 +338,32 @@ fn a_card_that_is_taken_away_is_not_the_one_that_pays_alone() {
     let suspended = life.run(life.wallet.use_card_next(Some(other)));
     assert!(matches!(suspended, Err(WalletError::NoSuchCard)));
     life.run(life.wallet.use_card_next(Some(own))).unwrap();
+}
+
+#[test]
+fn the_chosen_card_pays_alone_until_the_reader_has_had_its_chance_to_come_back() {
+    let phone = Phone::new();
+    let life = phone.live();
+    life.run(life.wallet.start()).unwrap();
+    let other = TokenRef::new("tok_2");
+    life.give_card(other.clone(), b"FEDCBA9876543210", None, 500, 10);
+    life.run(life.wallet.arm()).unwrap();
+    let patient = |grace_ms| Policy {
+        deactivation_grace_ms: grace_ms,
+        ..Policy::default()
+    };
+    life.configure(patient(3_600_000));
+    let next = life.wallet.use_card_next(Some(other));
+    life.run(next).unwrap();
+    assert_eq!(life.pay(1), Ok(500));
+    for record in ["00B2010C00", "00B2020C00"] {
+        assert_eq!(status(&life.send(record)), Ok(()));
+    }
+    // The very last answer was lost: the reader begins anew, and gets the answer of the same card.
+    assert_eq!(life.pay(1), Ok(500));
+    life.configure(patient(0));
+    life.wallet.deactivated();
+    assert_eq!(life.pay(2), Ok(1), "the next tap shows all cards again");
 }
 
 #[test]

@@ -84,6 +84,9 @@ fn s30_one_tap_ahead_of_the_amount_by_fingerprint() {
 #[test]
 fn the_cards_words_choose_who_pays() {
     let sandbox = Sandbox::start();
+    // What has left the field does not come back.
+    let patch = r#"{"deactivation_grace_ms":0}"#;
+    sandbox.desk("policy", &["--patch", patch]).exits(0);
     let phone = Phone::with_profile(&sandbox, "unionpay");
     let number = fresh_number();
     let add = ["card", "add", "--expiry", "12/30", "--number", &number];

@@ -14,6 +14,9 @@ class CardChoiceTest : SandboxTest() {
         val first = addCard(wallet, "6228480000000015", "unionpay")
         val second = addCard(wallet, "6228480000000023", "visa")
         assertEquals(listOf("unionpay", "visa"), wallet.cards().map { it.scheme })
+        // What has left the field does not come back.
+        sandbox.policy("""{"deactivation_grace_ms":0}""")
+        wallet.sync()
         Field(wallet).use { field ->
             fun assertPays(range: String) {
                 val receipt = sandbox.tap("3.00", field.address)
