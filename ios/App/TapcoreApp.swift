@@ -1,3 +1,4 @@
+import Network
 import SwiftUI
 import Tapcore
 import TapcoreShell
@@ -18,6 +19,11 @@ struct TapcoreApp: App {
                     .task {
                         parts.model.report(RiskProbe.look())
                         await parts.model.start()
+                    }
+                    .task {
+                        for await path in NWPathMonitor() where path.status == .satisfied {
+                            await parts.model.networkIsBack()
+                        }
                     }
                     .onChange(of: phase) {
                         if phase == .active { parts.model.report(RiskProbe.look()) }

@@ -169,6 +169,24 @@ fn a_payment_as_the_book_has_it() {
     );
 }
 
+/// The same payment under the profile's other ciphers. The cryptograms are those of OpenSSL 3.0 over the input above:
+/// `openssl mac -cipher AES-128-CBC … CMAC`, and the last block of `openssl enc -sm4-cbc` with `80` and zeros behind it.
+#[test]
+fn a_payment_by_aes_and_by_sm4() {
+    for (cipher, expected) in [("aes", "886A60AE5606EF0E"), ("sm4", "5568838BE211DF4E")] {
+        let profile = PROFILE.replacen("\"tdes\"", &format!("\"{cipher}\""), 1);
+        let held = ArmedToken {
+            profile: Arc::new(CardProfile::parse(&profile).unwrap()),
+            ..armed(AtcBlock::new(7, 20))
+        };
+        let mut card = Card::new(vec![held], 3);
+        select(&mut card, "A000000333010101");
+        let answer = gpo(&mut card, ONLINE);
+        let cryptogram = value(&answer.data, &[0x9F, 0x26]).unwrap();
+        assert_eq!(hex::encode_upper(cryptogram), expected, "{cipher}");
+    }
+}
+
 /// The signed block as two independent kernels accept it (RSA by crate `rsa`'s big numbers, SHA-1 by `ring`).
 #[test]
 fn fdda_when_the_reader_asks_for_it() {

@@ -48,6 +48,12 @@ public final class WalletModel {
         await refresh(keepingProblem: true)
     }
 
+    /// There is a network again: keys that ran low meanwhile are fetched. Nobody asked for it, so nobody hears of a failure.
+    public func networkIsBack() async {
+        guard enrolled, (try? await wallet.sync()) != nil else { return }
+        await refresh(keepingProblem: true)
+    }
+
     /// Holds a card back until it is resumed, with or without a network.
     public func suspend(_ card: PaymentCard) async {
         await attempt { try await self.wallet.suspendCard(tokenRef: card.tokenRef) }

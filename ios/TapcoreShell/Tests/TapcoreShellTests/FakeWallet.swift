@@ -25,6 +25,7 @@ final class FakeWallet: WalletProtocol, @unchecked Sendable {
     private(set) var observer: WalletObserver?
     private(set) var departures = 0
     private(set) var starts = 0
+    private(set) var syncs = 0
 
     static let challenge = CardChallenge(
         id: "chl_1", maskedCard: "…0015", bank: "bank-a", expiresAtMs: 0, triesLeft: 3)
@@ -87,6 +88,7 @@ final class FakeWallet: WalletProtocol, @unchecked Sendable {
     func deactivated() { departures += 1 }
 
     func sync() async throws -> SyncReport {
+        syncs += 1
         try refuse()
         return SyncReport(newEntries: 0, keysReceived: 0)
     }

@@ -117,6 +117,21 @@ final class ModelTests: XCTestCase {
         XCTAssertTrue(model.enrolled)
     }
 
+    @MainActor
+    func testANetworkThatIsBackIsUsedAndItsFailureBothersNobody() async {
+        let wallet = FakeWallet()
+        let model = WalletModel(wallet: wallet)
+        await model.networkIsBack()
+        XCTAssertEqual(wallet.syncs, 0, "there is no provider yet")
+        wallet.enrolled = true
+        await model.start()
+        await model.networkIsBack()
+        wallet.refusal = .Network(detail: "The provider cannot be reached.")
+        await model.networkIsBack()
+        XCTAssertEqual(wallet.syncs, 2)
+        XCTAssertNil(model.problem)
+    }
+
     func testMoneyHasTheDigitsOfItsCurrency() {
         let chinese = Locale(identifier: "zh_CN")
         XCTAssertTrue(money(minor: 1250, currency: "CNY", locale: chinese).contains("12.50"))

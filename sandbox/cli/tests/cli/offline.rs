@@ -109,6 +109,29 @@ fn a_phone_that_serves_fetches_keys_by_itself() {
 }
 
 #[test]
+fn keys_are_fetched_for_another_default_card_and_at_the_start() {
+    let sandbox = Sandbox::shared();
+    let relay = Relay::to(&sandbox);
+    let phone = Phone::with_card_through(&sandbox, &relay.url());
+    relay.cut();
+    tap_until_refused(&phone.serve(), Duration::ZERO);
+    let card = phone.cards()[0]["token_ref"].clone();
+    // No tap is made from here on, whose follow-up would fetch keys as well.
+    let mut serving = phone.serve();
+    relay.mend(&sandbox);
+    let word = format!("card default --token {}\n", card.as_str().unwrap());
+    serving.running.type_in(&word);
+    assert_eq!(serving.running.event("replenished")["keys"], 3);
+    serving.stop();
+
+    relay.cut();
+    tap_until_refused(&phone.serve(), Duration::ZERO);
+    relay.mend(&sandbox);
+    let serving = phone.serve();
+    assert_eq!(serving.running.event("replenished")["keys"], 3);
+}
+
+#[test]
 fn s39_a_cryptogram_presented_twice_pays_once() {
     let sandbox = Sandbox::start();
     let phone = Phone::with_card(&sandbox);

@@ -1,6 +1,8 @@
 package io.tapcore.shell
 
 import android.app.Application
+import android.net.ConnectivityManager
+import android.net.Network
 import android.widget.Toast
 import io.tapcore.Wallet
 import io.tapcore.WalletConfig
@@ -78,5 +80,20 @@ class ShellApplication : Application(), WalletObserver {
         lookForRisk()
         // Its failure is kept for `ready`; nothing else hears of it.
         started = scope.async { wallet.start() }
+        getSystemService(ConnectivityManager::class.java).registerDefaultNetworkCallback(NetworkIsBack())
+    }
+
+    /** Payments at the counter need no network, their keys do: what ran low meanwhile is fetched when there is one again. */
+    private inner class NetworkIsBack : ConnectivityManager.NetworkCallback() {
+        override fun onAvailable(network: Network) {
+            scope.launch {
+                try {
+                    ready()
+                    wallet.sync()
+                } catch (_: WalletException) {
+                    // Nobody asked for it. The next occasion comes: a tap, a start, the next network.
+                }
+            }
+        }
     }
 }
