@@ -302,6 +302,29 @@ fn partial_names_match_by_prefix_and_walk_through_the_applications() {
 }
 
 #[test]
+fn a_reader_that_starts_in_the_middle_or_reads_what_nobody_named_is_put_right_and_paid() {
+    let mut card = card();
+    assert_eq!(read(&mut card, 1, 1).status, 0x6985);
+    assert_eq!(gpo(&mut card, ONLINE).status, 0x6985);
+    select(&mut card, "A000000333010101");
+    // Records before the payment are data like any other.
+    let early = read(&mut card, 1, 2);
+    assert!(early.status == 0x9000 && early.fact.is_none());
+    let paid = gpo(&mut card, ONLINE);
+    assert_eq!(paid.status, 0x9000);
+    // One that only the other path's locator names, and two that no locator does.
+    assert!(read(&mut card, 2, 1).fact.is_none());
+    assert_eq!(read(&mut card, 1, 9).status, 0x6A83);
+    assert_eq!(read(&mut card, 9, 1).status, 0x6A83);
+    // Begun anew before the last record: the same payment, and it finishes once.
+    select(&mut card, "A000000333010101");
+    assert_eq!(gpo(&mut card, ONLINE).data, paid.data);
+    assert!(read(&mut card, 1, 1).fact.is_none());
+    let last = read(&mut card, 1, 2).fact;
+    assert!(matches!(last, Some(Fact::Finished { atc: 7, .. })));
+}
+
+#[test]
 fn what_does_not_fit_gets_its_status_word() {
     let mut card = card();
     let mut status = |text: &str| send(&mut card, &bytes(text)).status;
