@@ -9,7 +9,7 @@ use sandbox_kit::{bytes, clock};
 use serde::{Deserialize, Serialize};
 use sqlx::{Any, Row, Transaction};
 
-use crate::card::{Behaviour, CURRENCY, look_up};
+use crate::card::{AccountType, Behaviour, CURRENCY, look_up};
 use crate::{Bank, books};
 
 /// How long the slow card takes over a payment.
@@ -85,7 +85,10 @@ impl Bank {
             .await?
             .map(|row| row.try_get(0))
             .transpose()?;
-        let behaviour = number.and_then(|number| look_up(&number, self.bin()).ok());
+        let number = number.as_deref();
+        let behaviour = number.and_then(|number| look_up(number, self.bin()).ok());
+        let kind = number.map(|number| AccountType::of(number, self.bin()));
+        let credit = kind.unwrap_or_default().credit_limit();
         match behaviour {
             Some(Behaviour::DownLater) => return Err(self.unavailable()),
             Some(Behaviour::Slow) => tokio::time::sleep(self.slowness()).await,
@@ -111,7 +114,7 @@ impl Bank {
                 Decision::declined("card_reported_lost")
             }
             Some(_) if query.currency != CURRENCY => Decision::declined("currency_not_supported"),
-            Some(_) if !books::covers(&mut tx, &account, query.amount_minor).await? => {
+            Some(_) if !books::covers(&mut tx, &account, query.amount_minor, credit).await? => {
                 Decision::declined("insufficient_funds")
             }
             Some(_) => Decision {

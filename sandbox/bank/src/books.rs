@@ -31,18 +31,19 @@ pub(crate) async fn open_account(
     Ok(())
 }
 
-/// Whether an account holds that much.
+/// Whether an account can pay that much, when it may owe up to `credit_minor`.
 pub(crate) async fn covers(
     tx: &mut Transaction<'static, Any>,
     account: &str,
     amount_minor: i64,
+    credit_minor: i64,
 ) -> Result<bool, sqlx::Error> {
     let row = sqlx::query("SELECT balance FROM accounts WHERE name = $1")
         .bind(account)
         .fetch_optional(&mut **tx)
         .await?;
     let balance: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
-    Ok(balance >= amount_minor)
+    Ok(balance.saturating_add(credit_minor) >= amount_minor)
 }
 
 /// Books a line; with `debit` and `credit` named it moves the amount between them, without it is a memo.

@@ -1,12 +1,15 @@
 //! Which cards exist and how they behave: pure rules over a number, an expiry and a day.
 //!
 //! As payment sandboxes have them: **every** Luhn-valid number of 16 to 19 digits under the bank's BIN exists and holds
-//! 100,000.00 yuan, except a handful with a purpose, listed in [`BANK_A`] and [`BANK_B`].
+//! 100,000.00 yuan, except a handful with a purpose, listed in [`BANK_A`] and [`BANK_B`]. Where a 9 follows the BIN, a
+//! credit account stands behind the card: it holds nothing and may owe up to 50,000.00 yuan.
 
 use time::{Date, Month};
 
 /// What a new account holds, in minor units: 100,000.00 yuan.
 pub const OPENING_BALANCE: i64 = 10_000_000;
+/// What a credit account may owe, in minor units: 50,000.00 yuan.
+pub const CREDIT_LIMIT: i64 = 5_000_000;
 /// The only currency of the sandbox's accounts.
 pub const CURRENCY: &str = "CNY";
 
@@ -72,7 +75,7 @@ pub enum Behaviour {
     DownLater,
 }
 
-/// The kind of account behind a card. Only bank cards are issued so far.
+/// The kind of account behind a card. No prepaid cards are issued so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountType {
@@ -86,6 +89,22 @@ pub enum AccountType {
 }
 
 impl AccountType {
+    /// What stands behind the card `number` of a bank of this `bin`.
+    pub fn of(number: &str, bin: &str) -> Self {
+        match number.strip_prefix(bin) {
+            Some(rest) if rest.starts_with('9') => Self::Credit,
+            _ => Self::BankCard,
+        }
+    }
+
+    /// How far below nothing its balance may go, in minor units.
+    pub fn credit_limit(self) -> i64 {
+        match self {
+            Self::Credit => CREDIT_LIMIT,
+            Self::BankCard | Self::Prepaid => 0,
+        }
+    }
+
     /// The name in databases and APIs.
     pub fn name(self) -> &'static str {
         match self {

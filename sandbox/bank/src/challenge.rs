@@ -82,7 +82,7 @@ impl Bank {
         let challenge = Challenge {
             challenge_id: bytes::random_id("sms"),
             masked: masked(&query.number),
-            account_type: AccountType::BankCard,
+            account_type: AccountType::of(&query.number, self.bin()),
             sms_expires_at: clock::text(self.now() + CODE_LIFETIME),
             tries_left: TRIES,
         };
@@ -184,12 +184,13 @@ impl Bank {
             return Ok(row.try_get(0)?);
         }
         let card_ref = bytes::random_id("card");
+        let account_type = AccountType::of(number, self.bin());
         let at = clock::text(self.now());
         sqlx::query("INSERT INTO cards (card_ref, number, expiry, account_type, opened_at) VALUES ($1, $2, $3, $4, $5)")
             .bind(card_ref.as_str())
             .bind(number)
             .bind(expiry)
-            .bind(AccountType::BankCard.name())
+            .bind(account_type.name())
             .bind(at.as_str())
             .execute(&mut **tx)
             .await?;
@@ -197,7 +198,8 @@ impl Bank {
         for name in [account.as_str(), books::FUNDS, books::SETTLEMENT] {
             books::open_account(tx, name, CURRENCY).await?;
         }
-        if look_up(number, self.bin()) != Ok(Behaviour::NoFunds) {
+        let is_funded = account_type == AccountType::BankCard;
+        if is_funded && look_up(number, self.bin()) != Ok(Behaviour::NoFunds) {
             let opening = LedgerEntry {
                 at,
                 kind: "opening".into(),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use sandbox_bank::authorise::PaymentQuery;
-use sandbox_bank::card::{BANK_A, OPENING_BALANCE};
+use sandbox_bank::card::{AccountType, BANK_A, CREDIT_LIMIT, OPENING_BALANCE};
 use sandbox_bank::challenge::{CardQuery, Challenge};
 use sandbox_bank::{Bank, BankConfig, BankIdentity, read_ledger};
 use sandbox_kit::client::{CallError, Client};
@@ -234,6 +234,25 @@ async fn a_payment_is_posted_once_and_the_books_balance() {
     assert_eq!(paid.debit, format!("customer:{card}"));
     assert_eq!(paid.credit, "settlement:network");
     assert_eq!(paid.merchant, "Mapo Tofu House");
+}
+
+#[tokio::test]
+async fn a_credit_account_owes_up_to_its_limit() {
+    let mut here = Here::new().await;
+    let challenge = here.challenge("6228489000000016").await.unwrap();
+    assert_eq!(challenge.account_type, AccountType::Credit);
+    let code = here.code();
+    let card = here.bank.verify(&challenge.challenge_id, &code).await;
+    let card = card.unwrap().card_ref;
+    assert_eq!(here.bank.balance(&card).await.unwrap(), Some(0));
+    let pays = |reference: &str, amount| payment(&card, reference, amount);
+    let all = here.bank.authorise(&pays("net_1", CREDIT_LIMIT)).await;
+    assert_eq!(all.unwrap().result, "approved");
+    let more = here.bank.authorise(&pays("net_2", 1)).await.unwrap();
+    assert_eq!(more.reason.as_deref(), Some("insufficient_funds"));
+    let owed = here.bank.balance(&card).await.unwrap();
+    assert_eq!(owed, Some(-CREDIT_LIMIT));
+    assert!(here.bank.ledger().await.unwrap().balanced);
 }
 
 #[tokio::test]

@@ -47,6 +47,35 @@ fn every_profile_pays_with_and_without_offline_data_authentication() {
 }
 
 #[test]
+fn a_token_of_a_credit_account_pays_beside_one_of_a_bank_card() {
+    let sandbox = Sandbox::start();
+    let phone = Phone::with_card(&sandbox);
+    let number = "6228489000000016";
+    let add = ["card", "add", "--expiry", "12/30", "--number", number];
+    let add = [&add[..], &["--profile", "visa"]].concat();
+    phone.run(&add).exits(1);
+    let code = sandbox.sms(number);
+    phone.run(&[&add[..], &["--sms", &code]].concat()).exits(0);
+    let cards = phone.cards();
+    let kinds: Vec<_> = cards.iter().map(|card| &card["account_type"]).collect();
+    assert_eq!(kinds, ["bank_card", "credit"]);
+    phone.run(&["card", "default", "--token", "0016"]).exits(0);
+    let serving = phone.serve();
+    let till = Till::of(&sandbox);
+    let all = till.tap(&serving.addr, "50000", &[]).exits(0).json();
+    assert_eq!(all["result"], "approved");
+    let more = till.tap(&serving.addr, "0.01", &[]).exits(3).json();
+    assert_eq!(more["reason"], "insufficient_funds");
+    serving.stop();
+    // What the bank card has is not touched by what the other one owes.
+    let first = phone.cards()[1]["token_ref"].clone();
+    let token = first.as_str().unwrap();
+    phone.run(&["card", "default", "--token", token]).exits(0);
+    let serving = phone.serve();
+    till.tap(&serving.addr, "12.50", &[]).exits(0);
+}
+
+#[test]
 fn the_network_refuses_lies_about_every_profile() {
     let sandbox = Sandbox::shared();
     for (profile, _) in PROFILES {
