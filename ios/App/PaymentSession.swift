@@ -48,7 +48,11 @@ final class PaymentSession {
             await session.stopEmulation(status: paid ? .success : .failure)
             session.invalidate()
         }
-        defer { end = nil }
+        defer {
+            end = nil
+            // Said more than once, it does no harm; never said, the tap would not be over.
+            relay.leftField()
+        }
         for try await event in session.eventStream {
             switch event {
             case .sessionStarted:
@@ -64,7 +68,6 @@ final class PaymentSession {
                 // The wallet waits for readers that come back; the session goes on until it tells that the tap is over.
                 relay.leftField()
             case .sessionInvalidated:
-                relay.leftField()
                 return
             @unknown default:
                 break

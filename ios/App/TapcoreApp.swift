@@ -15,7 +15,7 @@ struct TapcoreApp: App {
             case .success(let parts):
                 WalletScreen(
                     model: parts.model, access: parts.access, tap: parts.tap, wallet: parts.wallet,
-                    session: parts.session)
+                    session: parts.session, maker: parts.maker)
                     .task {
                         parts.model.report(RiskProbe.look())
                         await parts.model.start()
@@ -43,6 +43,10 @@ struct Parts {
     let access: AccessModel
     let tap: TapModel
     let session: PaymentSession
+    private let prompt: EnclavePrompt
+
+    /// For passing one card on to Apple Wallet.
+    func maker(_ card: PaymentCard) -> MakerModel { MakerModel(wallet: wallet, prompt: prompt, card: card) }
 
     init() throws {
         let config = WalletConfig(
@@ -51,7 +55,7 @@ struct Parts {
             production: true)
         let keys = EnclaveKeyStore()
         wallet = try Wallet(config: config, keyStore: keys, clock: DeviceClock())
-        let prompt = EnclavePrompt(keys: keys)
+        prompt = EnclavePrompt(keys: keys)
         access = AccessModel(wallet: wallet, prompt: prompt)
         tap = TapModel(wallet: wallet, prompt: prompt)
         session = PaymentSession(relay: CardRelay(wallet: wallet))

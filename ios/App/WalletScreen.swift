@@ -9,6 +9,7 @@ struct WalletScreen: View {
     let tap: TapModel
     let wallet: Wallet
     let session: PaymentSession
+    let maker: @MainActor (PaymentCard) -> MakerModel
     @State private var isEnrolling = false
     @State private var isAddingCard = false
     @State private var isAtAccess = false
@@ -24,7 +25,7 @@ struct WalletScreen: View {
                     Text(sentence(refusal))
                 }
                 Section("Cards") {
-                    ForEach(model.cards, id: \.tokenRef) { CardRow(card: $0, model: model) }
+                    ForEach(model.cards, id: \.tokenRef) { CardRow(card: $0, model: model, maker: maker) }
                     if model.enrolled {
                         Button("Add a card") { isAddingCard = true }
                     } else {
@@ -72,7 +73,9 @@ struct WalletScreen: View {
 private struct CardRow: View {
     let card: PaymentCard
     let model: WalletModel
+    let maker: @MainActor (PaymentCard) -> MakerModel
     @State private var isDeleting = false
+    @State private var isPassing = false
 
     var body: some View {
         LabeledContent("\(card.bank) \(card.maskedCard)", value: sentence(card))
@@ -82,6 +85,9 @@ private struct CardRow: View {
                     if card.home == nil {
                         Button("Pay next") { Task { await model.useNext(card) } }
                         Button("Default") { Task { await model.makeDefault(card) } }
+                        if MakerScreen.isPossible {
+                            Button("Apple Wallet") { isPassing = true }
+                        }
                     }
                     Button("Suspend") { Task { await model.suspend(card) } }
                 case .suspended: Button("Resume") { Task { await model.resume(card) } }
@@ -90,6 +96,9 @@ private struct CardRow: View {
                 if card.state != .deleted {
                     Button("Delete", role: .destructive) { isDeleting = true }
                 }
+            }
+            .sheet(isPresented: $isPassing, onDismiss: { Task { await model.refresh() } }) {
+                MakerScreen(model: maker(card))
             }
             .confirmationDialog(
                 "A deleted card cannot be brought back; it can only be added again.", isPresented: $isDeleting,

@@ -1,8 +1,9 @@
 //! Sealed values: AES-256-GCM, bound to the place where they are stored.
 //!
 //! Format: version byte 1, algorithm byte 1 (AES-256-GCM), a nonce of 12 bytes from the operating system, ciphertext,
-//! tag of 16 bytes. Associated data: a digest over version, algorithm, key, installation, table and column, then the row,
-//! so that a value does not open anywhere else.
+//! tag of 16 bytes. Associated data: the first 16 bytes of a SHA-256 digest over version, algorithm, key, installation,
+//! table and column, then the row, then 1 to 16 bytes up to a whole block, zeros but for the last one, which says how many
+//! they are. So a value does not open anywhere else.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

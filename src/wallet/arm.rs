@@ -257,6 +257,9 @@ fn grant(
     let Some(state) = arming.state().tokens.get(token) else {
         return Ok(None);
     };
+    if state.keys.uses_left(now_ms, false) == 0 {
+        return Ok(None);
+    }
     let mut state = state.clone();
     note_paid(opened, token, &mut state)?;
     let atcs_left = 0x1_0000_u32.saturating_sub(state.next_atc);

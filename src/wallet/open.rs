@@ -232,6 +232,7 @@ impl Wallet {
                 wipe::wipe(folder, self.key_store.as_ref())?;
                 // Taps that could not be written down were the lost wallet's.
                 self.tap.announce(News::Forget);
+                self.tap.use_next(None);
                 self.open_vault()?
             }
             opened => opened?,

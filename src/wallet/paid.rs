@@ -12,8 +12,12 @@ pub(super) fn note_paid(
     token: &TokenRef,
     state: &mut TokenState,
 ) -> Result<(), WalletError> {
-    let after = state.noted_through;
-    let journal = opened.vault.read(|tx| tx.journal_after(after))?;
+    let (journal, newest) = opened.vault.read(|tx| {
+        let newest = tx.last_position()?;
+        // Rows that were put back leave the wallet behind what it has noted: what comes now counts all the same.
+        Ok((tx.journal_after(state.noted_through.min(newest))?, newest))
+    })?;
+    state.noted_through = state.noted_through.min(newest);
     for (seq, _, event) in &journal {
         if let Some((of, paid)) = event.paid()
             && of == token

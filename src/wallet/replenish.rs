@@ -264,7 +264,7 @@ fn take_in(
 }
 
 /// New keys and the log's new position in one commit, under a new generation of the arming; spent keys are wiped.
-fn store_keys(
+pub(super) fn store_keys(
     opened: &Opened,
     token: &TokenRef,
     keys: &[super::payload::ProvisionedKey],

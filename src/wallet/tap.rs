@@ -77,8 +77,8 @@ struct State {
     screen_locked: bool,
     /// Counts the phone's entries into and departures from a reader's field.
     stay: u64,
-    /// Whether the phone has left, and the reader may come back.
-    away: bool,
+    /// While the phone has left: until when the reader may come back.
+    away: Option<Span>,
     /// The command that waits for arming, and which one it is.
     waiting: Option<(u64, Vec<u8>)>,
     waited: u64,
@@ -292,6 +292,18 @@ impl Tap {
         held.fold(0, u32::saturating_add)
     }
 
+    /// The tap is over.
+    fn end_stay(&self, state: &mut State) {
+        if let Some(card) = state.card.as_mut() {
+            card.forget_field();
+        }
+        // A reader that lost the last answer has come back until now, to the same card.
+        if std::mem::take(&mut state.only_paid) && state.only.take().is_some() {
+            state.instruct();
+        }
+        self.announce(News::LeftField);
+    }
+
     /// The card's reply; nothing when there is no card yet or the token is not armed.
     fn process(&self, state: &mut State, apdu: &[u8]) -> Option<Vec<u8>> {
         let card = state.card.as_mut()?;
@@ -345,8 +357,11 @@ impl Wallet {
         let now_ms = opened.map(|opened| opened.time_ms());
         let mut state = self.tap.lock();
         state.clock_jump = jump.unwrap_or(state.clock_jump);
-        if state.away {
-            state.away = false;
+        if let Some(grace) = state.away.take() {
+            // Timers do not count sleep: the tap may be over although nobody has said so.
+            if !grace.permits(&self.clock.now()) {
+                self.tap.end_stay(&mut state);
+            }
             state.stay += 1;
         }
         self.end_consent(&mut state);
@@ -444,9 +459,13 @@ impl Wallet {
             if let Some(card) = state.card.as_mut() {
                 card.leave_field();
             }
-            state.away = true;
+            let grace = state.policy.deactivation_grace_ms;
+            let length = i64::try_from(grace).unwrap_or(i64::MAX);
+            // Said again, it has not left again.
+            let left = || Span::new(&self.clock.now(), length);
+            state.away.get_or_insert_with(left);
             state.stay += 1;
-            (state.stay, state.policy.deactivation_grace_ms)
+            (state.stay, grace)
         };
         if grace == 0 {
             self.left_field(stay);
@@ -464,16 +483,8 @@ impl Wallet {
     /// Nobody came back since: the tap is over.
     fn left_field(&self, stay: u64) {
         let mut state = self.tap.lock();
-        if state.stay != stay {
-            return;
+        if state.stay == stay && state.away.take().is_some() {
+            self.tap.end_stay(&mut state);
         }
-        if let Some(card) = state.card.as_mut() {
-            card.forget_field();
-        }
-        // A reader that lost the last answer has come back until now, to the same card.
-        if std::mem::take(&mut state.only_paid) && state.only.take().is_some() {
-            state.instruct();
-        }
-        self.tap.announce(News::LeftField);
     }
 }

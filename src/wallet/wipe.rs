@@ -35,6 +35,8 @@ impl Wallet {
         self.closed.store(true, Ordering::Relaxed);
         self.started.store(false, Ordering::Relaxed);
         self.tap.disarm();
+        // The card that was to pay alone will be none of the next wallet's.
+        self.tap.use_next(None);
         self.forget_verification();
         let turn = Arc::clone(&self.opening).lock_owned().await;
         let keys = Arc::clone(&self.keys).lock_owned().await;

@@ -11,14 +11,19 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::phone::{Life, Phone, SELECT, gpo, status};
-use crate::token::{KeyIndex, KeyState, Spent, TokenLife, TokenRef};
+use crate::token::{TokenLife, TokenRef};
 use crate::vault::VaultError;
-use crate::wallet::arm::{retire_older, secret_name};
 use crate::wallet::lifecycle::set_state;
+use crate::wallet::payload::ProvisionedKey;
+use crate::wallet::replenish::store_keys;
 use crate::wallet::{PromptOutcome, Proof, Purpose, WalletError};
 
 /// Uses of each key.
 const USES: u32 = 10;
+/// The largest payment of a key that the network sent, in fen; readers ask for up to 10.99 yuan.
+const SINGLE: u32 = 1_000;
+/// The key that a new card comes with, which has no limits.
+const FIRST_KEY: &str = "6570201";
 
 /// What the issuer knows, which no phone can put back.
 #[derive(Default)]
@@ -32,17 +37,34 @@ struct Issuer {
 }
 
 impl Issuer {
-    fn see(&mut self, token: &str, atc: u16, index: String) {
+    fn see(&mut self, token: &str, atc: u16, index: String, minor: u32) {
         let fresh = self.counters.entry(token.into()).or_default().insert(atc);
         assert!(fresh, "{token}: ATC {atc} left twice");
+        let limited = !index.ends_with(FIRST_KEY);
+        assert!(!limited || minor <= SINGLE, "{token}: a key paid {minor}");
         let uses = self.uses.entry((token.into(), index)).or_default();
         *uses += 1;
         assert!(*uses <= USES, "{token}: a key paid {uses} times");
     }
 
-    fn next_index(&mut self) -> KeyIndex {
-        self.keys += 1;
-        format!("{:07}", self.keys).try_into().unwrap()
+    /// One new key, or one that came before: an answer that comes again.
+    fn key(&mut self, random: &mut Random) -> ProvisionedKey {
+        let again = self.keys > 0 && random.below(8) == 0;
+        self.keys += u32::from(!again);
+        let number = match again {
+            true => 1 + random.below(u64::from(self.keys)),
+            false => u64::from(self.keys),
+        };
+        let key = serde_json::json!({
+            "key_index": format!("{number:07}"),
+            "key": "00112233445566778899AABBCCDDEEFF",
+            "not_after": "2099-12-31T00:00:00Z",
+            "uses": USES,
+            "limits": {
+                "currency": "CNY", "single_minor": SINGLE, "total_minor": 1_000_000, "foreign_uses": 10,
+            },
+        });
+        serde_json::from_value(key).unwrap()
     }
 }
 
@@ -96,7 +118,8 @@ impl World {
         if status(&life.send(SELECT)).is_err() {
             return;
         }
-        let answer = life.send(&gpo(number, 100 + number % 1_000));
+        let minor = 100 + number % 1_000;
+        let answer = life.send(&gpo(number, minor));
         if status(&answer).is_err() {
             return;
         }
@@ -115,32 +138,16 @@ impl World {
             }
         }
         let token = self.token.as_str().to_owned();
-        self.issuer.see(&token, atc, hex::encode(&iad[8..]));
+        let index = hex::encode(&iad[8..]);
+        self.issuer.see(&token, atc, index, minor);
         self.paid += 1;
     }
 
     fn replenish(&mut self) {
-        let index = self.issuer.next_index();
+        let key = self.issuer.key(&mut self.random);
         let token = self.token.clone();
         let given = self.life().wallet.with_keys(move |wallet, opened| {
-            let mut arming = opened.arming()?;
-            let name = secret_name(&index);
-            let sealed = arming.seal_secret(&token, &name, b"0123456789ABCDEF")?;
-            let Some(state) = arming.state_mut().tokens.get_mut(&token) else {
-                return Ok(());
-            };
-            state.keys.add([KeyState {
-                index,
-                uses_left: USES,
-                not_after_ms: super::phone::KEY_ENDS_MS,
-                verified: false,
-                limits: None,
-                spent: Spent::default(),
-                wiped: false,
-            }]);
-            let ((), record) =
-                opened.commit(arming, |tx| Ok(tx.add_secret(&token, &name, &sealed)?))?;
-            retire_older(opened, &record)?;
+            store_keys(opened, &token, &[key], 0, opened.time_ms())?;
             wallet.arm_now(opened)
         });
         match self.life().run(given) {

@@ -172,7 +172,7 @@ fn s30_payments_count_once_however_often_the_app_is_killed_and_starts() {
         }
         assert!(life.pay_amount(number, 1_000).is_ok(), "payment {number}");
         // What a kill takes before it is written down counts on the network alone.
-        life.run(life.wallet.statement()).unwrap();
+        life.run(life.wallet.settled()).unwrap();
     }
     assert_eq!(life.pay_amount(4, 1).err(), Some(0x6986), "the fourth");
 }
@@ -361,8 +361,12 @@ fn the_chosen_card_pays_alone_until_the_reader_has_had_its_chance_to_come_back()
     }
     // The very last answer was lost: the reader begins anew, and gets the answer of the same card.
     assert_eq!(life.pay(1), Ok(500));
-    life.configure(patient(0));
+    for record in ["00B2010C00", "00B2020C00"] {
+        assert_eq!(status(&life.send(record)), Ok(()));
+    }
+    // The phone sleeps through the grace, which no timer notices.
     life.wallet.deactivated();
+    phone.clocks.pass(3_600_000);
     assert_eq!(life.pay(2), Ok(1), "the next tap shows all cards again");
 }
 

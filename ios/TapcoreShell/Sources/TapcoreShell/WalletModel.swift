@@ -51,7 +51,7 @@ public final class WalletModel {
     /// There is a network again: keys that ran low meanwhile are fetched. Nobody asked for it, so nobody hears of a failure.
     public func networkIsBack() async {
         guard enrolled, (try? await wallet.sync()) != nil else { return }
-        await refresh(keepingProblem: true)
+        try? await look()
     }
 
     /// Holds a card back until it is resumed, with or without a network.
@@ -103,15 +103,17 @@ public final class WalletModel {
 
     private func refresh(keepingProblem: Bool) async {
         let before = problem
-        await attempt {
-            let status = try await self.wallet.status()
-            self.enrolled = status.enrolled
-            self.tapsLeft = status.tapsLeft
-            self.refusal = status.refusal
-            self.cards = try await self.wallet.cards()
-            self.payments = try await self.wallet.statement().map(PaymentLine.init)
-        }
+        await attempt { try await self.look() }
         if keepingProblem, let before { problem = before }
+    }
+
+    private func look() async throws {
+        let status = try await wallet.status()
+        enrolled = status.enrolled
+        tapsLeft = status.tapsLeft
+        refusal = status.refusal
+        cards = try await wallet.cards()
+        payments = try await wallet.statement().map(PaymentLine.init)
     }
 
     private func attempt(_ work: () async throws -> Void) async {

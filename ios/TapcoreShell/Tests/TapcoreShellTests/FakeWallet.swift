@@ -214,7 +214,12 @@ extension FakeWallet {
     func finishPasswordReset(resetId: String, code: String, password: String) async throws { throw unused }
 
     func passToMaker(tokenRef: String, ask: MakerAsk, verificationId: String?) async throws -> MakerPass {
-        throw unused
+        try refuse()
+        if pin != nil || hasBiometry {
+            try check(verificationId.map { .verification(id: $0) })
+        }
+        return MakerPass(
+            tokenRef: "tok_2", expiresAtMs: 0, encapsulatedKey: ask.makerKey, ciphertext: Data(tokenRef.utf8))
     }
 
     func join(providerUrl: String, caPem: String, linkCode: String) async throws { throw unused }

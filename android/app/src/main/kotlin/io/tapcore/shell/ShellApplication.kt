@@ -3,6 +3,7 @@ package io.tapcore.shell
 import android.app.Application
 import android.net.ConnectivityManager
 import android.net.Network
+import android.net.NetworkCapabilities
 import android.widget.Toast
 import io.tapcore.Wallet
 import io.tapcore.WalletConfig
@@ -14,6 +15,7 @@ import io.tapcore.android.DeviceClock
 import io.tapcore.android.KeystoreKeyStore
 import io.tapcore.android.RiskProbe
 import java.io.File
+import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Deferred
 import kotlinx.coroutines.Dispatchers
@@ -80,19 +82,36 @@ class ShellApplication : Application(), WalletObserver {
         lookForRisk()
         // Its failure is kept for `ready`; nothing else hears of it.
         started = scope.async { wallet.start() }
-        getSystemService(ConnectivityManager::class.java).registerDefaultNetworkCallback(NetworkIsBack())
+        try {
+            getSystemService(ConnectivityManager::class.java)?.registerDefaultNetworkCallback(NetworkIsBack())
+        } catch (_: RuntimeException) {
+            // A system that does not tell of networks keeps nobody from paying.
+        }
     }
 
     /** Payments at the counter need no network, their keys do: what ran low meanwhile is fetched when there is one again. */
     private inner class NetworkIsBack : ConnectivityManager.NetworkCallback() {
-        override fun onAvailable(network: Network) {
-            scope.launch {
-                try {
-                    ready()
-                    wallet.sync()
-                } catch (_: WalletException) {
-                    // Nobody asked for it. The next occasion comes: a tap, a start, the next network.
-                }
+        private var isValidated = false
+
+        override fun onLost(network: Network) {
+            isValidated = false
+        }
+
+        /** Told often; a network that is only there may not lead anywhere yet. */
+        override fun onCapabilitiesChanged(network: Network, capabilities: NetworkCapabilities) {
+            val was = isValidated
+            isValidated = capabilities.hasCapability(NetworkCapabilities.NET_CAPABILITY_VALIDATED)
+            if (isValidated && !was) scope.launch { sync() }
+        }
+
+        private suspend fun sync() {
+            try {
+                ready()
+                wallet.sync()
+            } catch (cancelled: CancellationException) {
+                throw cancelled
+            } catch (_: Exception) {
+                // Nobody asked for it. The next occasion comes: a tap, a start, the next network.
             }
         }
     }
