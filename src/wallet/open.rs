@@ -298,14 +298,20 @@ impl Wallet {
         *self.backend.lock().await = None;
         // Work under way still uses the databases; SQLite checkpoints and closes with the last of it. Both block.
         let task = self.runtime.spawn_blocking(move || {
-            let Some(opened) = opened else { return };
-            let patience = Instant::now() + CLOSING;
-            while Arc::strong_count(&opened) > 1 && Instant::now() < patience {
-                std::thread::sleep(Duration::from_millis(2));
+            if let Some(opened) = opened {
+                let_go(opened);
             }
         });
         task.await.map_err(|_| WalletError::Interrupted)?;
         given_back
+    }
+}
+
+/// Lets go of what was opened, once nobody uses it any more or patience has ended: the folder is free then. It blocks.
+pub(super) fn let_go(opened: Arc<Opened>) {
+    let patience = Instant::now() + CLOSING;
+    while Arc::strong_count(&opened) > 1 && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

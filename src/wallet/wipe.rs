@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::open::{STATEMENT, VAULT};
+use super::open::{STATEMENT, VAULT, let_go};
 use super::settle::News;
 use super::{Wallet, WalletError};
 use crate::store::{FolderLock, StoreError, VaultFile};
@@ -47,13 +47,16 @@ impl Wallet {
         let task = self.runtime.spawn_blocking(move || {
             let _turns = (turn, keys);
             let opened = wallet.held().take();
-            let lock = match opened {
+            let _lock = match opened {
                 Some(_) => None,
                 None => Some(FolderLock::take(&wallet.config.folder)?),
             };
             let wiped = wipe(&wallet.config.folder, wallet.key_store.as_ref());
-            // Only now is the folder free for others.
-            drop((opened, lock));
+            // Only now is the folder free for others, this wallet's next try among them: work that was under way in the
+            // background holds it as well.
+            if let Some(opened) = opened {
+                let_go(opened);
+            }
             wiped
         });
         let wiped = task.await.map_err(|_| WalletError::Interrupted)?;
