@@ -83,7 +83,8 @@ impl<const N: usize> Drop for Secret<N> {
 /// after work with secrets, from the function that called that work.
 #[inline(never)]
 pub(crate) fn wipe_stack() {
-    let mut below = [0_u8; WORK_STACK];
+    // In words, because each is written by itself.
+    let mut below = [0_u64; WORK_STACK / 8];
     below.zeroize();
     std::hint::black_box(&below);
 }
