@@ -371,6 +371,21 @@ fn the_chosen_card_pays_alone_until_the_reader_has_had_its_chance_to_come_back()
 }
 
 #[test]
+fn a_wipe_forgets_which_card_was_to_pay_alone() {
+    let phone = Phone::new();
+    let life = phone.live();
+    life.run(life.wallet.start()).unwrap();
+    let own = TokenRef::new("tok_1");
+    life.run(life.wallet.use_card_next(Some(own))).unwrap();
+    life.run(life.wallet.wipe()).unwrap();
+    life.run(life.wallet.start()).unwrap();
+    let anew = TokenRef::new("tok_2");
+    life.give_card(anew, b"FEDCBA9876543210", None, 500, 10);
+    life.run(life.wallet.arm()).unwrap();
+    assert_eq!(life.pay(1), Ok(500));
+}
+
+#[test]
 fn keys_are_asked_for_by_each_card_and_each_kind() {
     let phone = Phone::new();
     let life = phone.live();
