@@ -1,0 +1,8 @@
+//! Payment codes: what a till reads off the phone's screen, and what the phone reads off a shop's. Pure values and rules.
+
+mod alias;
+mod format;
+pub mod numeric;
+
+pub use alias::{Alias, MalformedAlias};
+pub use format::{CodeFormat, FormatError};
