@@ -3,6 +3,9 @@
 mod alias;
 mod format;
 pub mod numeric;
+pub mod steps;
+mod stock;
 
 pub use alias::{Alias, MalformedAlias};
 pub use format::{CodeFormat, FormatError};
+pub use stock::{AliasEntry, AliasState, AliasStock};
