@@ -1,6 +1,7 @@
 //! Payment codes: what a till reads off the phone's screen, and what the phone reads off a shop's. Pure values and rules.
 
 mod alias;
+pub mod cpm;
 mod format;
 pub mod numeric;
 pub mod steps;
