@@ -3,6 +3,7 @@
 mod alias;
 pub mod cpm;
 mod format;
+pub mod mpm;
 pub mod numeric;
 pub mod steps;
 mod stock;
