@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! 85 "CPV01"
-//! 61 { 4F AID, 50 label, 57 track 2 equivalent data }      one per application
-//! 62 { 5A …, 64 { 9F10, 9F26, 9F36, 9F37 } }               what all share; 64 is the payment
+//! 61 { 4F AID, 50 label, 57 or 5A … }               one per application
+//! 62 { 5A …, 64 { 9F10, 9F26, 9F36, 9F37 } }        what all share; 64 is the payment
 //! ```
 //! The amount is not in it, and nobody asks the phone anything: so 9F37, the unpredictable number of a tap, carries the
 //! step of time ([`super::steps::Step::unpredictable`]), which the issuer takes for as long as a numeric code's.
@@ -18,7 +18,6 @@ use crate::emv::tlv::{self, Tag};
 const FORMAT: Tag = Tag::new(0x85);
 const COMMON: Tag = Tag::new(0x62);
 const PAYMENT: Tag = Tag::new(0x64);
-const TRACK_2: Tag = Tag::new(0x57);
 
 /// The version of the format.
 const VERSION: &[u8] = b"CPV01";
@@ -26,10 +25,11 @@ const VERSION: &[u8] = b"CPV01";
 /// The longest code that readers take, in characters.
 const LONGEST: usize = 512;
 
-/// What the common data may hold beside the payment, with the greatest length in bytes: application PAN, cardholder
-/// name, language preference, issuer URL, application version number, token requestor ID, payment account reference,
-/// last four digits of the PAN.
-const COMMON_OBJECTS: [(Tag, usize); 8] = [
+/// What an application or the common data may hold beside name and payment, with the greatest length in bytes: track 2
+/// equivalent data, application PAN, cardholder name, language preference, issuer URL, application version number, token
+/// requestor ID, payment account reference, last four digits of the PAN.
+const OBJECTS: [(Tag, usize); 9] = [
+    (Tag::new(0x57), 19),
     (Tag::new(0x5A), 10),
     (Tag::new(0x5F20), 26),
     (Tag::new(0x5F2D), 8),
@@ -66,8 +66,8 @@ pub struct CpmApplication<'a> {
     pub aid: &'a [u8],
     /// The application label (50), 1 to 16 printable ASCII characters.
     pub label: Option<&'a str>,
-    /// Track 2 equivalent data (57), at most 19 bytes: with the token's number, never the card's.
-    pub track_2: Option<&'a [u8]>,
+    /// Data objects beside these, in the order of the code: with the token's number, never the card's.
+    pub objects: &'a [(Tag, &'a [u8])],
 }
 
 /// The payment, as a tap's answer has it.
@@ -88,7 +88,7 @@ pub struct CpmPayment<'a> {
 pub struct CpmCode<'a> {
     /// The applications, the preferred one first.
     pub applications: &'a [CpmApplication<'a>],
-    /// Common data objects beside the payment, in the order of the code.
+    /// Data objects that all applications share, in the order of the code.
     pub common: &'a [(Tag, &'a [u8])],
     /// The payment. A code without one only says who pays; issuers that want a cryptogram refuse it.
     pub payment: Option<CpmPayment<'a>>,
@@ -121,14 +121,7 @@ impl CpmCode<'_> {
 
     fn common(&self) -> Result<Vec<u8>, CpmError> {
         let mut content = Vec::new();
-        for (at, (tag, value)) in self.common.iter().enumerate() {
-            let known = COMMON_OBJECTS.iter().find(|(known, _)| known == tag);
-            let (_, longest) = known.ok_or(CpmError::Foreign(*tag))?;
-            if self.common.iter().take(at).any(|(before, _)| before == tag) {
-                return Err(CpmError::Foreign(*tag));
-            }
-            write(&mut content, *tag, value, 1..=*longest)?;
-        }
+        write_all(&mut content, self.common)?;
         if let Some(payment) = &self.payment {
             let mut objects = Vec::new();
             write(&mut objects, tags::IAD, payment.iad, 1..=32)?;
@@ -151,11 +144,22 @@ impl CpmApplication<'_> {
             }
             write(&mut content, tags::LABEL, label.as_bytes(), 1..=16)?;
         }
-        if let Some(track_2) = self.track_2 {
-            write(&mut content, TRACK_2, track_2, 1..=19)?;
-        }
+        write_all(&mut content, self.objects)?;
         Ok(content)
     }
+}
+
+/// Objects of the known kinds, each once.
+fn write_all(out: &mut Vec<u8>, objects: &[(Tag, &[u8])]) -> Result<(), CpmError> {
+    for (at, (tag, value)) in objects.iter().enumerate() {
+        let known = OBJECTS.iter().find(|(known, _)| known == tag);
+        let (_, longest) = known.ok_or(CpmError::Foreign(*tag))?;
+        if objects.iter().take(at).any(|(before, _)| before == tag) {
+            return Err(CpmError::Foreign(*tag));
+        }
+        write(out, *tag, value, 1..=*longest)?;
+    }
+    Ok(())
 }
 
 fn write(
@@ -183,7 +187,7 @@ mod tests {
         CpmApplication {
             aid,
             label,
-            track_2: None,
+            objects: &[],
         }
     }
 
@@ -223,7 +227,7 @@ mod tests {
     fn the_specifications_example_with_track_2() {
         let track_2 = hex::decode("1234567890123458D191220112345F").unwrap();
         let application = CpmApplication {
-            track_2: Some(&track_2),
+            objects: &[(Tag::new(0x57), &track_2)],
             ..application(AID, None)
         };
         let code = CpmCode {
@@ -257,7 +261,7 @@ mod tests {
             assert_eq!(refusal(&[labelled], &[]), value(0x50), "{label}");
         }
         let long = CpmApplication {
-            track_2: Some(&[0; 20]),
+            objects: &[(Tag::new(0x57), &[0; 20])],
             ..sound
         };
         assert_eq!(refusal(&[long], &[]), value(0x57));

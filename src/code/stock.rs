@@ -62,7 +62,8 @@ impl AliasStock {
         }
     }
 
-    /// Begins a showing with the alias that expires first, and ends the showing before it; nothing when none is left.
+    /// Begins a showing with the alias that expires first, and ends the showing before it (which
+    /// [`end_showing`](Self::end_showing) would name, for the provider); nothing when none is left.
     pub fn take(&mut self, now_ms: i64) -> Option<Alias> {
         self.end_showing();
         let usable = self.0.iter_mut().filter(|entry| entry.can_show(now_ms));
@@ -71,7 +72,8 @@ impl AliasStock {
         Some(next.alias.clone())
     }
 
-    /// Ends the showing of an alias: it is never shown again. Answers whether it was on the screen.
+    /// Ends an alias, on the screen or before it came there (the provider voided it): it is never shown again. Answers
+    /// whether it was on the screen.
     pub fn end(&mut self, alias: &Alias) -> bool {
         let entry = self.0.iter_mut().find(|entry| entry.alias == *alias);
         entry.is_some_and(|entry| {

@@ -8,8 +8,6 @@ mod amount;
 mod error;
 mod object;
 
-use std::str::FromStr;
-
 use crate::account::{Currency, Money};
 pub use error::MpmError;
 use object::{Object, crc, each_once, split};
@@ -155,14 +153,6 @@ pub struct MerchantCode {
     pub local: Option<LocalName>,
     /// Templates of anybody (80 to 99).
     pub unreserved: Vec<Template>,
-}
-
-impl FromStr for MerchantCode {
-    type Err = MpmError;
-
-    fn from_str(code: &str) -> Result<Self, MpmError> {
-        parse(code)
-    }
 }
 
 /// Reads a code.
