@@ -223,7 +223,7 @@ mod tests {
         );
     }
 
-    /// The seed 00 01 … 1F; expected by `oathtool` 2.6.7 (`--totp=sha256 -d 6 -s 30s --now @…`) and pyotp 2.9 alike, the
+    /// The seed 00 01 … 1F; expected by `oathtool` 2.6.7 (`--totp=sha256 -d 6 -s 30s --now @…`) and pyotp 2.12 alike, the
     /// key derived by Python's `hmac`.
     #[test]
     fn a_code_is_what_authenticators_say() {
@@ -246,7 +246,7 @@ mod tests {
         }
     }
 
-    /// ISO/IEC 7812-1's formula on numbers whose check digit is public: its own example, and a card scheme's test number.
+    /// Numbers whose check digit is public: the formula's textbook example, and a card scheme's test number.
     #[test]
     fn the_check_digit_is_luhns() {
         assert_eq!(check_digit("7992739871"), '3');

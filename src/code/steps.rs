@@ -2,8 +2,8 @@
 //!
 //! The provider's time at the last contact counts, and since then the boot clock. After a start of the phone only the
 //! wall clock is left: it is taken with the offset that it had at the last contact, and only when it shows a time between
-//! the last one seen and a bounded jump ahead. Else whoever holds the phone for a minute could set it ahead, start it
-//! again and take away codes of days to come.
+//! the last one seen and a bounded jump ahead, all starts since the contact taken together. Else whoever holds the phone
+//! for a minute could set it ahead, start it again and take away codes of days to come.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,16 +22,16 @@ const SLACK_MS: i64 = STEP_MS;
 pub struct ClockRules {
     /// How long after the last contact with the provider codes are still shown, in milliseconds.
     pub max_age_ms: i64,
-    /// How long the phone may have been off, by what its wall clock shows after a start, in milliseconds.
-    pub max_jump_ms: i64,
+    /// How long the phone may have been off since then, by what its wall clock shows after each start, in milliseconds.
+    pub max_off_ms: i64,
 }
 
 impl Default for ClockRules {
-    /// 72 hours after the last contact; a phone may have been off for a day.
+    /// 72 hours after the last contact; of these a phone may have been off for a day.
     fn default() -> Self {
         Self {
             max_age_ms: 72 * 3_600_000,
-            max_jump_ms: 24 * 3_600_000,
+            max_off_ms: 24 * 3_600_000,
         }
     }
 }
@@ -96,6 +96,8 @@ pub struct ProviderClock {
     offset_ms: i64,
     /// The last time seen.
     seen: Anchor,
+    /// How much of the time between them the phone was off, if its wall clock was right.
+    off_ms: i64,
 }
 
 impl ProviderClock {
@@ -105,6 +107,7 @@ impl ProviderClock {
             contact_ms: provider_ms,
             offset_ms: provider_ms.saturating_sub(reading.wall_ms),
             seen: Anchor::new(provider_ms, reading),
+            off_ms: 0,
         }
     }
 
@@ -123,6 +126,10 @@ impl ProviderClock {
     /// Notes that a code of this step is about to be shown. To be made durable with the showing, before the code is seen:
     /// later readings start from here, and none goes back behind it.
     pub fn note(&mut self, step: &Step, reading: &ClockReading) {
+        if self.seen.boot_id != reading.boot_id {
+            let off_ms = step.at_ms.saturating_sub(self.least_ms(reading));
+            self.off_ms = self.off_ms.saturating_add(off_ms.max(0));
+        }
         self.seen = Anchor::new(step.at_ms.max(self.seen.at_ms), reading);
     }
 
@@ -130,19 +137,23 @@ impl ProviderClock {
         if self.seen.boot_id == reading.boot_id {
             return Ok(self.seen.now_ms(reading));
         }
-        // This start of the phone came after the last time seen: since then it was on for at least as long as its boot clock
-        // says, and off for as long as is missing.
-        let on_ms = reading.since_boot_ms.max(0);
-        let least_ms = self.seen.at_ms.saturating_add(on_ms);
+        let least_ms = self.least_ms(reading);
         let told_ms = reading.wall_ms.saturating_add(self.offset_ms);
         let off_ms = told_ms.saturating_sub(least_ms);
         if off_ms < -SLACK_MS {
             return Err(ClockUnsure::SetBack);
         }
-        if off_ms > rules.max_jump_ms {
+        if self.off_ms.saturating_add(off_ms) > rules.max_off_ms {
             return Err(ClockUnsure::SetAhead);
         }
         Ok(told_ms.max(least_ms))
+    }
+
+    /// The least time that it can be in another start of the phone: it came after the last time seen, and the phone has been
+    /// on since for as long as its boot clock says.
+    fn least_ms(&self, reading: &ClockReading) -> i64 {
+        let on_ms = reading.since_boot_ms.max(0);
+        self.seen.at_ms.saturating_add(on_ms)
     }
 }
 
@@ -217,15 +228,12 @@ mod tests {
         clock.note(&stolen, &ahead(24));
         let right = reading(NOON - HOUR + 60_000, "c", 5);
         assert_eq!(step(&clock, &right), Err(ClockUnsure::SetBack));
-        // And no number of jumps goes beyond the life of a contact.
-        let again = step(&clock, &reading(NOON + 47 * HOUR, "d", 5)).unwrap();
-        clock.note(&again, &reading(NOON + 47 * HOUR, "d", 5));
-        let last = step(&clock, &reading(NOON + 71 * HOUR, "e", 5)).unwrap();
-        clock.note(&last, &reading(NOON + 71 * HOUR, "e", 5));
-        assert_eq!(
-            step(&clock, &reading(NOON + 72 * HOUR, "f", 5)),
-            Err(ClockUnsure::TooOld)
-        );
+        // A second start is no second jump.
+        let further = reading(NOON - HOUR + 25 * HOUR, "d", 5);
+        assert_eq!(step(&clock, &further), Err(ClockUnsure::SetAhead));
+        // The time that the phone was on counts for nothing there.
+        let on_since = reading(NOON - HOUR + 25 * HOUR, "d", HOUR);
+        assert!(step(&clock, &on_since).is_ok());
     }
 
     #[test]
@@ -249,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_time_that_the_phone_was_off_is_bounded_by_the_jump() {
+    fn only_the_time_that_the_phone_was_off_is_bounded() {
         let at = |passed, on| step(&clock(), &reading(NOON - HOUR + passed, "b", on));
         assert!(at(54 * HOUR, 30 * HOUR).is_ok());
         assert_eq!(at(54 * HOUR + 1, 30 * HOUR), Err(ClockUnsure::SetAhead));

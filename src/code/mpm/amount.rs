@@ -3,7 +3,7 @@
 use super::MpmError;
 use crate::account::{Currency, Money};
 
-/// The longest amount, in characters (EMV QRCPS MPM 1.1, table 3.4).
+/// The longest amount, in characters (EMV QRCPS MPM 1.1, object 54).
 const LONGEST: usize = 13;
 
 /// Reads `98.73`, `98` or `98.` as whole minor units. Fewer decimals than the currency has are zeros; more are refused.
@@ -57,7 +57,7 @@ mod tests {
         money(text, Currency::from_code(code).unwrap()).map(|money| money.minor)
     }
 
-    /// EMV QRCPS MPM 1.1, 4.7.6: `98.73`, `98` and `98.` are valid; `98,73` and `3 705` are not.
+    /// EMV QRCPS MPM 1.1, object 54: `98.73`, `98` and `98.` are valid; `98,73` and `3 705` are not.
     #[test]
     fn the_specifications_forms() {
         assert_eq!(read("98.73", "USD"), Ok(9873));

@@ -62,8 +62,7 @@ pub(super) fn each_once(objects: &[Object<'_>]) -> Result<(), MpmError> {
     Ok(())
 }
 
-/// CRC-16/CCITT-FALSE: polynomial 1021, initial value FFFF, nothing reflected (EMV QRCPS MPM 1.1, 4.7.3, after
-/// ISO/IEC 13239).
+/// CRC-16/CCITT-FALSE: polynomial 1021, initial value FFFF, nothing reflected (EMV QRCPS MPM 1.1, object 63).
 pub(super) fn crc(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0xFFFF, |crc, byte| {
         (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| match crc & 0x8000 {

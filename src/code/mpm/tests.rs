@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// EMV QRCPS MPM 1.1, annex B: a dynamic code of a Chinese shop, its checksum A13A; npm `steplix-emv-qrcps`, PyPI `emvqr`
-/// and Go's `dongri/emv-qrcode` test with it as well.
+/// The example of EMV QRCPS MPM 1.1: a dynamic code of a Chinese shop, its checksum A13A. Public parsers test with it, among
+/// them `dongri/emv-qrcode` (Go) and Exemvi (Elixir).
 const BEST_TRANSPORT: &str = "00020101021229300012D156000000000510A93FO3230Q31280012D15600000001030812345678520441115802CN\
      5914BEST TRANSPORT6007BEIJING64200002ZH0104最佳运输0202北京540523.7253031565502016233030412340603***0708A6008667\
      0902ME91320016A0112233449988770708123456786304A13A";

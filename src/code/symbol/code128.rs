@@ -5,15 +5,15 @@
 
 use super::{Matrix, SymbolError};
 
-/// Light modules on either side (ISO/IEC 15417, 4.3).
+/// Light modules on either side (ISO/IEC 15417).
 pub const QUIET_ZONE: usize = 10;
 
-/// How high bars are drawn, in modules: above 15% of the width of the longest code here (ISO/IEC 15417, annex on
-/// dimensions), so that a scan line that is not quite level crosses all of them.
+/// How high bars are drawn, in modules: above 15% of the width of the longest symbol here, which is usual for reading by
+/// hand, so that a scan line that is not quite level crosses all of them.
 const HEIGHT: usize = 40;
 
-/// The most digits: one symbol for them is as wide as a telephone's screen in modules of two pixels.
-const LONGEST: usize = 48;
+/// The most digits: the longest numeric codes that tills take (Alipay+) have so many.
+const LONGEST: usize = 32;
 
 const CODE_B: u8 = 100;
 const START_B: u8 = 104;
@@ -39,7 +39,7 @@ const WIDTHS: [&str; 107] = [
 /// A symbol of digits.
 ///
 /// # Errors
-/// [`SymbolError::Empty`], [`SymbolError::NotDigits`], and [`SymbolError::TooLong`] beyond 48 digits.
+/// [`SymbolError::Empty`], [`SymbolError::NotDigits`], and [`SymbolError::TooLong`] beyond 32 digits.
 pub fn encode(digits: &str) -> Result<Matrix, SymbolError> {
     let values = values(digits)?;
     let mut dark = Vec::with_capacity(11 * values.len() + 2);
@@ -168,6 +168,6 @@ mod tests {
         assert_eq!(encode(""), Err(SymbolError::Empty));
         assert_eq!(encode("12x4"), Err(SymbolError::NotDigits));
         assert_eq!(encode("１２"), Err(SymbolError::NotDigits));
-        assert_eq!(encode(&"1".repeat(49)), Err(SymbolError::TooLong));
+        assert_eq!(encode(&"1".repeat(33)), Err(SymbolError::TooLong));
     }
 }

@@ -7,7 +7,7 @@ use qrcodegen::{Mask, QrCode, QrCodeEcc, QrSegment, Version};
 
 use super::{Matrix, SymbolError};
 
-/// Light modules around the symbol (ISO/IEC 18004, 6.3.8).
+/// Light modules around the symbol (ISO/IEC 18004).
 pub const QUIET_ZONE: usize = 4;
 
 /// Which of the eight masks a symbol gets.
