@@ -93,6 +93,41 @@ fn the_specifications_chinese_example() {
     );
 }
 
+/// What other people's programs make: the README files of phannaly/emv-qr-code (Kotlin) and dongri/emv-qrcode (Go), and a
+/// bank's test code of Hong Kong's Faster Payment System.
+#[test]
+fn codes_of_other_programs() {
+    for (code, account, amount) in [
+        (
+            "00020101021252044131153137210116372101160123456789ABCDE6016Banteay Meanchey5913Kuntheas Shop5802KH540510.00\
+             5303840621201081234567863041FF2",
+            15,
+            (1000, "USD"),
+        ),
+        (
+            "0002010102121516ABCDEF123456789052045311530339254039995802JP5906DONGRI6005TOKYO62240104hoge0504fuga0704piyo\
+             63043FE6",
+            15,
+            (999, "JPY"),
+        ),
+        (
+            "00020101021226320012hk.com.hkicl0207600050906011520400005303344540510.505802HK5902NA6002HK62270523HKTEST202\
+             103190606259626304BCD1",
+            26,
+            (1050, "HKD"),
+        ),
+    ] {
+        let code = parse(code).unwrap();
+        let ids = code.accounts.iter().map(|account| match account {
+            MerchantAccount::Reserved { id, .. } => *id,
+            MerchantAccount::Template(template) => template.id,
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), [account]);
+        let money = code.amount.unwrap();
+        assert_eq!((money.minor, money.currency.code()), amount);
+    }
+}
+
 #[test]
 fn a_static_code_leaves_the_amount_to_the_person() {
     for initiation in [&[][..], &[(1, "11")]] {
