@@ -1,7 +1,7 @@
 //! Tapcore: the core of a mobile payment wallet.
 //!
-//! A pure middle with doors around it. The middle ([`emv`], [`token`], [`account`], [`statement`]) takes values and
-//! returns values, [`clock`] and [`risk`] among them. The doors are [`vault`] (secrets), [`store`] (SQL), [`backend`]
+//! A pure middle with doors around it. The middle ([`emv`], [`token`], [`code`], [`account`], [`statement`]) takes values
+//! and returns values, [`clock`] and [`risk`] among them. The doors are [`vault`] (secrets), [`store`] (SQL), [`backend`]
 //! (HTTP) and [`ffi`] (Kotlin and Swift). [`wallet`] joins them into use cases: enrol, add a card, arm, tap, settle, sync. What they report passes the
 //! redaction of [`log`] on its way to the app.
 
@@ -11,6 +11,7 @@ pub mod account;
 pub mod backend;
 mod bind;
 pub mod clock;
+pub mod code;
 pub mod emv;
 pub mod ffi;
 pub mod log;

@@ -34,6 +34,32 @@ const KNOWN: &[(u16, [u8; 3])] = &[
     (978, *b"EUR"),
 ];
 
+/// Where the minor unit is not a hundredth (ISO 4217, list one), letters and digits.
+const EXPONENTS: &[(u32, &[&str])] = &[
+    (
+        0,
+        &[
+            "BIF", "108", "CLP", "152", "DJF", "262", "GNF", "324", "ISK", "352", "JPY", "392",
+            "KMF", "174", "KRW", "410", "PYG", "600", "RWF", "646", "UGX", "800", "UYI", "940",
+            "VND", "704", "VUV", "548", "XAF", "950", "XOF", "952", "XPF", "953",
+        ],
+    ),
+    (
+        3,
+        &[
+            "BHD", "048", "IQD", "368", "JOD", "400", "KWD", "414", "LYD", "434", "OMR", "512",
+            "TND", "788",
+        ],
+    ),
+    (4, &["CLF", "990", "UYW", "927"]),
+];
+
+/// Metals, units of account, and the codes for tests and for no currency: they have no minor unit.
+const NO_MONEY: &[&str] = &[
+    "XBA", "955", "XBB", "956", "XBC", "957", "XBD", "958", "XAU", "959", "XDR", "960", "XAG",
+    "961", "XPT", "962", "XTS", "963", "XPD", "964", "XUA", "965", "XSU", "994", "XXX", "999",
+];
+
 impl Currency {
     /// The renminbi.
     pub const CNY: Self = Self(*b"CNY");
@@ -45,12 +71,33 @@ impl Currency {
         if digits.iter().any(|digit| *digit > 9) || digits.first() != Some(&0) {
             return None;
         }
+        let [_, a, b, c] = digits.map(|digit| b'0' + digit);
+        Some(Self::from_ascii_digits([a, b, c]))
+    }
+
+    /// From three digits, as merchants' codes have them.
+    pub fn from_numeric(code: &str) -> Option<Self> {
+        let digits: [u8; 3] = code.as_bytes().try_into().ok()?;
+        let sound = digits.iter().all(u8::is_ascii_digit);
+        sound.then(|| Self::from_ascii_digits(digits))
+    }
+
+    fn from_ascii_digits(digits: [u8; 3]) -> Self {
         let number = digits
             .iter()
-            .fold(0, |sum, digit| sum * 10 + u16::from(*digit));
+            .fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
         let letters = KNOWN.iter().find(|(numeric, _)| *numeric == number);
-        let [_, a, b, c] = digits.map(|digit| b'0' + digit);
-        Some(Self(letters.map_or([a, b, c], |(_, letters)| *letters)))
+        Self(letters.map_or(digits, |(_, letters)| *letters))
+    }
+
+    /// How many decimals its minor unit takes (ISO 4217's exponent); nothing for a code that is no money.
+    pub fn exponent(&self) -> Option<u32> {
+        let code = self.code();
+        let has = |(_, codes): &&(u32, &[&str])| codes.contains(&code);
+        match EXPONENTS.iter().find(has) {
+            Some((exponent, _)) => Some(*exponent),
+            None => (!NO_MONEY.contains(&code)).then_some(2),
+        }
     }
 
     /// From three letters or three digits.
@@ -132,6 +179,29 @@ mod tests {
         assert!(Money::from_emv(&[0; 6], &[0x0A, 0x56]).is_none());
         assert!(Money::from_emv(&[0; 6], &[0x11, 0x56]).is_none());
         assert!(Money::from_emv(&[0; 5], &[0x01, 0x56]).is_none());
+    }
+
+    /// ISO 4217, list one.
+    #[test]
+    fn a_minor_unit_has_the_decimals_of_the_standard() {
+        let exponent = |code| Currency::from_code(code).unwrap().exponent();
+        for (code, expected) in [
+            ("CNY", 2),
+            ("HUF", 2),
+            ("JPY", 0),
+            ("KWD", 3),
+            ("CLF", 4),
+            ("152", 0),
+        ] {
+            assert_eq!(exponent(code), Some(expected), "{code}");
+        }
+        assert_eq!(exponent("XAU"), None);
+        assert_eq!(exponent("999"), None);
+        assert_eq!(Currency::from_numeric("156"), Some(Currency::CNY));
+        assert_eq!(Currency::from_numeric("392").unwrap().exponent(), Some(0));
+        for code in ["", "15", "1560", "CNY", "１"] {
+            assert_eq!(Currency::from_numeric(code), None);
+        }
     }
 
     #[test]

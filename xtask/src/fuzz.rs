@@ -21,12 +21,15 @@ const VENV: Venv = Venv {
 };
 
 /// The targets, with what they learn from beside their seeds.
-const TARGETS: [(&str, &[&str]); 4] = [
+const TARGETS: [(&str, &[&str]); 7] = [
     ("apdu_stream", &[]),
     ("tlv", &[]),
     ("dol", &[]),
     // Every fixture is a seed: what is no profile is soon found to be none.
     ("profile", &["tests/fixtures"]),
+    ("code_numeric", &[]),
+    ("code_cpm", &[]),
+    ("code_mpm", &[]),
 ];
 /// How long each target runs where nobody says so.
 const SECONDS: u64 = 10;
