@@ -2,6 +2,8 @@
 
 mod attested;
 mod cards;
+mod codes;
+mod codes_shops;
 mod common;
 mod confirmations;
 mod desk;
