@@ -143,7 +143,7 @@ async fn a_reversal_takes_money_back_once_and_may_come_first() {
 }
 
 #[tokio::test]
-async fn a_payment_that_a_crash_left_open_is_finished() {
+async fn a_bank_that_is_away_declines_and_it_stays_so() {
     let mut here = Here::new().await;
     let phone = here.card(GOOD).await;
     let query = payment(&phone, "cpy_1", 1250);
