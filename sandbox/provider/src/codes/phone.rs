@@ -314,7 +314,7 @@ pub(super) async fn confirm(
                     take_confirmation(&mut work, &device, &known, &word.confirmation_id, &key)
                         .await?
                         .ok_or_else(not_confirmed)?;
-                start(&provider, &mut work, &known, class, (now, &at)).await?;
+                start(&provider, &mut work, &known, class, (now, at.as_str())).await?;
             }
             let known = payments::by_id(&mut work, &payment).await?;
             work.commit().await?;
