@@ -183,7 +183,10 @@ impl Terminal<'_> {
             request["amount_minor"].to_string(),
             request["currency"].as_str().unwrap().to_owned(),
             answer["result"].as_str().unwrap().to_owned(),
-            answer["authorisation"].as_str().unwrap_or_default().to_owned(),
+            answer["authorisation"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
         ];
         let parts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
         let signature = bytes::from_hex(answer["receipt_signature"].as_str().unwrap()).unwrap();
@@ -213,7 +216,11 @@ async fn a_scanned_code_is_paid_booked_and_signed_like_a_tap() {
     let terminal = bench.terminal().await;
     let answer = terminal.scan(1).await.unwrap();
     assert_eq!(
-        (&answer["result"], &answer["authorisation"], &answer["network_ref"]),
+        (
+            &answer["result"],
+            &answer["authorisation"],
+            &answer["network_ref"]
+        ),
         (&json!("approved"), &json!("123456"), &json!("net_1"))
     );
     assert!(terminal.receipt_holds(&scan(1), &answer));
@@ -245,7 +252,11 @@ async fn a_scanned_code_is_paid_booked_and_signed_like_a_tap() {
     let line = &ledger.entries[0];
     assert_eq!(
         (line.debit.as_str(), line.credit.as_str(), line.amount_minor),
-        ("network:receivable", "merchant:898110058120001:payable", 1250)
+        (
+            "network:receivable",
+            "merchant:898110058120001:payable",
+            1250
+        )
     );
 }
 
@@ -301,7 +312,11 @@ async fn a_cashier_revokes_and_the_books_follow_once() {
     }
     let ledger = bench.acquirer.ledger().await.unwrap();
     assert!(ledger.balanced);
-    let kinds: Vec<&str> = ledger.entries.iter().map(|line| line.kind.as_str()).collect();
+    let kinds: Vec<&str> = ledger
+        .entries
+        .iter()
+        .map(|line| line.kind.as_str())
+        .collect();
     assert_eq!(kinds, ["payment", "reversal"]);
     assert_eq!(ledger.entries[1].debit, "merchant:898110058120001:payable");
     let early = Problem::new(409, "revoke_too_early", "Too early", "Later.");

@@ -111,7 +111,15 @@ impl Network {
             query: judged.query,
         };
         let at = clock::text(self.now());
-        record(&mut tx, &query.payment_id, &request, &case, judged.reason, &at).await?;
+        record(
+            &mut tx,
+            &query.payment_id,
+            &request,
+            &case,
+            judged.reason,
+            &at,
+        )
+        .await?;
         let Some(reason) = judged.reason else {
             tx.commit().await?;
             return self.finish(&case.network_ref).await;

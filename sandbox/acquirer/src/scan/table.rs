@@ -14,12 +14,11 @@ impl Store {
     /// Writes the scan down, or says how its trace number stands already. A tap's trace number is no scan's.
     pub(super) async fn ask_scan(&self, terminal: &str, scan: &Scan, text: &str) -> Result<Asked> {
         let mut work = self.db().begin().await?;
-        let tap =
-            sqlx::query("SELECT 1 FROM authorisations WHERE terminal_id = $1 AND trace = $2")
-                .bind(terminal)
-                .bind(i64::from(scan.trace))
-                .fetch_optional(&mut *work)
-                .await?;
+        let tap = sqlx::query("SELECT 1 FROM authorisations WHERE terminal_id = $1 AND trace = $2")
+            .bind(terminal)
+            .bind(i64::from(scan.trace))
+            .fetch_optional(&mut *work)
+            .await?;
         if tap.is_some() {
             return Ok(Asked::Otherwise);
         }

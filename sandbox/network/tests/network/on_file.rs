@@ -127,7 +127,11 @@ async fn a_reversal_takes_money_back_once_and_may_come_first() {
     assert_eq!(answer.reason.as_deref(), Some("reversed"));
 
     let ledger = here.network.ledger().await.unwrap();
-    let kinds: Vec<&str> = ledger.entries.iter().map(|line| line.kind.as_str()).collect();
+    let kinds: Vec<&str> = ledger
+        .entries
+        .iter()
+        .map(|line| line.kind.as_str())
+        .collect();
     assert!(ledger.balanced);
     assert_eq!(kinds, ["payment", "reversal"]);
     // The bank is told by a message that stays until it is taken.

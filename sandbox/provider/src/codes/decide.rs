@@ -42,8 +42,7 @@ pub(super) async fn decide(
     let shown = policy.read(&scan.code);
     let mut work = provider.store.db().begin().await?;
     payments::expire(&mut work, now, &at).await?;
-    let open =
-        payments::of_order(&mut work, acquirer, &scan.merchant_id, &scan.order_id).await?;
+    let open = payments::of_order(&mut work, acquirer, &scan.merchant_id, &scan.order_id).await?;
     // Another code for an order that still waits for a password takes the place of the first.
     let replaced = match open {
         None => None,
@@ -80,10 +79,12 @@ pub(super) async fn decide(
         let before = payments::of_alias(&mut work, &found.alias_id).await?;
         work.commit().await?;
         // Whoever asks again because the answer was lost gets it.
-        return Ok(match before.filter(|payment| payment.is_of(acquirer, scan)) {
-            Some(before) => Decided::Stands(Box::new(before)),
-            None => Decided::Refused(reason),
-        });
+        return Ok(
+            match before.filter(|payment| payment.is_of(acquirer, scan)) {
+                Some(before) => Decided::Stands(Box::new(before)),
+                None => Decided::Refused(reason),
+            },
+        );
     }
     if let Some(old) = replaced {
         let steps = (State::Wanted, State::Declined);

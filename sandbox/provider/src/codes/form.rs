@@ -116,8 +116,7 @@ impl Scan {
                 "merchant must be 1 to {MAX_MERCHANT} characters without control characters."
             )));
         }
-        let four =
-            |text: &str| text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let four = |text: &str| text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit());
         if !four(&self.mcc) || !four(&self.country) {
             return Err(Problem::invalid("mcc and country must be four digits."));
         }

@@ -117,9 +117,12 @@ impl CodePolicy {
             self.contact_hours > 0 && self.password_above_minor >= 0,
             "codes.contact_hours must be 1 at least, codes.password_above_minor not negative"
         );
-        let letters = self.currency.len() == 3
-            && self.currency.bytes().all(|byte| byte.is_ascii_uppercase());
-        ensure!(letters, "codes.currency must be three capitals, such as CNY");
+        let letters =
+            self.currency.len() == 3 && self.currency.bytes().all(|byte| byte.is_ascii_uppercase());
+        ensure!(
+            letters,
+            "codes.currency must be three capitals, such as CNY"
+        );
         Ok(())
     }
 }
@@ -188,18 +191,46 @@ mod tests {
     fn what_others_use_or_nobody_scans_is_no_policy() {
         let standard = CodePolicy::default;
         for odd in [
-            CodePolicy { prefix: "62".into(), ..standard() },
-            CodePolicy { prefix: "134".into(), ..standard() },
-            CodePolicy { prefix: "7".into(), ..standard() },
-            CodePolicy { otp_digits: 5, ..standard() },
-            CodePolicy { alias_digits: 17, otp_digits: 8, ..standard() },
-            CodePolicy { step_s: 600, ..standard() },
-            CodePolicy { aliases: 0, ..standard() },
-            CodePolicy { currency: "cny".into(), ..standard() },
+            CodePolicy {
+                prefix: "62".into(),
+                ..standard()
+            },
+            CodePolicy {
+                prefix: "134".into(),
+                ..standard()
+            },
+            CodePolicy {
+                prefix: "7".into(),
+                ..standard()
+            },
+            CodePolicy {
+                otp_digits: 5,
+                ..standard()
+            },
+            CodePolicy {
+                alias_digits: 17,
+                otp_digits: 8,
+                ..standard()
+            },
+            CodePolicy {
+                step_s: 600,
+                ..standard()
+            },
+            CodePolicy {
+                aliases: 0,
+                ..standard()
+            },
+            CodePolicy {
+                currency: "cny".into(),
+                ..standard()
+            },
         ] {
             assert!(odd.check().is_err(), "{odd:?}");
         }
-        let long = CodePolicy { alias_digits: 16, ..standard() };
+        let long = CodePolicy {
+            alias_digits: 16,
+            ..standard()
+        };
         long.check().unwrap();
         assert_eq!(long.length(), 24);
     }

@@ -84,7 +84,10 @@ pub(crate) fn phone_routes() -> Router<Shared> {
     Router::new()
         .route("/v1/codes/aliases", post(phone::aliases))
         .route("/v1/codes/void", post(phone::void))
-        .route("/v1/codes/payments/{payment_id}/confirm", post(phone::confirm))
+        .route(
+            "/v1/codes/payments/{payment_id}/confirm",
+            post(phone::confirm),
+        )
         .route("/v1/codes/aliases/{alias}", get(watch::alias))
         .route("/v1/codes/acceptance", get(watch::acceptance))
 }

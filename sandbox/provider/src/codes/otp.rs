@@ -75,7 +75,13 @@ mod tests {
         let key = AliasKey::derive(&[7; 32], "0123456789").unwrap();
         let made = 1_800_000_000;
         let otp = password(key.0.as_slice(), made / 30, 6).unwrap();
-        for (late, good) in [(-31, false), (-30, true), (0, true), (59, true), (60, false)] {
+        for (late, good) in [
+            (-31, false),
+            (-30, true),
+            (0, true),
+            (59, true),
+            (60, false),
+        ] {
             assert_eq!(key.accepts(&otp, made + late, 30), good, "{late}");
         }
         // Another alias of the same phone has other passwords.

@@ -75,7 +75,12 @@ pub(super) async fn aliases(
 ) -> Result<Answer, Problem> {
     named(&request.have)?;
     let accounts = (1..=MOST_ACCOUNTS).contains(&request.token_refs.len());
-    if !accounts || !request.token_refs.iter().all(|token| form::is_id("tok_", token)) {
+    if !accounts
+        || !request
+            .token_refs
+            .iter()
+            .all(|token| form::is_id("tok_", token))
+    {
         return Err(Problem::invalid(format!(
             "token_refs must be 1 to {MOST_ACCOUNTS} tokens of this device."
         )));

@@ -127,7 +127,12 @@ impl Default for CodeRules {
             },
             refused_classes: vec![
                 class("4829", "4829", "Money transfer", "class_cash"),
-                class("6010", "6012", "Cash and financial institutions", "class_cash"),
+                class(
+                    "6010",
+                    "6012",
+                    "Cash and financial institutions",
+                    "class_cash",
+                ),
                 class("6051", "6051", "Quasi cash", "class_cash"),
                 class("6211", "6211", "Securities", "class_investment"),
                 class("7800", "7802", "Lotteries and betting", "class_gambling"),

@@ -143,7 +143,13 @@ async fn reverse(provider: &Inner, payment: &Payment) -> Result<bool, Problem> {
         return Ok(false);
     }
     let ending = Ending::default();
-    end(provider, payment, (State::Reversing, State::Revoked), &ending).await?;
+    end(
+        provider,
+        payment,
+        (State::Reversing, State::Revoked),
+        &ending,
+    )
+    .await?;
     Ok(true)
 }
 

@@ -81,8 +81,7 @@ pub(super) async fn revoke(
     let (now, at) = (clock::unix_now(), clock::now_text());
     let mut work = provider.store.db().begin().await?;
     payments::expire(&mut work, now, &at).await?;
-    let known =
-        payments::of_order(&mut work, &acquirer, &name.merchant_id, &name.order_id).await?;
+    let known = payments::of_order(&mut work, &acquirer, &name.merchant_id, &name.order_id).await?;
     let payment_id = match known {
         // The order itself is dead from now on, for a scan that is still on its way as well.
         None => {

@@ -59,8 +59,7 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn of(payment: &Payment) -> Self {
-        let late =
-            payment.state == Stage::Wanted && payment.confirm_until <= clock::unix_now();
+        let late = payment.state == Stage::Wanted && payment.confirm_until <= clock::unix_now();
         let (state, wants) = match payment.state {
             Stage::Wanted if late => ("declined", None),
             Stage::Wanted => ("pending", Some("password")),
@@ -124,12 +123,14 @@ async fn standing(provider: &Inner, alias: &str, device: &str) -> Result<Standin
         return Err(unknown());
     }
     let mut work = provider.store.db().pool().begin().await?;
-    let row = sqlx::query("SELECT alias_id, state, not_after FROM code_aliases WHERE alias = $1 AND device_id = $2")
-        .bind(alias)
-        .bind(device)
-        .fetch_optional(&mut *work)
-        .await?
-        .ok_or_else(unknown)?;
+    let row = sqlx::query(
+        "SELECT alias_id, state, not_after FROM code_aliases WHERE alias = $1 AND device_id = $2",
+    )
+    .bind(alias)
+    .bind(device)
+    .fetch_optional(&mut *work)
+    .await?
+    .ok_or_else(unknown)?;
     let (id, state, not_after): (String, String, i64) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let payment = payments::of_alias(&mut work, &id).await?;

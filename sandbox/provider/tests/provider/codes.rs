@@ -25,7 +25,10 @@ pub(crate) struct Codes {
 
 impl Codes {
     pub(crate) fn names(&self) -> Vec<String> {
-        self.aliases.iter().map(|(alias, _)| alias.clone()).collect()
+        self.aliases
+            .iter()
+            .map(|(alias, _)| alias.clone())
+            .collect()
     }
 
     /// The code of one of the aliases as of now.
@@ -65,11 +68,7 @@ impl Phone<'_> {
     }
 
     /// Asks for aliases and opens what comes.
-    pub(crate) async fn codes(
-        &self,
-        have: &[String],
-        tokens: &[&str],
-    ) -> Result<Codes, CallError> {
+    pub(crate) async fn codes(&self, have: &[String], tokens: &[&str]) -> Result<Codes, CallError> {
         let ((body, key), once) = (self.batch(have, tokens), fresh_key());
         let answer = self.post("/v1/codes/aliases", &body, &once).await?;
         Ok(self.opened(&key, &once, &answer))
@@ -139,7 +138,11 @@ async fn a_phone_holds_fifteen_aliases_over_all_its_accounts() {
     let tokens = [first.as_str(), second.as_str()];
     let codes = phone.codes(&[], &tokens).await.unwrap();
     let of = |codes: &Codes, token: &str| {
-        codes.aliases.iter().filter(|(_, account)| account == token).count()
+        codes
+            .aliases
+            .iter()
+            .filter(|(_, account)| account == token)
+            .count()
     };
     assert_eq!((of(&codes, &first), of(&codes, &second)), (8, 7));
     let mut names = codes.names();
@@ -321,10 +324,11 @@ async fn a_wiped_phone_s_codes_stand_for_nobody() {
         .await
         .unwrap();
     let db = beside(&bench).await;
-    let row = sqlx::query("SELECT user_id, device_id, token_ref, alias, amount_minor FROM code_payments")
-        .fetch_one(&db)
-        .await
-        .unwrap();
+    let row =
+        sqlx::query("SELECT user_id, device_id, token_ref, alias, amount_minor FROM code_payments")
+            .fetch_one(&db)
+            .await
+            .unwrap();
     for column in 0..4 {
         assert_eq!(row.try_get::<String, _>(column).unwrap(), "");
     }
@@ -375,9 +379,16 @@ async fn phones_are_told_where_codes_are_taken() {
     assert_eq!(told["countries"], json!(["0156"]));
     assert_eq!(told["elsewhere"], "place_abroad");
     let refused = told["refused_classes"].as_array().unwrap();
-    assert!(refused.iter().any(|class| class["from"] == "7995" && class["reason"] == "class_gambling"));
+    assert!(
+        refused
+            .iter()
+            .any(|class| class["from"] == "7995" && class["reason"] == "class_gambling")
+    );
     let policy = &phone.get("/v1/device").await.unwrap()["policy"]["codes"];
-    assert_eq!((&policy["prefix"], &policy["aliases"]), (&json!("73"), &json!(15)));
+    assert_eq!(
+        (&policy["prefix"], &policy["aliases"]),
+        (&json!("73"), &json!(15))
+    );
     // Acquirers are no phones.
     let url = bench.url("/v1/codes/acceptance");
     let refused: Result<Value, _> = shop(&bench).get(&url).await;

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use sandbox_kit::client::{CallError, Client};
 use sandbox_kit::clock;
-use sandbox_kit::problem::Problem;
 use sandbox_provider::policy::CodeRules;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::codes::{Codes, lenient, shop};
 use crate::common::{Bench, Phone, bench_with, database_url, fresh_key, is, refusal};
-use crate::opaque::{PASSWORD, beside, by_password, run};
+use crate::opaque::{beside, run};
 
 fn order(code: &str, order: &str, amount_minor: i64) -> Value {
     json!({ "code": code, "amount_minor": amount_minor, "currency": "CNY", "order_id": order, "merchant_id": "898110058120001",
@@ -35,13 +34,13 @@ impl Bench {
         shop(self).post(&url, body, None).await
     }
 
-    async fn about(&self, what: &str, name: &str) -> Result<Value, CallError> {
+    pub(crate) async fn about(&self, what: &str, name: &str) -> Result<Value, CallError> {
         let body = json!({ "merchant_id": "898110058120001", "order_id": name });
         self.ask(what, &body).await
     }
 
     /// How often the network was asked for payments by code, each counted once.
-    fn paid(&self) -> usize {
+    pub(crate) fn paid(&self) -> usize {
         let asked = self.network.asked.lock().unwrap();
         let ids: HashSet<&str> = asked
             .iter()
@@ -54,39 +53,17 @@ impl Bench {
 
 impl Phone<'_> {
     /// Codes of one account.
-    async fn fifteen(&self) -> Codes {
+    pub(crate) async fn fifteen(&self) -> Codes {
         let token = self.token().await;
         self.codes(&[], &[&token]).await.unwrap()
     }
-
-    /// Confirms a payment by the password, for this amount.
-    async fn type_password(&self, payment: &str, amount_minor: i64) -> Result<Value, CallError> {
-        let (word, key) = self.word(amount_minor).await?;
-        self.give(payment, &word, &key).await
-    }
-
-    async fn give(&self, payment: &str, word: &Value, key: &str) -> Result<Value, CallError> {
-        let path = format!("/v1/codes/payments/{payment}/confirm");
-        self.post(&path, word, key).await
-    }
-
-    /// The person's word for this amount, and the key that it is good under.
-    async fn word(&self, amount_minor: i64) -> Result<(Value, String), CallError> {
-        let (login, key) = (self.login().await, fresh_key());
-        let bound = self.bound(amount_minor, "CNY", "Mapo Tofu House", &key);
-        let body = json!({ "amount_minor": amount_minor, "currency": "CNY", "payee": "Mapo Tofu House",
-                           "method": by_password(&login, &bound) });
-        let confirmed = self.post("/v1/confirmations", &body, &key).await?;
-        let word = json!({ "confirmation_id": confirmed["confirmation_id"] });
-        Ok((word, key))
-    }
 }
 
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-async fn open() -> Bench {
+pub(crate) async fn open() -> Bench {
     bench_with(database_url().await, lenient()).await
 }
 
@@ -108,7 +85,11 @@ async fn a_code_pays_once_and_lands_in_the_statement() {
     assert!(["pending", "approved"].contains(&seen["state"].as_str().unwrap()));
     assert_eq!(seen["payment"]["merchant"], "Mapo Tofu House");
     assert_eq!(
-        (&answer["state"], &answer["authorisation"], &answer["order_id"]),
+        (
+            &answer["state"],
+            &answer["authorisation"],
+            &answer["order_id"]
+        ),
         (&json!("approved"), &json!("123456"), &json!("A-1"))
     );
     assert_eq!(phone.alias(alias).await.unwrap()["state"], "approved");
@@ -118,7 +99,10 @@ async fn a_code_pays_once_and_lands_in_the_statement() {
         (&json!("declined"), &json!("code_used"))
     );
     // The same order asked for again, because the answer was lost.
-    assert_eq!(bench.pay(&codes.code(0), "A-1", 1250).await.unwrap(), answer);
+    assert_eq!(
+        bench.pay(&codes.code(0), "A-1", 1250).await.unwrap(),
+        answer
+    );
     assert_eq!(bench.about("query", "A-1").await.unwrap(), answer);
     let list = phone.entries("").await;
     assert_eq!(list["entries"], json!([]));
@@ -130,14 +114,22 @@ async fn a_code_pays_once_and_lands_in_the_statement() {
     assert_eq!((&entry["seq"], &list["next"]), (&json!(1), &json!(1)));
     let on_file = bench.network.asked.lock().unwrap().last().cloned().unwrap();
     assert_eq!(
-        (&on_file["token_ref"], &on_file["device_id"], &on_file["acquirer_id"]),
-        (&json!(codes.aliases[0].1), &json!(phone.id), &json!("acquirer"))
+        (
+            &on_file["token_ref"],
+            &on_file["device_id"],
+            &on_file["acquirer_id"]
+        ),
+        (
+            &json!(codes.aliases[0].1),
+            &json!(phone.id),
+            &json!("acquirer")
+        )
     );
     assert_eq!(bench.provider.ledger().await.unwrap().entries.len(), 1);
 }
 
 /// How many rounds the races run: `TAPCORE_ROUNDS`, 20 by default.
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     std::env::var("TAPCORE_ROUNDS")
         .ok()
         .and_then(|rounds| rounds.parse().ok())
@@ -177,15 +169,25 @@ async fn eight_tills_at_once_are_paid_once() {
             false => format!("R-{round}-{till}"),
         })
         .await;
-        let of = |state: &str| answers.iter().filter(|answer| answer["state"] == state).count();
+        let of = |state: &str| {
+            answers
+                .iter()
+                .filter(|answer| answer["state"] == state)
+                .count()
+        };
         if one {
             // Those that came while the network was being asked hear that, the others how it ended: one payment.
             assert_eq!(of("approved") + of("pending"), 8, "{answers:?}");
-            let ids: HashSet<_> = answers.iter().map(|answer| text(&answer["payment_id"])).collect();
+            let ids: HashSet<_> = answers
+                .iter()
+                .map(|answer| text(&answer["payment_id"]))
+                .collect();
             assert_eq!(ids.len(), 1);
         } else {
             assert_eq!((of("approved"), of("declined")), (1, 7), "{answers:?}");
-            let refused = answers.iter().filter(|answer| answer["reason"] == "code_used");
+            let refused = answers
+                .iter()
+                .filter(|answer| answer["reason"] == "code_used");
             assert_eq!(refused.count(), 7);
         }
         assert_eq!(bench.paid(), paid + 1);
@@ -200,7 +202,10 @@ async fn a_fresh_code_for_the_same_order_pays_it_once() {
     // The bank says no: the order may be tried again, with another code.
     let refused = bench.pay(&codes.code(0), "A-1", 4_444).await.unwrap();
     assert_eq!(refused["reason"], "insufficient_funds");
-    assert_eq!(bench.pay(&codes.code(0), "A-1", 4_444).await.unwrap(), refused);
+    assert_eq!(
+        bench.pay(&codes.code(0), "A-1", 4_444).await.unwrap(),
+        refused
+    );
     assert_eq!(bench.about("query", "A-1").await.unwrap(), refused);
     let paid = bench.pay(&codes.code(1), "A-1", 1250).await.unwrap();
     assert_eq!(paid["state"], "approved");
@@ -233,7 +238,10 @@ async fn a_password_counts_for_ninety_seconds_and_three_tries() {
     for (place, seconds) in [(0, -30), (1, 0), (2, 30)] {
         let name = format!("A-{place}");
         let code = codes.code_in(place, seconds);
-        assert_eq!(bench.pay(&code, &name, 100).await.unwrap()["state"], "approved");
+        assert_eq!(
+            bench.pay(&code, &name, 100).await.unwrap()["state"],
+            "approved"
+        );
     }
     for seconds in [-90, 90, -3600] {
         let code = codes.code_in(3, seconds);
@@ -274,7 +282,10 @@ async fn a_merchant_that_guesses_is_refused_for_a_while() {
     // Another merchant is served, and so is this one when the window is over.
     let mut elsewhere = order(&codes.code(0), "A-1", 100);
     elsewhere["merchant_id"] = json!("898110058120002");
-    assert_eq!(bench.ask("pay", &elsewhere).await.unwrap()["state"], "approved");
+    assert_eq!(
+        bench.ask("pay", &elsewhere).await.unwrap()["state"],
+        "approved"
+    );
     run(&beside(&bench).await, "UPDATE code_misses SET since = 1").await;
     let answer = bench.pay(&codes.code(1), "A-1", 100).await.unwrap();
     assert_eq!(answer["state"], "approved");
@@ -285,7 +296,11 @@ async fn an_alias_expires_and_an_account_must_be_active() {
     let bench = bench_with(None, lenient()).await;
     let phone = bench.phone().await;
     let codes = phone.fifteen().await;
-    run(&beside(&bench).await, "UPDATE code_aliases SET not_after = 1").await;
+    run(
+        &beside(&bench).await,
+        "UPDATE code_aliases SET not_after = 1",
+    )
+    .await;
     let answer = bench.pay(&codes.code(0), "A-1", 100).await.unwrap();
     assert_eq!(answer["reason"], "code_expired");
     let alias = phone.alias(&codes.aliases[0].0).await.unwrap();
@@ -331,206 +346,6 @@ async fn shops_and_sums_are_refused_with_their_reasons() {
     let answer = bench.pay(&codes.code(6), "A-6", 100).await.unwrap();
     assert_eq!(answer["reason"], "password_not_set");
     assert_eq!(bench.paid(), 2);
-}
-
-#[tokio::test]
-async fn above_an_amount_the_person_types_the_password() {
-    let mut rules = lenient();
-    rules.daily.b = Some(300_000);
-    let bench = bench_with(None, rules).await;
-    let phone = bench.phone().await;
-    phone.set_password(PASSWORD, Value::Null).await.unwrap();
-    let codes = phone.fifteen().await;
-    let asked = bench.pay(&codes.code(0), "A-1", 200_000).await.unwrap();
-    assert_eq!(
-        (&asked["state"], &asked["wants"]),
-        (&json!("pending"), &json!("password"))
-    );
-    assert_eq!(bench.paid(), 0);
-    let alias = phone.alias(&codes.aliases[0].0).await.unwrap();
-    assert_eq!(
-        (&alias["state"], &alias["payment"]["wants"], &alias["payment"]["amount_minor"]),
-        (&json!("pending"), &json!("password"), &json!(200_000))
-    );
-    let payment = text(&alias["payment"]["payment_id"]);
-    // A confirmation of another amount is none of this payment.
-    let refused = phone.type_password(&payment, 200_001).await;
-    assert_eq!(refusal(refused), is(403, "confirmation_invalid"));
-    let stranger = bench.phone().await;
-    let word = json!({ "confirmation_id": "cnf_00000000" });
-    let path = format!("/v1/codes/payments/{payment}/confirm");
-    assert_eq!(
-        refusal(stranger.post(&path, &word, &fresh_key()).await),
-        is(404, "payment_unknown")
-    );
-    let paid = phone.type_password(&payment, 200_000).await.unwrap();
-    assert_eq!(paid["state"], "approved");
-    assert_eq!(bench.about("query", "A-1").await.unwrap()["state"], "approved");
-    // The day's sum by password is not enough for another.
-    let asked = bench.pay(&codes.code(1), "A-2", 200_000).await.unwrap();
-    let paid = phone
-        .type_password(&text(&asked["payment_id"]), 200_000)
-        .await
-        .unwrap();
-    assert_eq!(
-        (&paid["state"], &paid["reason"]),
-        (&json!("declined"), &json!("daily_limit"))
-    );
-    assert_eq!(bench.paid(), 1);
-    // Nobody types: it is over after a while, for good.
-    let asked = bench.pay(&codes.code(2), "A-3", 150_000).await.unwrap();
-    let db = beside(&bench).await;
-    run(&db, "UPDATE code_payments SET confirm_until = 1").await;
-    let over = bench.about("query", "A-3").await.unwrap();
-    assert_eq!(over["reason"], "password_timeout");
-    let late = phone.type_password(&text(&asked["payment_id"]), 150_000).await;
-    assert_eq!(late.unwrap()["reason"], "password_timeout");
-    assert_eq!(bench.paid(), 1);
-}
-
-#[tokio::test]
-async fn another_code_takes_the_place_of_one_that_waits() {
-    let bench = open().await;
-    let phone = bench.phone().await;
-    phone.set_password(PASSWORD, Value::Null).await.unwrap();
-    let codes = phone.fifteen().await;
-    let first = bench.pay(&codes.code(0), "A-1", 200_000).await.unwrap();
-    // The same code again only asks how it stands.
-    assert_eq!(bench.pay(&codes.code(0), "A-1", 200_000).await.unwrap(), first);
-    let second = bench.pay(&codes.code(1), "A-1", 200_000).await.unwrap();
-    assert_ne!(second["payment_id"], first["payment_id"]);
-    let late = phone.type_password(&text(&first["payment_id"]), 200_000).await;
-    assert_eq!(late.unwrap()["reason"], "superseded");
-    let paid = phone.type_password(&text(&second["payment_id"]), 200_000).await;
-    assert_eq!(paid.unwrap()["state"], "approved");
-    assert_eq!(bench.paid(), 1);
-}
-
-#[tokio::test]
-async fn a_revoked_order_is_paid_by_nobody() {
-    let bench = open().await;
-    let phone = bench.phone().await;
-    phone.set_password(PASSWORD, Value::Null).await.unwrap();
-    let codes = phone.fifteen().await;
-    // Before anything was scanned for it.
-    assert_eq!(bench.about("revoke", "A-1").await.unwrap()["state"], "revoked");
-    let answer = bench.pay(&codes.code(0), "A-1", 1250).await.unwrap();
-    assert_eq!(answer["state"], "revoked");
-    assert_eq!(phone.alias(&codes.aliases[0].0).await.unwrap()["state"], "live");
-    // While the password is waited for.
-    let asked = bench.pay(&codes.code(1), "A-2", 200_000).await.unwrap();
-    assert_eq!(bench.about("revoke", "A-2").await.unwrap()["state"], "revoked");
-    let late = phone.type_password(&text(&asked["payment_id"]), 200_000).await;
-    assert_eq!(late.unwrap()["state"], "revoked");
-    assert_eq!(bench.paid(), 0);
-    // After it was paid: the network takes it back, and the statement says so under the same id.
-    bench.pay(&codes.code(2), "A-3", 1250).await.unwrap();
-    let before = phone.entries("").await["code_entries"][0].clone();
-    for _ in 0..2 {
-        assert_eq!(bench.about("revoke", "A-3").await.unwrap()["state"], "revoked");
-    }
-    let after = phone.entries("?after=1").await["code_entries"][0].clone();
-    assert_eq!(
-        (&after["id"], &after["result"], &after["reason"]),
-        (&before["id"], &json!("declined"), &json!("revoked"))
-    );
-    let again = bench.pay(&codes.code(3), "A-3", 1250).await.unwrap();
-    assert_eq!(again["state"], "revoked");
-}
-
-#[tokio::test]
-async fn nobody_revokes_while_the_person_may_be_typing() {
-    let rules = CodeRules {
-        revoke_after_s: 15,
-        ..lenient()
-    };
-    let bench = bench_with(None, rules).await;
-    let phone = bench.phone().await;
-    phone.set_password(PASSWORD, Value::Null).await.unwrap();
-    let codes = phone.fifteen().await;
-    bench.pay(&codes.code(0), "A-1", 200_000).await.unwrap();
-    assert_eq!(
-        refusal(bench.about("revoke", "A-1").await),
-        is(409, "revoke_too_early")
-    );
-    let db = beside(&bench).await;
-    run(&db, "UPDATE code_payments SET began = began - 15").await;
-    assert_eq!(bench.about("revoke", "A-1").await.unwrap()["state"], "revoked");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_revoke_that_races_a_password_ends_in_one_state() {
-    let bench = open().await;
-    let phone = bench.phone().await;
-    phone.set_password(PASSWORD, Value::Null).await.unwrap();
-    let codes = phone.fifteen().await;
-    for place in 0..rounds().min(10) {
-        let name = format!("A-{place}");
-        let asked = bench.pay(&codes.code(place), &name, 200_000).await.unwrap();
-        let payment = text(&asked["payment_id"]);
-        // The login is over before, so that both reach the payment at about the same moment.
-        let (word, key) = phone.word(200_000).await.unwrap();
-        let (typed, revoked) = tokio::join!(
-            phone.give(&payment, &word, &key),
-            bench.about("revoke", &name)
-        );
-        assert_eq!(revoked.unwrap()["state"], "revoked");
-        typed.unwrap();
-        assert_eq!(bench.about("query", &name).await.unwrap()["state"], "revoked");
-        let alias = phone.alias(&codes.aliases[place].0).await.unwrap();
-        assert_eq!(alias["state"], "revoked");
-        // Whatever the network was asked to pay, it was asked to take back.
-        let asked = bench.network.asked.lock().unwrap();
-        let of = |body: &&Value| body["payment_id"] == payment.as_str();
-        let pays = asked.iter().filter(of).any(|body| body.get("amount_minor").is_some());
-        let undone = asked.iter().filter(of).any(|body| body.get("amount_minor").is_none());
-        assert!(undone || !pays);
-    }
-}
-
-#[tokio::test]
-async fn what_a_crash_left_open_is_finished_once() {
-    let mut bench = bench_with(None, lenient()).await;
-    let codes = {
-        let phone = bench.phone().await;
-        phone.fifteen().await
-    };
-    let away = Problem::new(500, "internal", "Internal error", "Later.");
-    *bench.network.refuse.lock().unwrap() = Some(away);
-    let open = bench.pay(&codes.code(0), "A-1", 1250).await.unwrap();
-    assert_eq!(
-        (&open["state"], &open["wants"]),
-        (&json!("pending"), &Value::Null)
-    );
-    let revoked = bench.pay(&codes.code(1), "A-2", 1250).await.unwrap();
-    assert_eq!(revoked["state"], "pending");
-    // Revoked without the network: the order is over, and the network is told when it is back.
-    let revoked = bench.about("revoke", "A-2").await.unwrap();
-    assert_eq!(revoked["state"], "revoked");
-    bench.restart().await;
-    *bench.network.refuse.lock().unwrap() = None;
-    let background = bench.provider.start();
-    for _ in 0..400 {
-        if bench.about("query", "A-1").await.unwrap()["state"] == "approved" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    let db = beside(&bench).await;
-    for _ in 0..400 {
-        let left = sqlx::query("SELECT 1 FROM code_payments WHERE state IN ('started', 'reversing')");
-        if left.fetch_optional(&db).await.unwrap().is_none() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    drop(background);
-    let undo = json!({ "payment_id": revoked["payment_id"] });
-    bench.asked_for(&undo).await;
-    assert_eq!(bench.about("query", "A-1").await.unwrap()["state"], "approved");
-    assert_eq!(bench.about("query", "A-2").await.unwrap()["state"], "revoked");
-    let again = bench.pay(&codes.code(0), "A-3", 1250).await.unwrap();
-    assert_eq!(again["reason"], "code_used");
 }
 
 #[tokio::test]

@@ -152,7 +152,11 @@ impl FakeNetwork {
 
 /// The network's decision on a payment by code, the same however often it is asked.
 fn decision(payment: &str, reason: Option<&str>) -> Value {
-    let result = if reason.is_none() { "approved" } else { "declined" };
+    let result = if reason.is_none() {
+        "approved"
+    } else {
+        "declined"
+    };
     json!({ "result": result, "reason": reason, "authorisation": reason.is_none().then_some("123456"),
             "at": "2026-11-22T09:30:01Z", "network_ref": format!("net_{payment}") })
 }
