@@ -4,6 +4,14 @@
 //! however often: the provider sees to it, and the books here have one line per payment. While the person types a
 //! password the provider is asked again now and then; who takes too long is given up and the order revoked, so that it
 //! is not paid behind the cashier's back.
+//!
+//! ```text
+//! POST /v1/scans         {trace, at, code, amount_minor, currency, order_id}
+//!                     →  {result, reason, authorisation, at, network_ref, order_id, payment_id, receipt_signature}
+//! POST /v1/scans/revoke  {order_id}  →  {order_id, payment_id, state: "revoked", at}
+//! ```
+//! The first takes as long as a person takes, up to [`CodeWaits::give_up`]: terminals need more patience for it than for a
+//! tap. Its receipt is signed like a tap's.
 
 mod provider;
 mod table;

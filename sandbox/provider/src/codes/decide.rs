@@ -238,7 +238,8 @@ pub(super) async fn resolves(
         return Ok(false);
     };
     let now = clock::unix_now();
-    let found = aliases::look_up(provider.store.db().pool(), shown.alias).await?;
+    let mut connection = provider.store.db().pool().acquire().await?;
+    let found = aliases::look_up(&mut connection, shown.alias).await?;
     let right = is_right(&provider.codes, policy, shown, found.as_ref(), now);
     Ok(right && found.is_some_and(|found| unusable(&found, now).is_none()))
 }

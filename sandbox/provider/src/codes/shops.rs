@@ -1,4 +1,19 @@
-//! What acquirers ask for their shops: pay with a code, see how an order stands, revoke it.
+//! What acquirers ask for their shops: pay with a code, see how an order stands, revoke it. Requests are signed by the
+//! acquirer's key under its name; no `Idempotency-Key` is needed, since the order is one.
+//!
+//! ```text
+//! POST /v1/codes/pay     {code, amount_minor, currency, order_id, merchant_id, merchant, mcc, country, terminal_id, at}
+//! POST /v1/codes/query   {merchant_id, order_id}
+//! POST /v1/codes/revoke  {merchant_id, order_id}
+//! each answers           {order_id, payment_id, state, wants, reason, authorisation, network_ref, at}
+//! ```
+//! `state` is `approved`, `declined`, `pending` (then `wants` is `password`, or null while the network is asked) or
+//! `revoked`. Problems: 409 `order_conflict`, 409 `revoke_too_early` with `retry_after_s`, 404 `order_unknown`.
+//!
+//! Reasons of the code itself: `code_not_valid`, `code_used`, `code_void`, `code_expired`, `code_throttled`,
+//! `merchant_throttled`; of the payment: `account_not_active`, `currency_not_supported`, `class_…`, `place_abroad`,
+//! `daily_limit`, `password_not_set`, `password_timeout`, `superseded`, `revoked`, `device_wiped`, `network_refused`, and
+//! what network and bank decline for.
 
 use axum::Json;
 use axum::extract::State;
