@@ -96,6 +96,7 @@ pub(crate) struct Page {
 pub(crate) struct Entries {
     entries: Vec<Entry>,
     /// Of payments by code, counted together with the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     code_entries: Vec<CodeEntry>,
     next: i64,
     more: bool,
@@ -128,6 +129,9 @@ pub(crate) async fn list(
     let after = i64::try_from(page.after.unwrap_or(0))
         .map_err(|_| Problem::invalid("after must be the next of an earlier answer, or 0."))?;
     let device = provider.store.device_of_session(&session).await?;
+    // Two tables are read one after the other. What is written in between has a later place than this, so that no page
+    // ends beyond an entry that it did not see.
+    let until = provider.store.last_seq(&device.user).await?;
     // One more than asked for tells whether there are more.
     let most = i64::from(limit) + 1;
     let mut entries = provider.store.entries(&device.user, after, most).await?;
@@ -137,6 +141,7 @@ pub(crate) async fn list(
         .await?;
     let mut places: Vec<i64> = entries.iter().map(|entry| entry.seq).collect();
     places.extend(code_entries.iter().map(|entry| entry.seq));
+    places.retain(|place| *place <= until);
     places.sort_unstable();
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = places.len() > wanted;

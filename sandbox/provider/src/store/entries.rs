@@ -64,6 +64,15 @@ impl Store {
         .collect()
     }
 
+    /// The place of the user's last entry, of whatever kind. Everything up to it is written.
+    pub(crate) async fn last_seq(&self, user: &str) -> Result<i64> {
+        let row = sqlx::query("SELECT last_seq FROM users WHERE user_id = $1")
+            .bind(user)
+            .fetch_optional(self.db.pool())
+            .await?;
+        row.map_or(Ok(0), |row| row.try_get(0))
+    }
+
     pub(crate) async fn ledger(&self) -> Result<Ledger> {
         let rows = sqlx::query(
             "SELECT id, token_ref, atc, amount_minor, currency, merchant, result, reason, at FROM notifications ORDER BY at, token_ref, atc, id",

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::codes::{Codes, lenient, shop};
-use crate::common::{Bench, Phone, bench_with, database_url, fresh_key, is, refusal};
+use crate::common::{Bench, Phone, bench_with, database_url, fresh_key, is, notification, refusal};
 use crate::opaque::{beside, run};
 
 fn order(code: &str, order: &str, amount_minor: i64) -> Value {
@@ -126,6 +126,33 @@ async fn a_code_pays_once_and_lands_in_the_statement() {
         )
     );
     assert_eq!(bench.provider.ledger().await.unwrap().entries.len(), 1);
+}
+
+#[tokio::test]
+async fn taps_and_codes_are_read_in_one_order() {
+    let bench = open().await;
+    let phone = bench.phone().await;
+    let codes = phone.fifteen().await;
+    let token = &codes.aliases[0].1;
+    for number in 0..3 {
+        let tap = notification(&format!("n{number}"), token, number + 1, "approved", None);
+        bench.notify(&tap).await.unwrap();
+        let (place, name) = (usize::try_from(number).unwrap(), format!("A-{number}"));
+        bench.pay(&codes.code(place), &name, 100).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    let mut after = json!(0);
+    loop {
+        let page = phone.entries(&format!("?after={after}&limit=2")).await;
+        let (taps, paid) = (&page["entries"][0]["seq"], &page["code_entries"][0]["seq"]);
+        seen.extend([taps.as_i64().unwrap(), paid.as_i64().unwrap()]);
+        after = page["next"].clone();
+        if page["more"] == false {
+            break;
+        }
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(after, 6);
 }
 
 /// How many rounds the races run: `TAPCORE_ROUNDS`, 20 by default.
