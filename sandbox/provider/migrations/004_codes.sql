@@ -10,7 +10,7 @@ CREATE TABLE code_aliases (
     alias TEXT PRIMARY KEY,
     alias_id TEXT NOT NULL UNIQUE,
     device_id TEXT REFERENCES devices (device_id),
-    token_ref TEXT REFERENCES tokens (token_ref),
+    token_ref TEXT,
     state TEXT NOT NULL,
     why TEXT NOT NULL,
     wrong BIGINT NOT NULL,
@@ -56,7 +56,8 @@ CREATE TABLE code_payments (
 -- An order is paid once: whatever was declined may be tried again, nothing else.
 CREATE UNIQUE INDEX code_payments_order ON code_payments (acquirer_id, merchant_id, order_id) WHERE state <> 'declined';
 CREATE INDEX code_payments_day ON code_payments (user_id, day);
-CREATE INDEX code_payments_open ON code_payments (state, began) WHERE state IN ('wanted', 'started', 'reversing');
+CREATE INDEX code_payments_attempts ON code_payments (acquirer_id, merchant_id, order_id, began);
+CREATE INDEX code_payments_state ON code_payments (state, began);
 -- Codes that were not right, per merchant and window.
 CREATE TABLE code_misses (
     acquirer_id TEXT NOT NULL,

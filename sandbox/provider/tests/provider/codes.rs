@@ -384,7 +384,8 @@ async fn phones_are_told_where_codes_are_taken() {
             .iter()
             .any(|class| class["from"] == "7995" && class["reason"] == "class_gambling")
     );
-    let policy = &phone.get("/v1/device").await.unwrap()["policy"]["codes"];
+    let device = phone.get("/v1/device").await.unwrap();
+    let policy = &device["policy"]["codes"];
     assert_eq!(
         (&policy["prefix"], &policy["aliases"]),
         (&json!("73"), &json!(15))
