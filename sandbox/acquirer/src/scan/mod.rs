@@ -160,6 +160,12 @@ pub(crate) async fn booked(
     scan: &Scan,
     standing: Standing,
 ) -> Result<Answer, Problem> {
+    if standing.state == "revoked"
+        && let Some(payment) = &standing.payment_id
+    {
+        // Another till may have heard of it while it was paid.
+        acquirer.store.book_reversal(payment, &standing.at).await?;
+    }
     let result = match standing.state.as_str() {
         "approved" => Outcome::Approved,
         // One that was revoked is not paid, or will not be for long.
