@@ -210,18 +210,33 @@ fn sign_receipt(
     request: &Request,
     decision: &Decision,
 ) -> String {
-    let (trace, amount) = (request.trace.to_string(), request.amount_minor.to_string());
+    receipt(
+        acquirer,
+        terminal,
+        request.trace,
+        (request.amount_minor, request.currency.as_str()),
+        decision.result,
+        decision.authorisation.as_deref(),
+    )
+}
+
+/// The acquirer's signature over what a receipt says.
+pub(crate) fn receipt(
+    acquirer: &Inner,
+    terminal: &str,
+    trace: u32,
+    (amount_minor, currency): (i64, &str),
+    result: Outcome,
+    authorisation: Option<&str>,
+) -> String {
+    let (trace, amount) = (trace.to_string(), amount_minor.to_string());
     let parts: [&[u8]; 6] = [
         terminal.as_bytes(),
         trace.as_bytes(),
         amount.as_bytes(),
-        request.currency.as_bytes(),
-        decision.result.name().as_bytes(),
-        decision
-            .authorisation
-            .as_deref()
-            .unwrap_or_default()
-            .as_bytes(),
+        currency.as_bytes(),
+        result.name().as_bytes(),
+        authorisation.unwrap_or_default().as_bytes(),
     ];
     bytes::to_hex(&acquirer.key.sign(&bind("tapcore-receipt-v1", &parts)))
 }

@@ -14,6 +14,7 @@
 
 mod authorise;
 mod resolve;
+mod scan;
 mod store;
 mod terminals;
 
@@ -35,6 +36,8 @@ use serde::{Deserialize, Serialize};
 use crate::store::Store;
 use crate::terminals::Terminals;
 
+pub use crate::scan::{CodeRoute, CodeWaits};
+
 /// What an acquirer needs to run.
 pub struct AcquirerConfig {
     /// The SQLite file, unless `database_url` is given.
@@ -55,6 +58,10 @@ pub struct AcquirerConfig {
     pub aids: Vec<String>,
     /// The schemes' public keys for offline data authentication.
     pub ca_keys: Vec<CaKey>,
+    /// Whose payment codes begin how.
+    pub code_routes: Vec<CodeRoute>,
+    /// How long a person may take over a password at the till.
+    pub code_waits: CodeWaits,
     /// Who watches.
     pub events: Events,
 }
@@ -114,6 +121,8 @@ pub(crate) struct Inner {
     merchant: Merchant,
     aids: Vec<String>,
     ca_keys: Vec<CaKey>,
+    code_routes: Vec<CodeRoute>,
+    code_waits: CodeWaits,
     events: Events,
 }
 
@@ -137,6 +146,8 @@ impl Acquirer {
             merchant: config.merchant,
             aids: config.aids,
             ca_keys: config.ca_keys,
+            code_routes: config.code_routes,
+            code_waits: config.code_waits,
             events: config.events,
         };
         Ok(Self {
@@ -148,7 +159,10 @@ impl Acquirer {
     pub fn router(&self) -> Router {
         let inner = &self.inner;
         let open = Router::new().route("/v1/terminals", post(terminals::register));
-        let terminals = Router::new().route("/v1/authorisations", post(authorise::authorise));
+        let terminals = Router::new()
+            .route("/v1/authorisations", post(authorise::authorise))
+            .route("/v1/scans", post(scan::scan))
+            .route("/v1/scans/revoke", post(scan::revoke));
         let keys = Terminals(inner.store.clone());
         let terminals = signed::require(terminals, Verifier::new(inner.store.db().clone(), keys));
         problem::fallbacks(open.merge(terminals))

@@ -10,7 +10,7 @@ use sandbox_kit::client::CallError;
 use sandbox_kit::clock;
 
 use crate::authorise::{Request, Trouble, settle};
-use crate::{Inner, Shared};
+use crate::{Inner, Shared, scan};
 
 /// The time between two rounds.
 pub(crate) const PAUSE: Duration = Duration::from_secs(30);
@@ -33,6 +33,7 @@ pub(crate) async fn resolve(acquirer: Shared, pause: Duration) {
 
 async fn round(acquirer: &Inner, patience: Duration) -> Result<(), sqlx::Error> {
     let until = clock::text(clock::now() - patience);
+    scan::resolve(acquirer, &until).await?;
     for (terminal, trace, request) in acquirer.store.unresolved(&until).await? {
         let Ok(request) = serde_json::from_str::<Request>(&request) else {
             eprintln!("acquirer: trace {trace} of {terminal} cannot be read and is given up");

@@ -11,13 +11,21 @@ use sqlx::{Any, Row, Transaction};
 use crate::Merchant;
 use crate::authorise::{Answer, Outcome, Request};
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "terminals, authorisations, books",
-    sql: include_str!("../migrations/001_acquirer.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "terminals, authorisations, books",
+        sql: include_str!("../migrations/001_acquirer.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "scans of payment codes",
+        sql: include_str!("../migrations/002_scans.sql"),
+    },
+];
 
-const RECEIVABLE: &str = "network:receivable";
+/// What the network owes.
+pub(crate) const RECEIVABLE: &str = "network:receivable";
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::post;
-use sandbox_acquirer::{Acquirer, AcquirerConfig, CaKey, Merchant};
+use sandbox_acquirer::{Acquirer, AcquirerConfig, CaKey, CodeWaits, Merchant};
 use sandbox_kit::bind::bind;
 use sandbox_kit::client::{CallError, Client};
 use sandbox_kit::db::Db;
@@ -80,6 +80,8 @@ async fn bench() -> Bench {
             modulus: "C0".into(),
             exponent: "03".into(),
         }],
+        code_routes: Vec::new(),
+        code_waits: CodeWaits::default(),
         events: Events::nobody(),
     })
     .await

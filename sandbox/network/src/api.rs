@@ -16,6 +16,7 @@ use crate::authorise::{Authorisation, AuthorisationQuery};
 use crate::check::{CheckCode, CheckQuery};
 use crate::entry::{EntryQuery, VerifyQuery};
 use crate::makers::{MakerActivation, MakerQuery};
+use crate::on_file::{OnFileQuery, ReversalQuery};
 use crate::replenish::ReplenishQuery;
 use crate::state::StateQuery;
 
@@ -32,7 +33,9 @@ impl Network {
             .route("/v1/card-checks/{id}/verify", post(finish_check))
             .route("/v1/tokens/{token_ref}/replenish", post(replenish))
             .route("/v1/tokens/{token_ref}/state", post(set_state))
-            .route("/v1/tokens/{token_ref}/maker-payload", post(maker_payload));
+            .route("/v1/tokens/{token_ref}/maker-payload", post(maker_payload))
+            .route("/v1/on-file-payments", post(pay_on_file))
+            .route("/v1/on-file-reversals", post(reverse_on_file));
         let makers = config.makers.iter();
         let makers = FixedKeys(
             makers
@@ -195,4 +198,18 @@ async fn authorise(
         ));
     }
     Ok(Json(network.authorise(&query).await?))
+}
+
+async fn pay_on_file(
+    State(network): State<Network>,
+    ApiJson(query): ApiJson<OnFileQuery>,
+) -> Result<Json<Authorisation>, Problem> {
+    Ok(Json(network.authorise_on_file(&query).await?))
+}
+
+async fn reverse_on_file(
+    State(network): State<Network>,
+    ApiJson(query): ApiJson<ReversalQuery>,
+) -> Result<Json<Authorisation>, Problem> {
+    Ok(Json(network.reverse_on_file(&query).await?))
 }

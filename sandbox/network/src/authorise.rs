@@ -345,7 +345,7 @@ fn amount_bcd(amount_minor: i64) -> anyhow::Result<Vec<u8>> {
 }
 
 /// `YYMM` of `YYYY-MM-DD`.
-fn yymm_of(expiry: &str) -> String {
+pub(crate) fn yymm_of(expiry: &str) -> String {
     expiry
         .chars()
         .skip(2)

@@ -13,6 +13,7 @@ pub mod entry;
 pub mod limits;
 pub mod makers;
 pub mod number;
+pub mod on_file;
 pub mod payload;
 pub mod profile;
 pub mod replenish;

@@ -208,7 +208,7 @@ impl Network {
 }
 
 impl Case {
-    fn payment(&self) -> BankPayment<'_> {
+    pub(crate) fn payment(&self) -> BankPayment<'_> {
         BankPayment {
             network_ref: &self.network_ref,
             card_ref: &self.card_ref,
@@ -230,6 +230,8 @@ pub(crate) async fn book_and_tell(
     kind: &str,
 ) -> Result<(), Problem> {
     let query = &case.query;
+    // A payment without a card's data was asked for by the provider, which has the answer.
+    let on_file = query.emv.is_empty();
     let moves = decision.authorisation.is_some();
     let line = LedgerEntry {
         at: decision.at.clone(),
@@ -250,7 +252,7 @@ pub(crate) async fn book_and_tell(
         reference: case.network_ref.clone(),
         result: decision.result.clone(),
         reason: decision.reason.clone(),
-        atc: Some(u32::from(case.atc)),
+        atc: (!on_file).then(|| u32::from(case.atc)),
         arqc: query.emv.get("9F26").map(|arqc| arqc.to_ascii_uppercase()),
         token: Some(masked(&query.token)),
     };
@@ -259,7 +261,7 @@ pub(crate) async fn book_and_tell(
         .reason
         .as_deref()
         .is_some_and(|reason| SILENT.contains(&reason));
-    if silent || case.token_ref.is_empty() {
+    if silent || on_file || case.token_ref.is_empty() {
         return Ok(());
     }
     let notification = Notification {

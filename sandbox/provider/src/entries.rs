@@ -9,6 +9,7 @@ use sandbox_kit::{ApiJson, ApiQuery, clock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::codes::CodeEntry;
 use crate::{Shared, form};
 
 const DEFAULT_LIMIT: u32 = 100;
@@ -94,6 +95,9 @@ pub(crate) struct Page {
 #[derive(Serialize)]
 pub(crate) struct Entries {
     entries: Vec<Entry>,
+    /// Of payments by code, counted together with the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    code_entries: Vec<CodeEntry>,
     next: i64,
     more: bool,
 }
@@ -125,17 +129,29 @@ pub(crate) async fn list(
     let after = i64::try_from(page.after.unwrap_or(0))
         .map_err(|_| Problem::invalid("after must be the next of an earlier answer, or 0."))?;
     let device = provider.store.device_of_session(&session).await?;
+    // Two tables are read one after the other. What is written in between has a later place than this, so that no page
+    // ends beyond an entry that it did not see.
+    let until = provider.store.last_seq(&device.user).await?;
     // One more than asked for tells whether there are more.
-    let mut entries = provider
+    let most = i64::from(limit) + 1;
+    let mut entries = provider.store.entries(&device.user, after, most).await?;
+    let mut code_entries = provider
         .store
-        .entries(&device.user, after, i64::from(limit) + 1)
+        .code_entries(&device.user, after, most)
         .await?;
+    let mut places: Vec<i64> = entries.iter().map(|entry| entry.seq).collect();
+    places.extend(code_entries.iter().map(|entry| entry.seq));
+    places.retain(|place| *place <= until);
+    places.sort_unstable();
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = entries.len() > wanted;
-    entries.truncate(wanted);
-    let next = entries.last().map_or(after, |entry| entry.seq);
+    let more = places.len() > wanted;
+    places.truncate(wanted);
+    let next = places.last().copied().unwrap_or(after);
+    entries.retain(|entry| entry.seq <= next);
+    code_entries.retain(|entry| entry.seq <= next);
     Ok(Json(Entries {
         entries,
+        code_entries,
         next,
         more,
     }))

@@ -16,6 +16,7 @@ pub mod policy;
 
 mod attestation;
 mod cards;
+mod codes;
 mod confirmations;
 mod device;
 mod entries;
@@ -46,6 +47,7 @@ use sandbox_kit::signed::{self, FixedKeys, Verifier};
 use sandbox_kit::{problem, signed::MAX_BODY};
 
 use crate::attestation::Roots;
+use crate::codes::{CodeRules, Codes};
 use crate::network::Network;
 use crate::password::Passwords;
 use crate::sessions::Sessions;
@@ -82,6 +84,8 @@ pub struct ProviderConfig {
     pub pins: [String; 2],
     /// What phones are told to keep to, as long as the support desk does not say otherwise.
     pub policy: Policy,
+    /// The provider's own rules for payment codes.
+    pub codes: CodeRules,
     /// How often the payment password may be wrong before it locks, usually [`PASSWORD_TRIES`].
     pub password_tries: u32,
     /// Root certificates of makers whose key attestations are believed, DER.
@@ -101,6 +105,7 @@ pub(crate) struct Inner {
     answers: Answers,
     network: Network,
     passwords: Passwords,
+    codes: Codes,
     greeting: device::Greeting,
     policy: Policy,
     roots: Roots,
@@ -118,6 +123,7 @@ impl Provider {
         let client = Client::new(&config.ca_pem, config.key, KEY_ID)?;
         let tries = config.password_tries;
         let passwords = Passwords::open(&config.database, store.db(), tries).await?;
+        let codes = Codes::open(&config.database, store.db(), config.codes).await?;
         let greeting = device::Greeting::new(
             config.pins,
             &config.network_signing_key,
@@ -127,6 +133,7 @@ impl Provider {
             answers: Answers::new(store.db().clone()),
             network: Network::new(client, config.network_url),
             passwords,
+            codes,
             store,
             greeting,
             policy: config.policy,
@@ -140,7 +147,7 @@ impl Provider {
         })
     }
 
-    /// All routes, for phones and for the network.
+    /// All routes, for phones, for the network and for acquirers.
     pub fn router(&self) -> Router {
         let inner = &self.inner;
         let db = inner.store.db();
@@ -165,7 +172,8 @@ impl Provider {
             .route("/v1/erasure", post(person::erase))
             .route("/v1/confirmations", post(confirmations::confirm))
             .route("/v1/confirmation-key", post(confirmations::set_key))
-            .merge(password::routes());
+            .merge(password::routes())
+            .merge(codes::phone_routes());
         let phones = signed::require(
             phones,
             Verifier::new(db.clone(), Sessions(inner.store.clone())),
@@ -173,13 +181,17 @@ impl Provider {
         let network = Router::new().route("/v1/notifications", post(entries::notify));
         let keys = FixedKeys::one(NETWORK_KEY_ID, inner.network_signing_key);
         let network = signed::require(network, Verifier::new(db.clone(), keys));
-        problem::fallbacks(open.merge(phones).merge(network))
+        let shops = signed::require(
+            codes::shop_routes(),
+            Verifier::new(db.clone(), inner.codes.acquirers()),
+        );
+        problem::fallbacks(open.merge(phones).merge(network).merge(shops))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .with_state(Arc::clone(inner))
     }
 
     /// Starts what runs beside the API: orders to the network that could not be carried out at once, or that the support
-    /// desk gave, are carried out. It ends when the answer is dropped.
+    /// desk gave, are carried out, and payments by code that a crash left open are finished. It ends when the answer is dropped.
     pub fn start(&self) -> Background {
         Background::start(Arc::clone(&self.inner))
     }
@@ -187,6 +199,12 @@ impl Provider {
     /// The provider's books: the payments it was told of, as memos that move nothing.
     pub async fn ledger(&self) -> anyhow::Result<Ledger> {
         Ok(self.inner.store.ledger().await?)
+    }
+
+    /// Whether a payment code would be taken at this moment: the look-up and the check that every payment by code makes,
+    /// for measurements. Nothing is counted or used up.
+    pub async fn resolves_code(&self, code: &str) -> anyhow::Result<bool> {
+        codes::resolves(&self.inner, code).await
     }
 
     /// Closes the database.

@@ -9,6 +9,7 @@ use sandbox_kit::bind::bind;
 use sandbox_kit::{bytes, clock};
 use serde::{Deserialize, Serialize};
 
+use crate::codes::settle;
 use crate::{Inner, Shared};
 
 /// How often a running provider looks for orders.
@@ -24,10 +25,16 @@ pub struct Background(tokio::task::JoinHandle<()>);
 impl Background {
     pub(crate) fn start(provider: Shared) -> Self {
         Self(tokio::spawn(async move {
+            // What is open at the start was left by an earlier run, however young it is.
+            let mut patience = Duration::ZERO;
             loop {
                 if let Err(error) = carry_out(&provider).await {
                     eprintln!("provider: the orders cannot be read: {error}");
                 }
+                if let Err(problem) = settle::round(&provider, patience).await {
+                    eprintln!("provider: payments by code cannot be finished: {problem}");
+                }
+                patience = settle::PATIENCE;
                 tokio::time::sleep(LOOK).await;
             }
         }))

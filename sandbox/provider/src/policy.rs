@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::version::Version;
 
+pub use crate::codes::{CodeAcquirer, CodePolicy, CodeRules, DailyLimits, RefusedClass};
+
 /// Limits that an issuer sets and phones keep to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +42,8 @@ pub struct Policy {
     pub pays_locked: bool,
     /// How long a reader that lost the phone may take to come back before the tap is over, milliseconds.
     pub deactivation_grace_ms: u32,
+    /// How a phone makes payment codes.
+    pub codes: CodePolicy,
 }
 
 /// When a tap needs the person verified on the phone.
@@ -135,6 +139,7 @@ impl Default for Policy {
             tap_verification: TapVerification::Never,
             pays_locked: true,
             deactivation_grace_ms: 500,
+            codes: CodePolicy::default(),
         }
     }
 }
@@ -189,7 +194,7 @@ impl Policy {
             Version::is_well_formed(&self.minimum_app_version),
             "minimum_app_version must be numbers between dots, for example 1.2.0"
         );
-        Ok(())
+        self.codes.check()
     }
 }
 
@@ -273,6 +278,7 @@ mod tests {
             json!({ "minimum_app_version": "latest" }),
             json!({ "one_tap_ceiling_minor": -1 }),
             json!({ "verification_window_s": 0 }),
+            json!({ "codes": { "prefix": "62" } }),
         ] {
             let mut overrides = Map::new();
             add_override(&mut overrides, &object(change.clone()));

@@ -36,6 +36,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "payment passwords, confirmations",
         sql: include_str!("../migrations/003_password.sql"),
     },
+    Migration {
+        version: 4,
+        name: "payment codes",
+        sql: include_str!("../migrations/004_codes.sql"),
+    },
 ];
 
 type Result<T> = std::result::Result<T, sqlx::Error>;

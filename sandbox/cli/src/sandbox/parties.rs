@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use sandbox_acquirer::{Acquirer, AcquirerConfig, CaKey, Merchant};
+use sandbox_acquirer::{Acquirer, AcquirerConfig, CaKey, CodeRoute, CodeWaits, Merchant};
 use sandbox_bank::{Bank, BankConfig, BankIdentity, authorise::SLOW};
 use sandbox_kit::clock;
 use sandbox_kit::event::{Event, Events};
@@ -20,6 +20,7 @@ use sandbox_network::limits::KeyLimits;
 use sandbox_network::{
     BANK_TIMEOUT, Background, BankRoute, Maker, Network, NetworkConfig, profile,
 };
+use sandbox_provider::policy::{CodeAcquirer, CodePolicy, CodeRules};
 use sandbox_provider::{Policy, Provider, ProviderConfig};
 
 use super::Party;
@@ -107,11 +108,16 @@ impl Parties {
             modulus: ca.modulus,
             exponent: ca.exponent,
         });
+        let code_route = CodeRoute {
+            prefix: CodePolicy::default().prefix,
+            provider_url: url(&provider_listener)?,
+        };
         let acquirer = Acquirer::open(acquirer_config(
             &data,
             &authority,
             &network_url,
             ca_keys.collect(),
+            code_route,
             events,
         )?)
         .await?;
@@ -219,6 +225,13 @@ fn provider_config(
         key: party_key(data, PROVIDER)?,
         pins: authority.party(PROVIDER)?.pins(),
         policy: Policy::default(),
+        codes: CodeRules {
+            acquirers: vec![CodeAcquirer {
+                acquirer_id: ACQUIRER.to_owned(),
+                key: party_key(data, ACQUIRER)?.public(),
+            }],
+            ..CodeRules::default()
+        },
         password_tries: sandbox_provider::PASSWORD_TRIES,
         attestation_roots: vec![sandbox_kit::maker::root()],
         events: events.clone(),
@@ -230,6 +243,7 @@ fn acquirer_config(
     authority: &Authority,
     network_url: &str,
     ca_keys: Vec<CaKey>,
+    code_route: CodeRoute,
     events: &Events,
 ) -> anyhow::Result<AcquirerConfig> {
     Ok(AcquirerConfig {
@@ -242,6 +256,8 @@ fn acquirer_config(
         merchant: Merchant::default(),
         aids: AIDS.map(str::to_owned).to_vec(),
         ca_keys,
+        code_routes: vec![code_route],
+        code_waits: CodeWaits::default(),
         events: events.clone(),
     })
 }

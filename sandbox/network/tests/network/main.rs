@@ -5,6 +5,7 @@ mod checks;
 mod common;
 mod limits;
 mod makers;
+mod on_file;
 mod schemes;
 mod states;
 mod tokens;

@@ -64,13 +64,32 @@ impl Store {
         .collect()
     }
 
+    /// The place of the user's last entry, of whatever kind. Everything up to it is written.
+    pub(crate) async fn last_seq(&self, user: &str) -> Result<i64> {
+        let row = sqlx::query("SELECT last_seq FROM users WHERE user_id = $1")
+            .bind(user)
+            .fetch_optional(self.db.pool())
+            .await?;
+        row.map_or(Ok(0), |row| row.try_get(0))
+    }
+
     pub(crate) async fn ledger(&self) -> Result<Ledger> {
         let rows = sqlx::query(
             "SELECT id, token_ref, atc, amount_minor, currency, merchant, result, reason, at FROM notifications ORDER BY at, token_ref, atc, id",
         )
         .fetch_all(self.db.pool())
         .await?;
-        let entries = rows.iter().map(memo).collect::<Result<Vec<_>>>()?;
+        let mut entries = rows.iter().map(memo).collect::<Result<Vec<_>>>()?;
+        let rows = sqlx::query(
+            "SELECT payment_id, token_ref, amount_minor, currency, merchant, state, reason, at FROM code_payments WHERE state IN ('approved', 'declined', 'revoked') AND amount_minor > 0 ORDER BY at, payment_id",
+        )
+        .fetch_all(self.db.pool())
+        .await?;
+        for row in &rows {
+            entries.push(code_memo(row)?);
+        }
+        // Stable: lines of one moment stay in the order they were read in.
+        entries.sort_by(|one, other| one.at.cmp(&other.at));
         // No line names an account, so there is nothing that could be out of balance.
         let balanced = entries
             .iter()
@@ -155,6 +174,22 @@ pub(super) fn entry(row: &AnyRow) -> Result<Entry> {
         reason: row.try_get(8)?,
         authorisation: row.try_get(9)?,
         at: row.try_get(10)?,
+    })
+}
+
+/// The line of a payment by code. It has no counter, since no card was read.
+fn code_memo(row: &AnyRow) -> Result<LedgerEntry> {
+    Ok(LedgerEntry {
+        kind: "memo".to_owned(),
+        reference: row.try_get(0)?,
+        token: Some(row.try_get::<String, _>(1)?).filter(|token| !token.is_empty()),
+        amount_minor: row.try_get(2)?,
+        currency: row.try_get(3)?,
+        merchant: row.try_get(4)?,
+        result: row.try_get(5)?,
+        reason: row.try_get(6)?,
+        at: row.try_get(7)?,
+        ..LedgerEntry::default()
     })
 }
 

@@ -5,7 +5,7 @@ use sandbox_kit::clock;
 use sqlx::Row;
 
 use super::{Result, Store, Work};
-use crate::password;
+use crate::{codes, password};
 
 /// A token that the network has still to delete.
 pub(crate) struct Order {
@@ -62,7 +62,8 @@ impl Store {
                 .execute(&mut *work)
                 .await?;
         }
-        for statement in password::ERASE.iter().chain(ERASE) {
+        let erase = password::ERASE.iter().chain(codes::ERASE).chain(ERASE);
+        for statement in erase {
             sqlx::query(*statement)
                 .bind(user)
                 .execute(&mut *work)
@@ -122,7 +123,8 @@ const ERASE: &[&str] = &[
 
 /// Takes from a device everything it can act with; its tokens go, here at once and at the network by order.
 pub(super) async fn wipe(work: &mut Work, device: &str) -> Result<()> {
-    for statement in password::WIPE.iter().chain(WIPE) {
+    let wipe = password::WIPE.iter().chain(codes::WIPE).chain(WIPE);
+    for statement in wipe {
         sqlx::query(*statement)
             .bind(device)
             .execute(&mut **work)

@@ -7,6 +7,7 @@ use sqlx::{Row, query};
 
 use super::entries::entry;
 use super::{Result, Store};
+use crate::codes::{CodeEntry, code_entry};
 use crate::entries::Entry;
 
 /// What the provider holds of a user.
@@ -25,6 +26,9 @@ pub(crate) struct Export {
     confirmations: Vec<Confirmation>,
     entries: Vec<Entry>,
     notifications: Vec<Notified>,
+    code_aliases: Vec<CodeAlias>,
+    code_payments: Vec<CodePayment>,
+    code_entries: Vec<CodeEntry>,
 }
 
 #[derive(Serialize)]
@@ -114,6 +118,33 @@ struct Notified {
     at: String,
 }
 
+/// A number that stands or stood for an account of the user. The seeds are secrets, as keys are.
+#[derive(Serialize)]
+struct CodeAlias {
+    alias: String,
+    device_id: String,
+    token_ref: String,
+    state: String,
+    not_after: String,
+}
+
+/// A payment by code, whatever came of it.
+#[derive(Serialize)]
+struct CodePayment {
+    payment_id: String,
+    device_id: String,
+    token_ref: String,
+    alias: String,
+    merchant_id: String,
+    order_id: String,
+    merchant: String,
+    amount_minor: i64,
+    currency: String,
+    state: String,
+    reason: Option<String>,
+    at: String,
+}
+
 impl Store {
     /// Everything of a user; `None` when there is no such user any more.
     pub(crate) async fn export(&self, user: &str) -> Result<Option<Export>> {
@@ -139,6 +170,9 @@ impl Store {
             confirmations: each(&rows("SELECT confirmation_id, device_id, method, amount_minor, currency, payee, at FROM confirmations WHERE user_id = $1 ORDER BY at, confirmation_id").await?, confirmation)?,
             entries: each(&rows("SELECT seq, id, token_ref, atc, amount_minor, currency, merchant, result, reason, authorisation, at FROM entries WHERE user_id = $1 ORDER BY seq").await?, entry)?,
             notifications: each(&rows("SELECT n.id, n.token_ref, n.atc, n.amount_minor, n.currency, n.merchant, n.result, n.reason, n.authorisation, n.at FROM notifications n JOIN tokens t ON t.token_ref = n.token_ref JOIN devices d ON d.device_id = t.device_id WHERE d.user_id = $1 ORDER BY n.at, n.id").await?, notified)?,
+            code_aliases: each(&rows("SELECT a.alias, a.device_id, a.token_ref, a.state, a.not_after FROM code_aliases a JOIN devices d ON d.device_id = a.device_id WHERE d.user_id = $1 ORDER BY a.not_after, a.alias").await?, code_alias)?,
+            code_payments: each(&rows("SELECT payment_id, device_id, token_ref, alias, merchant_id, order_id, merchant, amount_minor, currency, state, reason, at FROM code_payments WHERE user_id = $1 ORDER BY at, payment_id").await?, code_payment)?,
+            code_entries: each(&rows("SELECT seq, id, payment_id, alias, token_ref, amount_minor, currency, merchant, result, reason, authorisation, at FROM code_entries WHERE user_id = $1 ORDER BY seq").await?, code_entry)?,
         };
         work.rollback().await?;
         Ok(Some(export))
@@ -241,5 +275,32 @@ fn notified(row: &AnyRow) -> Result<Notified> {
         reason: row.try_get(7)?,
         authorisation: row.try_get(8)?,
         at: row.try_get(9)?,
+    })
+}
+
+fn code_alias(row: &AnyRow) -> Result<CodeAlias> {
+    Ok(CodeAlias {
+        alias: row.try_get(0)?,
+        device_id: row.try_get(1)?,
+        token_ref: row.try_get(2)?,
+        state: row.try_get(3)?,
+        not_after: clock::unix_text(row.try_get(4)?),
+    })
+}
+
+fn code_payment(row: &AnyRow) -> Result<CodePayment> {
+    Ok(CodePayment {
+        payment_id: row.try_get(0)?,
+        device_id: row.try_get(1)?,
+        token_ref: row.try_get(2)?,
+        alias: row.try_get(3)?,
+        merchant_id: row.try_get(4)?,
+        order_id: row.try_get(5)?,
+        merchant: row.try_get(6)?,
+        amount_minor: row.try_get(7)?,
+        currency: row.try_get(8)?,
+        state: row.try_get(9)?,
+        reason: row.try_get(10)?,
+        at: row.try_get(11)?,
     })
 }

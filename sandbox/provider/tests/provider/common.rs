@@ -16,27 +16,31 @@ use sandbox_kit::problem::Problem;
 use sandbox_kit::server::{Authority, Running, serve};
 use sandbox_kit::signed::{self, FixedKeys, Verifier};
 use sandbox_kit::{ApiJson, ApiPath, bytes, clock, maker};
+use sandbox_provider::policy::{CodeAcquirer, CodeRules};
 use sandbox_provider::{PASSWORD_TRIES, Policy, Provider, ProviderConfig};
 use serde_json::{Value, json};
+
+/// The acquirer that asks for payments by code.
+pub(crate) const ACQUIRER: &str = "acquirer";
 
 /// What the played network was asked, and what it shall refuse.
 #[derive(Clone, Default)]
 pub(crate) struct FakeNetwork {
     pub(crate) asked: Arc<Mutex<Vec<Value>>>,
     pub(crate) refuse: Arc<Mutex<Option<Problem>>>,
-    /// While somebody holds it, a token is not issued.
+    /// While somebody holds it, no token is issued and no payment by code answered.
     gate: Arc<tokio::sync::Mutex<()>>,
     waiting: Arc<tokio::sync::Notify>,
     counter: Arc<AtomicU32>,
 }
 
 impl FakeNetwork {
-    /// Holds back the next token until the answer is dropped.
+    /// Holds back the next token or payment until the answer is dropped.
     pub(crate) fn hold(&self) -> tokio::sync::OwnedMutexGuard<()> {
         Arc::clone(&self.gate).try_lock_owned().unwrap()
     }
 
-    /// Once a token is being issued.
+    /// Once a token is being issued, or a payment by code asked for.
     pub(crate) async fn reached(&self) {
         self.waiting.notified().await;
     }
@@ -57,7 +61,7 @@ impl FakeNetwork {
     fn router(&self, verifier: Verifier) -> Router {
         let (cards, tokens, keys) = (self.clone(), self.clone(), self.clone());
         let (states, checks, checked) = (self.clone(), self.clone(), self.clone());
-        let makers = self.clone();
+        let (makers, on_file, reversals) = (self.clone(), self.clone(), self.clone());
         let some_box = || hpke::seal(&PartyKey::generate().public(), b"", b"", b"keys").unwrap();
         let routes = Router::new()
             .route(
@@ -115,6 +119,24 @@ impl FakeNetwork {
                 }),
             )
             .route(
+                "/v1/on-file-payments",
+                post(move |ApiJson(body): ApiJson<Value>| async move {
+                    on_file.waiting.notify_one();
+                    let _held = on_file.gate.lock().await;
+                    let id = body["payment_id"].as_str().unwrap_or_default().to_owned();
+                    // This amount is more than the account has.
+                    let declined = body["amount_minor"] == 4_444;
+                    on_file.answer(body, |_| decision(&id, declined.then_some("insufficient_funds")))
+                }),
+            )
+            .route(
+                "/v1/on-file-reversals",
+                post(move |ApiJson(body): ApiJson<Value>| async move {
+                    let id = body["payment_id"].as_str().unwrap_or_default().to_owned();
+                    reversals.answer(body, |_| decision(&id, Some("reversed")))
+                }),
+            )
+            .route(
                 "/v1/tokens/{id}/state",
                 post(
                     move |ApiPath(token): ApiPath, ApiJson(body): ApiJson<Value>| async move {
@@ -128,6 +150,17 @@ impl FakeNetwork {
     }
 }
 
+/// The network's decision on a payment by code, the same however often it is asked.
+fn decision(payment: &str, reason: Option<&str>) -> Value {
+    let result = if reason.is_none() {
+        "approved"
+    } else {
+        "declined"
+    };
+    json!({ "result": result, "reason": reason, "authorisation": reason.is_none().then_some("123456"),
+            "at": "2026-11-22T09:30:01Z", "network_ref": format!("net_{payment}") })
+}
+
 /// Everything that runs, in one temporary folder.
 pub(crate) struct Bench {
     pub(crate) folder: tempfile::TempDir,
@@ -137,6 +170,7 @@ pub(crate) struct Bench {
     pub(crate) running: Running,
     pub(crate) network_running: Option<Running>,
     pub(crate) ca: Vec<u8>,
+    pub(crate) acquirer_key: PartyKey,
     pub(crate) config: Box<dyn Fn() -> ProviderConfig + Send + Sync>,
 }
 
@@ -150,6 +184,11 @@ pub(crate) async fn bench_on_file() -> Bench {
 }
 
 async fn bench_on(database_url: Option<String>) -> Bench {
+    bench_with(database_url, CodeRules::default()).await
+}
+
+/// The same with other rules for payment codes; the acquirer is put in.
+pub(crate) async fn bench_with(database_url: Option<String>, rules: CodeRules) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::open(folder.path()).unwrap();
     let (network_key, provider_key) = (PartyKey::generate(), PartyKey::generate());
@@ -176,6 +215,15 @@ async fn bench_on(database_url: Option<String>) -> Bench {
     let (network_url, ca_pem) = (network_running.url.clone(), ca.clone());
     let (signing_key, pins) = (network_key.public(), identity.pins());
     let network_hpke_key = PartyKey::generate().public();
+    let acquirer_key = PartyKey::generate();
+    let acquirer = CodeAcquirer {
+        acquirer_id: ACQUIRER.to_owned(),
+        key: acquirer_key.public(),
+    };
+    let codes = CodeRules {
+        acquirers: vec![acquirer],
+        ..rules
+    };
     let config = Box::new(move || ProviderConfig {
         database: database.clone(),
         database_url: database_url.clone(),
@@ -186,6 +234,7 @@ async fn bench_on(database_url: Option<String>) -> Bench {
         key: provider_key.clone(),
         pins: pins.clone(),
         policy: Policy::default(),
+        codes: codes.clone(),
         password_tries: PASSWORD_TRIES,
         attestation_roots: vec![maker::root()],
         events: Events::nobody(),
@@ -205,6 +254,7 @@ async fn bench_on(database_url: Option<String>) -> Bench {
         running,
         network_running: Some(network_running),
         ca,
+        acquirer_key,
         config,
     }
 }
@@ -485,7 +535,7 @@ pub(crate) fn is(status: u16, code: &str) -> (u16, String) {
 
 /// A fresh database on the PostgreSQL server that `TAPCORE_TEST_POSTGRES` names (`postgres://user@host`), so that the
 /// same tests run there; without it they run on SQLite.
-async fn database_url() -> Option<String> {
+pub(crate) async fn database_url() -> Option<String> {
     let server = std::env::var("TAPCORE_TEST_POSTGRES").ok()?;
     sqlx::any::install_default_drivers();
     let name = format!(

@@ -2,6 +2,9 @@
 
 mod attested;
 mod cards;
+mod codes;
+mod codes_orders;
+mod codes_shops;
 mod common;
 mod confirmations;
 mod desk;

@@ -1,0 +1,338 @@
+//! Payments by code: a terminal scanned the digits on a phone, and the provider that they belong to decides.
+//!
+//! The first digits say which provider that is. An order of the merchant is paid once, whatever is scanned for it and
+//! however often: the provider sees to it, and the books here have one line per payment. While the person types a
+//! password the provider is asked again now and then; who takes too long is given up and the order revoked, so that it
+//! is not paid behind the cashier's back.
+//!
+//! ```text
+//! POST /v1/scans         {trace, at, code, amount_minor, currency, order_id}
+//!                     →  {result, reason, authorisation, at, network_ref, order_id, payment_id, receipt_signature}
+//! POST /v1/scans/revoke  {order_id}  →  {order_id, payment_id, state: "revoked", at}
+//! ```
+//! The first takes as long as a person takes, up to [`CodeWaits::give_up`]: terminals need more patience for it than for a
+//! tap. Its receipt is signed like a tap's.
+
+mod provider;
+mod table;
+
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use sandbox_kit::client::CallError;
+use sandbox_kit::event::Event;
+use sandbox_kit::problem::Problem;
+use sandbox_kit::signed::SignedBy;
+use sandbox_kit::{ApiJson, clock};
+use serde::{Deserialize, Serialize};
+
+use crate::authorise::{Outcome, receipt};
+use crate::store::Asked;
+use crate::{Inner, Shared};
+use provider::Standing;
+
+/// The provider that codes with these first digits belong to.
+#[derive(Clone, Debug)]
+pub struct CodeRoute {
+    /// The first digits. The longest that fits counts.
+    pub prefix: String,
+    /// `https://…` of the provider, without a slash at its end.
+    pub provider_url: String,
+}
+
+/// How long a cashier waits for a person's password.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeWaits {
+    /// The time from one question to the next.
+    pub poll: Duration,
+    /// The time until the order is revoked.
+    pub give_up: Duration,
+}
+
+impl Default for CodeWaits {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(10),
+            give_up: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What a terminal asks.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scan {
+    pub(crate) trace: u32,
+    pub(crate) at: String,
+    pub(crate) code: String,
+    pub(crate) amount_minor: i64,
+    pub(crate) currency: String,
+    pub(crate) order_id: String,
+}
+
+/// What the terminal is answered: what a tap is answered, and what the payment is called.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Answer {
+    pub(crate) result: Outcome,
+    pub(crate) reason: Option<String>,
+    pub(crate) authorisation: Option<String>,
+    pub(crate) at: String,
+    pub(crate) network_ref: Option<String>,
+    pub(crate) order_id: String,
+    pub(crate) payment_id: Option<String>,
+    pub(crate) receipt_signature: String,
+}
+
+pub(crate) async fn scan(
+    State(acquirer): State<Shared>,
+    SignedBy(terminal): SignedBy,
+    ApiJson(scan): ApiJson<Scan>,
+) -> Result<Json<Answer>, Problem> {
+    check(&scan, &acquirer.merchant.currency)?;
+    let text = serde_json::to_string(&scan).map_err(|_| Problem::internal())?;
+    match acquirer.store.ask_scan(&terminal, &scan, &text).await? {
+        Asked::Answered(answer) => {
+            return Ok(Json(
+                serde_json::from_str(&answer).map_err(|_| Problem::internal())?,
+            ));
+        }
+        Asked::Otherwise => {
+            return Err(Problem::new(
+                409,
+                "trace_conflict",
+                "Trace number used before",
+                "This trace number stands for another payment of this terminal. Use the next one.",
+            ));
+        }
+        Asked::Open => {}
+    }
+    let Some(url) = acquirer.route(&scan.code) else {
+        let nobody = Standing::declined("code_not_routed");
+        return Ok(Json(booked(&acquirer, &terminal, &scan, nobody).await?));
+    };
+    match decided(&acquirer, &terminal, url, &scan).await {
+        Ok(standing) => Ok(Json(booked(&acquirer, &terminal, &scan, standing).await?)),
+        Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
+            acquirer.store.give_up_scan(&terminal, scan.trace).await?;
+            Err(problem)
+        }
+        Err(error) => {
+            eprintln!("acquirer: provider: {error}");
+            Err(away())
+        }
+    }
+}
+
+/// Asks the provider until it has decided or the person has taken too long.
+async fn decided(
+    acquirer: &Inner,
+    terminal: &str,
+    url: &str,
+    scan: &Scan,
+) -> Result<Standing, CallError> {
+    let begun = Instant::now();
+    let mut standing = acquirer.ask_to_pay(url, terminal, scan).await?;
+    while standing.state == "pending" {
+        let left = acquirer.code_waits.give_up.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            let revoked = acquirer.ask_to_revoke(url, &scan.order_id).await?;
+            return Ok(Standing {
+                reason: Some("password_timeout".to_owned()),
+                ..revoked
+            });
+        }
+        tokio::time::sleep(acquirer.code_waits.poll.min(left)).await;
+        match acquirer.ask_how(url, &scan.order_id).await {
+            Ok(now) => standing = now,
+            // It may be back before the time is over.
+            Err(CallError::Unreachable(why)) => eprintln!("acquirer: provider: {why}"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(standing)
+}
+
+/// Signs the decision for the receipt and books it, once.
+pub(crate) async fn booked(
+    acquirer: &Inner,
+    terminal: &str,
+    scan: &Scan,
+    standing: Standing,
+) -> Result<Answer, Problem> {
+    if standing.state == "revoked"
+        && let Some(payment) = &standing.payment_id
+    {
+        // Another till may have heard of it while it was paid.
+        acquirer.store.book_reversal(payment, &standing.at).await?;
+    }
+    let result = match standing.state.as_str() {
+        "approved" => Outcome::Approved,
+        // One that was revoked is not paid, or will not be for long.
+        _ => Outcome::Declined,
+    };
+    let approved = result == Outcome::Approved;
+    let authorisation = standing.authorisation.filter(|_| approved);
+    let receipt_signature = receipt(
+        acquirer,
+        terminal,
+        scan.trace,
+        (scan.amount_minor, scan.currency.as_str()),
+        result,
+        authorisation.as_deref(),
+    );
+    let answer = Answer {
+        result,
+        reason: match approved {
+            true => None,
+            false => Some(standing.reason.unwrap_or_else(|| "revoked".to_owned())),
+        },
+        authorisation,
+        at: standing.at,
+        network_ref: standing.network_ref,
+        order_id: scan.order_id.clone(),
+        payment_id: standing.payment_id,
+        receipt_signature,
+    };
+    let booked = acquirer
+        .store
+        .book_scan(terminal, scan, &acquirer.merchant, &answer)
+        .await?;
+    if booked {
+        acquirer.events.tell(
+            Event::new("scanned")
+                .with("terminal_id", terminal)
+                .with("trace", scan.trace)
+                .with("amount_minor", scan.amount_minor)
+                .with("currency", scan.currency.as_str())
+                .with("result", answer.result.name()),
+        );
+    }
+    Ok(answer)
+}
+
+/// An order that a cashier takes back.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Revocation {
+    order_id: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Revoked {
+    order_id: String,
+    payment_id: Option<String>,
+    state: &'static str,
+    at: String,
+}
+
+/// Revokes an order, paid or not. What was paid goes back to the customer, and out of the merchant's account here.
+pub(crate) async fn revoke(
+    State(acquirer): State<Shared>,
+    _: SignedBy,
+    ApiJson(request): ApiJson<Revocation>,
+) -> Result<Json<Revoked>, Problem> {
+    order(&request.order_id)?;
+    let code = acquirer.store.code_of_order(&request.order_id).await?;
+    let url = code.as_deref().and_then(|code| acquirer.route(code));
+    let url = url.ok_or_else(|| {
+        Problem::new(
+            404,
+            "order_unknown",
+            "Unknown order",
+            "No code of a known wallet was scanned for this order.",
+        )
+    })?;
+    let standing = match acquirer.ask_to_revoke_now(url, &request.order_id).await {
+        Ok(standing) => standing,
+        Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
+            return Err(problem);
+        }
+        Err(error) => {
+            eprintln!("acquirer: provider: {error}");
+            return Err(away());
+        }
+    };
+    if let Some(payment) = &standing.payment_id {
+        acquirer.store.book_reversal(payment, &standing.at).await?;
+    }
+    Ok(Json(Revoked {
+        order_id: request.order_id,
+        payment_id: standing.payment_id,
+        state: "revoked",
+        at: standing.at,
+    }))
+}
+
+/// Looks after scans that were left without an answer: the provider is asked how their orders stand, and never to pay
+/// them, since nobody stands at the till any more.
+pub(crate) async fn resolve(acquirer: &Inner, until: &str) -> Result<(), sqlx::Error> {
+    for (terminal, trace, request) in acquirer.store.unresolved_scans(until).await? {
+        let scan = serde_json::from_str::<Scan>(&request).ok();
+        let url = scan.as_ref().and_then(|scan| acquirer.route(&scan.code));
+        let (Some(scan), Some(url)) = (scan.as_ref(), url) else {
+            acquirer.store.give_up_scan(&terminal, trace).await?;
+            continue;
+        };
+        match acquirer.ask_how(url, &scan.order_id).await {
+            Ok(standing) if standing.state == "pending" => {}
+            Ok(standing) => {
+                if let Err(problem) = booked(acquirer, &terminal, scan, standing).await {
+                    eprintln!("acquirer: trace {trace} of {terminal} stays open: {problem}");
+                }
+            }
+            // Nothing was ever paid for it.
+            Err(CallError::Refused(problem)) if problem.status == 404 => {
+                acquirer.store.give_up_scan(&terminal, trace).await?;
+            }
+            Err(error) => {
+                eprintln!("acquirer: trace {trace} of {terminal} stays open: {error}");
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check(scan: &Scan, currency: &str) -> Result<(), Problem> {
+    if scan.trace == 0 {
+        return Err(Problem::invalid("trace must be a positive number."));
+    }
+    if !(1..=999_999_999_999).contains(&scan.amount_minor) {
+        return Err(Problem::invalid("amount_minor must be 1 to 999999999999."));
+    }
+    if scan.currency != currency {
+        return Err(Problem::invalid(format!(
+            "This merchant is paid in {currency}."
+        )));
+    }
+    if clock::parse(&scan.at).is_none() {
+        return Err(Problem::invalid(
+            "at must be an RFC 3339 time in UTC, with Z.",
+        ));
+    }
+    // What codes of all wallets have in common; what one of them looks like is its provider's business.
+    let digits = scan.code.bytes().all(|byte| byte.is_ascii_digit());
+    if !(16..=32).contains(&scan.code.len()) || !digits {
+        return Err(Problem::invalid("code must be 16 to 32 digits."));
+    }
+    order(&scan.order_id)
+}
+
+fn order(id: &str) -> Result<(), Problem> {
+    if (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(Problem::invalid(
+        "order_id must be 1 to 64 printable ASCII characters without spaces.",
+    ))
+}
+
+fn away() -> Problem {
+    Problem::new(
+        503,
+        "provider_unavailable",
+        "Wallet provider not reachable",
+        "The provider of this code does not answer just now. Ask again with the same trace number, or scan a fresh code for the same order.",
+    )
+}

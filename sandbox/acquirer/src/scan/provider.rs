@@ -1,0 +1,133 @@
+//! The acquirer's line to wallet providers.
+
+use std::time::Duration;
+
+use sandbox_kit::client::CallError;
+use sandbox_kit::clock;
+use serde::{Deserialize, Serialize};
+
+use super::Scan;
+use crate::Inner;
+
+/// How often a revocation that came too early is tried again.
+const TRIES: u32 = 20;
+
+/// A code with who is asking, for its provider.
+#[derive(Serialize)]
+struct Pay<'a> {
+    code: &'a str,
+    amount_minor: i64,
+    currency: &'a str,
+    order_id: &'a str,
+    merchant_id: &'a str,
+    merchant: &'a str,
+    mcc: &'a str,
+    country: &'a str,
+    terminal_id: &'a str,
+    at: &'a str,
+}
+
+#[derive(Serialize)]
+struct OrderName<'a> {
+    merchant_id: &'a str,
+    order_id: &'a str,
+}
+
+/// How the provider says that an order stands.
+#[derive(Clone, Deserialize)]
+pub(crate) struct Standing {
+    pub(crate) payment_id: Option<String>,
+    /// `approved`, `declined`, `pending` or `revoked`.
+    pub(crate) state: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) authorisation: Option<String>,
+    pub(crate) network_ref: Option<String>,
+    pub(crate) at: String,
+}
+
+impl Standing {
+    /// Declined here, before any provider was asked.
+    pub(crate) fn declined(reason: &str) -> Self {
+        Self {
+            payment_id: None,
+            state: "declined".to_owned(),
+            reason: Some(reason.to_owned()),
+            authorisation: None,
+            network_ref: None,
+            at: clock::now_text(),
+        }
+    }
+}
+
+impl Inner {
+    /// The provider that a code belongs to.
+    pub(crate) fn route(&self, code: &str) -> Option<&str> {
+        self.code_routes
+            .iter()
+            .filter(|route| code.starts_with(&route.prefix))
+            .max_by_key(|route| route.prefix.len())
+            .map(|route| route.provider_url.as_str())
+    }
+
+    pub(super) async fn ask_to_pay(
+        &self,
+        url: &str,
+        terminal: &str,
+        scan: &Scan,
+    ) -> Result<Standing, CallError> {
+        let pay = Pay {
+            code: &scan.code,
+            amount_minor: scan.amount_minor,
+            currency: &scan.currency,
+            order_id: &scan.order_id,
+            merchant_id: &self.merchant.merchant_id,
+            merchant: &self.merchant.name,
+            mcc: &self.merchant.mcc,
+            country: &self.merchant.country,
+            terminal_id: terminal,
+            at: &scan.at,
+        };
+        self.client
+            .post(&format!("{url}/v1/codes/pay"), &pay, None)
+            .await
+    }
+
+    pub(super) async fn ask_how(&self, url: &str, order: &str) -> Result<Standing, CallError> {
+        let url = format!("{url}/v1/codes/query");
+        self.client.post(&url, &self.order(order), None).await
+    }
+
+    pub(super) async fn ask_to_revoke_now(
+        &self,
+        url: &str,
+        order: &str,
+    ) -> Result<Standing, CallError> {
+        let url = format!("{url}/v1/codes/revoke");
+        self.client.post(&url, &self.order(order), None).await
+    }
+
+    /// Revokes as soon as the provider lets it.
+    pub(super) async fn ask_to_revoke(
+        &self,
+        url: &str,
+        order: &str,
+    ) -> Result<Standing, CallError> {
+        let mut tries = 1;
+        loop {
+            match self.ask_to_revoke_now(url, order).await {
+                Err(error) if error.code() == Some("revoke_too_early") && tries < TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn order<'a>(&'a self, order: &'a str) -> OrderName<'a> {
+        OrderName {
+            merchant_id: &self.merchant.merchant_id,
+            order_id: order,
+        }
+    }
+}

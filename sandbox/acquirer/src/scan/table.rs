@@ -1,0 +1,186 @@
+//! Scans in the acquirer's database, and their lines in the books.
+
+use sandbox_kit::clock;
+use sqlx::{Any, Row, Transaction};
+
+use super::{Answer, Scan};
+use crate::Merchant;
+use crate::authorise::Outcome;
+use crate::store::{Asked, RECEIVABLE, Store};
+
+type Result<T> = std::result::Result<T, sqlx::Error>;
+
+impl Store {
+    /// Writes the scan down, or says how its trace number stands already. A tap's trace number is no scan's.
+    pub(super) async fn ask_scan(&self, terminal: &str, scan: &Scan, text: &str) -> Result<Asked> {
+        let mut work = self.db().begin().await?;
+        let tap = sqlx::query("SELECT 1 FROM authorisations WHERE terminal_id = $1 AND trace = $2")
+            .bind(terminal)
+            .bind(i64::from(scan.trace))
+            .fetch_optional(&mut *work)
+            .await?;
+        if tap.is_some() {
+            return Ok(Asked::Otherwise);
+        }
+        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (terminal_id, trace) DO NOTHING")
+            .bind(terminal)
+            .bind(i64::from(scan.trace))
+            .bind(scan.order_id.as_str())
+            .bind(text)
+            .bind(clock::now_text())
+            .execute(&mut *work)
+            .await?;
+        let row =
+            sqlx::query("SELECT request, answer FROM scans WHERE terminal_id = $1 AND trace = $2")
+                .bind(terminal)
+                .bind(i64::from(scan.trace))
+                .fetch_one(&mut *work)
+                .await?;
+        work.commit().await?;
+        if row.try_get::<String, _>(0)? != text {
+            return Ok(Asked::Otherwise);
+        }
+        Ok(row
+            .try_get::<Option<String>, _>(1)?
+            .map_or(Asked::Open, Asked::Answered))
+    }
+
+    /// Keeps the answer and books it, once: `false` when another request was quicker. A payment that several tills
+    /// scanned for has one line.
+    pub(super) async fn book_scan(
+        &self,
+        terminal: &str,
+        scan: &Scan,
+        merchant: &Merchant,
+        answer: &Answer,
+    ) -> Result<bool> {
+        let text =
+            serde_json::to_string(answer).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let mut work = self.db().begin().await?;
+        let kept = sqlx::query("UPDATE scans SET result = $1, answer = $2 WHERE terminal_id = $3 AND trace = $4 AND answer IS NULL")
+            .bind(answer.result.name())
+            .bind(text)
+            .bind(terminal)
+            .bind(i64::from(scan.trace))
+            .execute(&mut *work)
+            .await?;
+        if kept.rows_affected() == 0 {
+            return Ok(false);
+        }
+        write_entry(&mut work, terminal, scan, merchant, answer).await?;
+        work.commit().await?;
+        Ok(true)
+    }
+
+    /// Books that a payment was taken back, if it had been booked, once.
+    pub(super) async fn book_reversal(&self, payment: &str, at: &str) -> Result<()> {
+        let mut work = self.db().begin().await?;
+        let (paid, id) = (entry_of(payment), format!("{}/reversal", entry_of(payment)));
+        let written = sqlx::query("INSERT INTO entries (id, at, kind, amount_minor, currency, merchant, reference, result, reason, atc, arqc, token) SELECT $1, $2, 'reversal', amount_minor, currency, merchant, reference, 'reversed', NULL, CAST(NULL AS BIGINT), NULL, NULL FROM entries WHERE id = $3 ON CONFLICT (id) DO NOTHING")
+            .bind(id.as_str())
+            .bind(at)
+            .bind(paid.as_str())
+            .execute(&mut *work)
+            .await?;
+        if written.rows_affected() == 1 {
+            sqlx::query("INSERT INTO postings (entry_id, account, amount_minor) SELECT $1, account, -amount_minor FROM postings WHERE entry_id = $2")
+                .bind(id.as_str())
+                .bind(paid.as_str())
+                .execute(&mut *work)
+                .await?;
+        }
+        work.commit().await
+    }
+
+    /// Scans of `until` or before of which nobody knows the result.
+    pub(super) async fn unresolved_scans(&self, until: &str) -> Result<Vec<(String, u32, String)>> {
+        let rows = sqlx::query("SELECT terminal_id, trace, request FROM scans WHERE result IS NULL AND asked_at <= $1 ORDER BY asked_at, terminal_id, trace")
+            .bind(until)
+            .fetch_all(self.db().pool())
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let trace: i64 = row.try_get(1)?;
+                let trace =
+                    u32::try_from(trace).map_err(|error| sqlx::Error::Decode(error.into()))?;
+                Ok((row.try_get(0)?, trace, row.try_get(2)?))
+            })
+            .collect()
+    }
+
+    /// Notes that nothing will be paid for this scan unless its terminal asks again.
+    pub(super) async fn give_up_scan(&self, terminal: &str, trace: u32) -> Result<()> {
+        sqlx::query("UPDATE scans SET result = 'refused' WHERE terminal_id = $1 AND trace = $2 AND answer IS NULL")
+            .bind(terminal)
+            .bind(i64::from(trace))
+            .execute(self.db().pool())
+            .await?;
+        Ok(())
+    }
+
+    /// The last code that was scanned for an order.
+    pub(super) async fn code_of_order(&self, order: &str) -> Result<Option<String>> {
+        let row = sqlx::query(
+            "SELECT request FROM scans WHERE order_id = $1 ORDER BY asked_at DESC, trace DESC LIMIT 1",
+        )
+        .bind(order)
+        .fetch_optional(self.db().pool())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let scan = serde_json::from_str::<Scan>(&row.try_get::<String, _>(0)?);
+        Ok(scan.ok().map(|scan| scan.code))
+    }
+}
+
+/// The line of a payment in the books.
+fn entry_of(payment: &str) -> String {
+    format!("code/{payment}")
+}
+
+async fn write_entry(
+    work: &mut Transaction<'static, Any>,
+    terminal: &str,
+    scan: &Scan,
+    merchant: &Merchant,
+    answer: &Answer,
+) -> Result<()> {
+    let approved = answer.result == Outcome::Approved;
+    let id = match &answer.payment_id {
+        Some(payment) if approved => entry_of(payment),
+        // Another scan of the same order may be paid yet.
+        _ => format!("code/{terminal}/{:06}", scan.trace),
+    };
+    let reference = answer
+        .network_ref
+        .as_deref()
+        .or(answer.payment_id.as_deref())
+        .unwrap_or(&scan.order_id);
+    let written = sqlx::query("INSERT INTO entries (id, at, kind, amount_minor, currency, merchant, reference, result, reason, atc, arqc, token) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, NULL, NULL) ON CONFLICT (id) DO NOTHING")
+        .bind(id.as_str())
+        .bind(answer.at.as_str())
+        .bind(if approved { "payment" } else { "decline" })
+        .bind(scan.amount_minor)
+        .bind(scan.currency.as_str())
+        .bind(merchant.name.as_str())
+        .bind(reference)
+        .bind(answer.result.name())
+        .bind(answer.reason.as_deref())
+        .execute(&mut **work)
+        .await?;
+    if !approved || written.rows_affected() == 0 {
+        return Ok(());
+    }
+    let payable = format!("merchant:{}:payable", merchant.merchant_id);
+    for (account, amount) in [
+        (RECEIVABLE, scan.amount_minor),
+        (payable.as_str(), -scan.amount_minor),
+    ] {
+        sqlx::query("INSERT INTO postings (entry_id, account, amount_minor) VALUES ($1, $2, $3)")
+            .bind(id.as_str())
+            .bind(account)
+            .bind(amount)
+            .execute(&mut **work)
+            .await?;
+    }
+    Ok(())
+}

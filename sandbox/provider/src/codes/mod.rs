@@ -1,0 +1,121 @@
+//! Payment codes: `prefix | alias | otp`, shown by phones without a network, scanned by shops, paid once.
+//!
+//! The provider draws the aliases and gives each phone a few of them in a sealed batch, together with a seed. An alias
+//! is for one showing; while it is shown its one-time password changes with the time. A shop's acquirer hands a scanned
+//! code to [`shops::pay`], which finds account and seed by one look-up, decides, and asks the network for a payment on
+//! the account's token. What the numbers are worth stands in `docs/codes.md`.
+//!
+//! ```text
+//! format    the code's form, as phones are told it        rules     the provider's own limits
+//! otp       the one-time password                         seeds     phones' seeds, sealed at rest
+//! aliases   drawn, looked up, ended, recycled             misses    guesses, per merchant
+//! payments  their table and states                        entries   the statement's lines
+//! decide    a scanned code, in one transaction            settle    the network's part, and what was left open
+//! shops     routes for acquirers                          phone, watch   routes for phones
+//! ```
+
+mod aliases;
+mod decide;
+mod entries;
+mod form;
+mod format;
+mod misses;
+mod otp;
+mod payments;
+mod phone;
+mod rules;
+mod seeds;
+pub(crate) mod settle;
+mod shops;
+mod watch;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use axum::Router;
+use axum::routing::{get, post};
+use sandbox_kit::db::Db;
+use sandbox_kit::signed::FixedKeys;
+use tokio::sync::watch as channel;
+
+use crate::{Inner, Shared};
+use seeds::Seeds;
+
+pub(crate) use entries::{CodeEntry, code_entry};
+pub use format::CodePolicy;
+pub use rules::{CodeAcquirer, CodeRules, DailyLimits, RefusedClass};
+
+/// Everything about codes that requests need.
+pub(crate) struct Codes {
+    seeds: Seeds,
+    rules: CodeRules,
+    /// Counts up whenever an alias or a payment changes, for phones that wait for it.
+    changes: channel::Sender<u64>,
+}
+
+impl Codes {
+    /// Opens the key beside the database that seeds are sealed with.
+    pub(crate) async fn open(database: &Path, db: &Db, rules: CodeRules) -> anyhow::Result<Self> {
+        Ok(Self {
+            seeds: Seeds::open(database, db).await?,
+            rules,
+            changes: channel::Sender::new(0),
+        })
+    }
+
+    /// The keys of the acquirers that may ask for payments.
+    pub(crate) fn acquirers(&self) -> FixedKeys {
+        let acquirers = self.rules.acquirers.iter();
+        let keys: HashMap<_, _> = acquirers
+            .map(|acquirer| (acquirer.acquirer_id.clone(), acquirer.key))
+            .collect();
+        FixedKeys(keys)
+    }
+
+    /// Wakes the phones that wait.
+    fn changed(&self) {
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+/// Routes behind a phone's signature.
+pub(crate) fn phone_routes() -> Router<Shared> {
+    Router::new()
+        .route("/v1/codes/aliases", post(phone::aliases))
+        .route("/v1/codes/void", post(phone::void))
+        .route(
+            "/v1/codes/payments/{payment_id}/confirm",
+            post(phone::confirm),
+        )
+        .route("/v1/codes/aliases/{alias}", get(watch::alias))
+        .route("/v1/codes/acceptance", get(watch::acceptance))
+}
+
+/// Routes behind an acquirer's signature.
+pub(crate) fn shop_routes() -> Router<Shared> {
+    Router::new()
+        .route("/v1/codes/pay", post(shops::pay))
+        .route("/v1/codes/query", post(shops::query))
+        .route("/v1/codes/revoke", post(shops::revoke))
+}
+
+/// Whether a code would be taken at this moment, whoever asks.
+pub(crate) async fn resolves(provider: &Inner, code: &str) -> anyhow::Result<bool> {
+    let policy = provider.policy().await?.codes;
+    Ok(decide::resolves(provider, &policy, code).await?)
+}
+
+/// What erasing a user ($1) removes here, after all devices of the user are wiped. What is still under way keeps its
+/// names until it has ended.
+pub(crate) const ERASE: &[&str] = &[
+    "DELETE FROM code_entries WHERE user_id = $1",
+    "UPDATE code_payments SET user_id = '', device_id = '', token_ref = '', alias = '' WHERE user_id = $1 AND state IN ('approved', 'declined', 'revoked')",
+];
+
+/// What wiping a device ($1) changes here. Its numbers rest before anybody else is given them.
+pub(crate) const WIPE: &[&str] = &[
+    "UPDATE code_payments SET state = 'declined', reason = 'device_wiped' WHERE device_id = $1 AND state = 'wanted'",
+    "UPDATE code_aliases SET state = CASE WHEN state = 'live' THEN 'void' ELSE state END, device_id = NULL, token_ref = NULL WHERE device_id = $1",
+    "DELETE FROM code_seeds WHERE device_id = $1",
+];

@@ -1,0 +1,96 @@
+//! The one-time password of an alias: TOTP (RFC 6238) with SHA-256 under HKDF-SHA256(device seed, info = alias).
+//!
+//! A code is good in the step it was made in, in the next (it was shown late) and in the one before (the phone's clock
+//! runs ahead): 90 seconds after it was made with steps of 30.
+
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+/// What the passwords of one alias come from.
+pub(super) struct AliasKey(Zeroizing<[u8; 32]>);
+
+impl AliasKey {
+    /// `None` never happens: the output is shorter than HKDF can give.
+    pub(super) fn derive(seed: &[u8], alias: &str) -> Option<Self> {
+        let mut key = Zeroizing::new([0_u8; 32]);
+        Hkdf::<Sha256>::new(None, seed)
+            .expand(alias.as_bytes(), key.as_mut_slice())
+            .ok()?;
+        Some(Self(key))
+    }
+
+    /// Whether `otp` is one of the passwords that count at this moment. All of them are compared, each in a time that
+    /// tells nothing.
+    pub(super) fn accepts(&self, otp: &str, unix: i64, step_s: u32) -> bool {
+        let now = unix.div_euclid(i64::from(step_s.max(1)));
+        let mut right = Choice::from(0);
+        for step in [now.saturating_sub(1), now, now.saturating_add(1)] {
+            let Some(made) = password(self.0.as_slice(), step, otp.len()) else {
+                return false;
+            };
+            right |= made.as_bytes().ct_eq(otp.as_bytes());
+        }
+        bool::from(right)
+    }
+}
+
+/// The password of a step, with leading zeros.
+fn password(key: &[u8], step: i64, digits: usize) -> Option<Zeroizing<String>> {
+    let modulus = 10_u32.checked_pow(u32::try_from(digits).ok()?)?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    mac.update(&step.to_be_bytes());
+    let tag: [u8; 32] = mac.finalize().into_bytes().into();
+    // RFC 4226, 5.3: the last nibble says where to read four bytes, of which the first bit does not count.
+    let offset = usize::from(tag.last()? & 0x0F);
+    let word: [u8; 4] = tag.get(offset..offset + 4)?.try_into().ok()?;
+    let number = (u32::from_be_bytes(word) & 0x7FFF_FFFF) % modulus;
+    Some(Zeroizing::new(format!("{number:0digits$}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6238, appendix B, the SHA-256 rows.
+    #[test]
+    fn passwords_are_those_of_rfc_6238() {
+        let key = b"12345678901234567890123456789012";
+        for (unix, expected) in [
+            (59, "46119246"),
+            (1_111_111_109, "68084774"),
+            (1_111_111_111, "67062674"),
+            (1_234_567_890, "91819424"),
+            (2_000_000_000, "90698825"),
+            (20_000_000_000, "77737706"),
+        ] {
+            assert_eq!(password(key, unix / 30, 8).unwrap().as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn a_password_counts_in_three_steps() {
+        let key = AliasKey::derive(&[7; 32], "0123456789").unwrap();
+        let made = 1_800_000_000;
+        let otp = password(key.0.as_slice(), made / 30, 6).unwrap();
+        for (late, good) in [
+            (-31, false),
+            (-30, true),
+            (0, true),
+            (59, true),
+            (60, false),
+        ] {
+            assert_eq!(key.accepts(&otp, made + late, 30), good, "{late}");
+        }
+        // Another alias of the same phone has other passwords.
+        let other = AliasKey::derive(&[7; 32], "0123456788").unwrap();
+        let same = (0..20)
+            .filter(|step| {
+                password(key.0.as_slice(), *step, 6) == password(other.0.as_slice(), *step, 6)
+            })
+            .count();
+        assert!(same < 3);
+    }
+}

@@ -1,0 +1,170 @@
+//! What acquirers ask for their shops: pay with a code, see how an order stands, revoke it. Requests are signed by the
+//! acquirer's key under its name; no `Idempotency-Key` is needed, since the order is one.
+//!
+//! ```text
+//! POST /v1/codes/pay     {code, amount_minor, currency, order_id, merchant_id, merchant, mcc, country, terminal_id, at}
+//! POST /v1/codes/query   {merchant_id, order_id}
+//! POST /v1/codes/revoke  {merchant_id, order_id}
+//! each answers           {order_id, payment_id, state, wants, reason, authorisation, network_ref, at}
+//! ```
+//! `state` is `approved`, `declined`, `pending` (then `wants` is `password`, or null while the network is asked) or
+//! `revoked`. Problems: 409 `order_conflict`, 409 `revoke_too_early` with `retry_after_s`, 404 `order_unknown`.
+//!
+//! Reasons of the code itself: `code_not_valid`, `code_used`, `code_void`, `code_expired`, `code_throttled`,
+//! `merchant_throttled`; of the payment: `account_not_active`, `currency_not_supported`, `class_…`, `place_abroad`,
+//! `daily_limit`, `password_not_set`, `password_timeout`, `superseded`, `revoked`, `device_wiped`, `network_refused`, and
+//! what network and bank decline for.
+
+use axum::Json;
+use axum::extract::State;
+use sandbox_kit::ApiJson;
+use sandbox_kit::problem::Problem;
+use sandbox_kit::signed::SignedBy;
+use sandbox_kit::{bytes, clock};
+
+use super::decide::{Decided, decide};
+use super::form::{OrderName, Scan, Standing};
+use super::payments::{self, Ending, Payment, State as Stage};
+use super::rules::Class;
+use super::settle::finished;
+use crate::Shared;
+
+/// Pays an order with a code. The same order again, with this code or another, is answered how it stands: it is paid
+/// once, however often it is asked for.
+pub(super) async fn pay(
+    State(provider): State<Shared>,
+    SignedBy(acquirer): SignedBy,
+    ApiJson(scan): ApiJson<Scan>,
+) -> Result<Json<Standing>, Problem> {
+    scan.check()?;
+    let policy = provider.policy().await?.codes;
+    match decide(&provider, &policy, &acquirer, &scan).await? {
+        Decided::Refused(reason) => {
+            // A code that was tried too often is dead: its phone is to show another.
+            provider.codes.changed();
+            Ok(Json(Standing::refused(&scan, reason)))
+        }
+        Decided::Conflict => Err(Problem::new(
+            409,
+            "order_conflict",
+            "Order used before",
+            "This order of the merchant came with another amount before. Use another order number.",
+        )),
+        Decided::Stands(payment) => {
+            // The phone flips at once, not only when the bank has answered.
+            provider.codes.changed();
+            let payment = finished(&provider, *payment).await?;
+            Ok(Json(Standing::of(&payment)))
+        }
+    }
+}
+
+/// How an order stands.
+pub(super) async fn query(
+    State(provider): State<Shared>,
+    SignedBy(acquirer): SignedBy,
+    ApiJson(name): ApiJson<OrderName>,
+) -> Result<Json<Standing>, Problem> {
+    name.check()?;
+    let mut work = provider.store.db().begin().await?;
+    payments::expire(&mut work, clock::unix_now(), &clock::now_text()).await?;
+    let (merchant, order) = (name.merchant_id.as_str(), name.order_id.as_str());
+    let payment = match payments::of_order(&mut work, &acquirer, merchant, order).await? {
+        Some(payment) => Some(payment),
+        None => payments::last_declined(&mut work, &acquirer, merchant, order).await?,
+    };
+    work.commit().await?;
+    let payment = payment.ok_or_else(|| {
+        Problem::new(
+            404,
+            "order_unknown",
+            "Unknown order",
+            "No code was good for anything under this order of the merchant.",
+        )
+    })?;
+    Ok(Json(Standing::of(&payment)))
+}
+
+/// Revokes an order, paid or not: it is paid by nobody from here on, and what was paid goes back. Whatever a person or
+/// the bank does at the same moment, the order ends revoked.
+pub(super) async fn revoke(
+    State(provider): State<Shared>,
+    SignedBy(acquirer): SignedBy,
+    ApiJson(name): ApiJson<OrderName>,
+) -> Result<Json<Standing>, Problem> {
+    name.check()?;
+    let (now, at) = (clock::unix_now(), clock::now_text());
+    let mut work = provider.store.db().begin().await?;
+    payments::expire(&mut work, now, &at).await?;
+    let known = payments::of_order(&mut work, &acquirer, &name.merchant_id, &name.order_id).await?;
+    let payment_id = match known {
+        // The order itself is dead from now on, for a scan that is still on its way as well.
+        None => {
+            let dead = nothing_paid(&acquirer, &name, now, &at);
+            payments::insert(&mut work, &dead, None).await?;
+            dead.payment_id
+        }
+        Some(payment) => {
+            let to = match payment.state {
+                Stage::Wanted => Some(Stage::Revoked),
+                // The network undoes what it may have done, and refuses what has not reached it yet.
+                Stage::Started | Stage::Approved => Some(Stage::Reversing),
+                Stage::Declined | Stage::Reversing | Stage::Revoked => None,
+            };
+            if let Some(to) = to {
+                let wait = provider.codes.rules.revoke_after_s - (now - payment.began);
+                if wait > 0 {
+                    return Err(too_early(wait));
+                }
+                let steps = (payment.state, to);
+                let ending = Ending::because("revoked");
+                payments::end(&mut work, &payment.payment_id, steps, &ending, &at).await?;
+            }
+            payment.payment_id
+        }
+    };
+    let payment = payments::by_id(&mut work, &payment_id).await?;
+    work.commit().await?;
+    provider.codes.changed();
+    let payment = finished(&provider, payment.ok_or_else(Problem::internal)?).await?;
+    Ok(Json(Standing::of(&payment)))
+}
+
+/// What stands for an order that was revoked before anything was paid.
+fn nothing_paid(acquirer: &str, name: &OrderName, now: i64, at: &str) -> Payment {
+    Payment {
+        payment_id: bytes::random_id("cpy"),
+        acquirer_id: acquirer.to_owned(),
+        merchant_id: name.merchant_id.clone(),
+        order_id: name.order_id.clone(),
+        alias: String::new(),
+        user: String::new(),
+        device: String::new(),
+        token_ref: String::new(),
+        terminal_id: String::new(),
+        merchant: String::new(),
+        mcc: String::new(),
+        country: String::new(),
+        asked_at: at.to_owned(),
+        amount_minor: 0,
+        currency: String::new(),
+        class: Class::C.name().to_owned(),
+        state: Stage::Revoked,
+        reason: Some("revoked".to_owned()),
+        authorisation: None,
+        network_ref: None,
+        at: at.to_owned(),
+        began: now,
+        confirm_until: now,
+    }
+}
+
+fn too_early(wait: i64) -> Problem {
+    Problem::new(
+        409,
+        "revoke_too_early",
+        "Too early to revoke",
+        "The person may be typing the password at this moment. Revoke in a few seconds.",
+    )
+    .with("retry_after_s", wait)
+}
