@@ -71,10 +71,7 @@ pub(crate) fn open_and_unlock(
 
 fn event(atc: u16) -> JournalEvent {
     JournalEvent::Cryptogram {
-        payment: Payment {
-            token: TokenRef::new("tok_0123456789ABCDEF"),
-            atc,
-        },
+        payment: Payment::by_card(TokenRef::new("tok_0123456789ABCDEF"), atc),
         key_index: "6570201".to_owned().try_into().unwrap(),
         un: "00112233".into(),
         money: Money {

@@ -1,7 +1,5 @@
 //! How a numeric code is laid out: the provider's choice, checked before it is used.
 
-use serde::{Deserialize, Serialize};
-
 use super::alias;
 
 /// First two digits that tills send to another wallet: WeChat Pay 10 to 15, JD Pay 18, Alipay 25 to 30, UnionPay 62 (the
@@ -42,23 +40,11 @@ pub enum FormatError {
 }
 
 /// The layout of a numeric code: `prefix | alias | one-time password`, and a check digit where the provider wants one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Fields", into = "Fields")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeFormat {
     prefix: String,
     alias_digits: u8,
     otp_digits: u8,
-    luhn: bool,
-}
-
-/// The same on the wire, unchecked.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fields {
-    prefix: String,
-    alias_digits: u8,
-    otp_digits: u8,
-    #[serde(default)]
     luhn: bool,
 }
 
@@ -141,30 +127,6 @@ impl Default for CodeFormat {
     }
 }
 
-impl TryFrom<Fields> for CodeFormat {
-    type Error = FormatError;
-
-    fn try_from(fields: Fields) -> Result<Self, FormatError> {
-        Self::new(
-            &fields.prefix,
-            fields.alias_digits,
-            fields.otp_digits,
-            fields.luhn,
-        )
-    }
-}
-
-impl From<CodeFormat> for Fields {
-    fn from(format: CodeFormat) -> Self {
-        Self {
-            prefix: format.prefix,
-            alias_digits: format.alias_digits,
-            otp_digits: format.otp_digits,
-            luhn: format.luhn,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,19 +166,5 @@ mod tests {
         assert_eq!(refusal("73", 10, 5), FormatError::Otp(5));
         assert_eq!(refusal("73", 10, 9), FormatError::Otp(9));
         assert_eq!(refusal("73", 16, 8), FormatError::Total(26));
-    }
-
-    #[test]
-    fn a_format_is_checked_as_it_is_read() {
-        let text = r#"{"prefix":"73","alias_digits":10,"otp_digits":6,"luhn":false}"#;
-        let format: CodeFormat = serde_json::from_str(text).unwrap();
-        assert_eq!(format, CodeFormat::default());
-        assert_eq!(serde_json::to_string(&format).unwrap(), text);
-        for text in [
-            r#"{"prefix":"62","alias_digits":10,"otp_digits":6}"#,
-            r#"{"prefix":"73","alias_digits":10,"otp_digits":6,"more":1}"#,
-        ] {
-            assert!(serde_json::from_str::<CodeFormat>(text).is_err());
-        }
     }
 }

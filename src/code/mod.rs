@@ -12,10 +12,12 @@ pub mod cpm;
 mod format;
 pub mod mpm;
 pub mod numeric;
+mod policy;
 pub mod steps;
 mod stock;
 pub mod symbol;
 
 pub use alias::{Alias, MalformedAlias};
 pub use format::{CodeFormat, FormatError};
+pub use policy::CodePolicy;
 pub use stock::{AliasEntry, AliasState, AliasStock};

@@ -17,8 +17,7 @@ pub const STEP_MS: i64 = 30_000;
 const SLACK_MS: i64 = STEP_MS;
 
 /// The provider's policy on clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockRules {
     /// How long after the last contact with the provider codes are still shown, in milliseconds.
     pub max_age_ms: i64,
@@ -109,6 +108,11 @@ impl ProviderClock {
             seen: Anchor::new(provider_ms, reading),
             off_ms: 0,
         }
+    }
+
+    /// The provider's time at the last contact, milliseconds of Unix time.
+    pub fn contact_ms(&self) -> i64 {
+        self.contact_ms
     }
 
     /// The step at a reading.

@@ -21,6 +21,8 @@ pub enum AliasState {
     Showing,
     /// Its showing is over. It is kept until it expires, so that no repeated batch brings it back.
     Spent,
+    /// The same, and the provider knows.
+    Told,
 }
 
 /// One alias of the stock.
@@ -77,7 +79,11 @@ impl AliasStock {
     pub fn end(&mut self, alias: &Alias) -> bool {
         let entry = self.0.iter_mut().find(|entry| entry.alias == *alias);
         entry.is_some_and(|entry| {
-            std::mem::replace(&mut entry.state, AliasState::Spent) == AliasState::Showing
+            let was = entry.state;
+            if was != AliasState::Told {
+                entry.state = AliasState::Spent;
+            }
+            was == AliasState::Showing
         })
     }
 
@@ -91,8 +97,8 @@ impl AliasStock {
         Some(entry.alias.clone())
     }
 
-    /// The alias on the screen, while the provider still knows it.
-    pub fn showing(&self, now_ms: i64) -> Option<&Alias> {
+    #[cfg(test)]
+    fn showing(&self, now_ms: i64) -> Option<&Alias> {
         let entry = self
             .0
             .iter()
@@ -100,15 +106,16 @@ impl AliasStock {
         (entry.not_after_ms > now_ms).then_some(&entry.alias)
     }
 
+    /// Until when the provider knows an alias, milliseconds of Unix time.
+    pub fn not_after_ms(&self, alias: &Alias) -> Option<i64> {
+        let found = self.0.iter().find(|entry| entry.alias == *alias);
+        found.map(|entry| entry.not_after_ms)
+    }
+
     /// How many showings are left without a network.
     pub fn left(&self, now_ms: i64) -> usize {
         let usable = self.0.iter().filter(|entry| entry.can_show(now_ms));
         usable.count()
-    }
-
-    /// Whether it is time to ask the provider for more: fewer than `least` are left.
-    pub fn wants_refill(&self, now_ms: i64, least: usize) -> bool {
-        self.left(now_ms) < least
     }
 
     /// Drops what has expired: the provider does not recycle an alias before, and a repeated batch brings none back that is
@@ -118,8 +125,31 @@ impl AliasStock {
             .retain(|entry| entry.state == AliasState::Showing || entry.not_after_ms > now_ms);
     }
 
-    /// All entries, for the provider's account of what this phone still holds.
-    pub fn entries(&self) -> &[AliasEntry] {
+    /// What this phone still holds: aliases that nobody has seen, and the one on the screen.
+    pub fn held(&self) -> impl Iterator<Item = &Alias> {
+        let held = |entry: &&AliasEntry| {
+            matches!(entry.state, AliasState::Fresh | AliasState::Showing)
+        };
+        self.0.iter().filter(held).map(|entry| &entry.alias)
+    }
+
+    /// Whether the provider does not know yet of every showing that is over.
+    pub fn is_untold(&self) -> bool {
+        let mut entries = self.0.iter();
+        entries.any(|entry| entry.state == AliasState::Spent)
+    }
+
+    /// The provider has been told what is held: of everything else it knows that it is over.
+    pub fn told(&mut self, held: &[Alias]) {
+        for entry in &mut self.0 {
+            if entry.state == AliasState::Spent && !held.contains(&entry.alias) {
+                entry.state = AliasState::Told;
+            }
+        }
+    }
+
+    #[cfg(test)]
+    fn entries(&self) -> &[AliasEntry] {
         &self.0
     }
 
@@ -174,8 +204,6 @@ mod tests {
         let stock = stock(&[100_000]);
         assert_eq!(stock.left(9_999), 1);
         assert_eq!(stock.left(10_000), 0);
-        assert!(stock.wants_refill(10_000, 1));
-        assert!(!stock.wants_refill(0, 1));
     }
 
     #[test]

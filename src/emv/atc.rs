@@ -27,9 +27,14 @@ impl AtcBlock {
         self.end
     }
 
+    /// Whether `next` follows this block without a gap.
+    pub(super) fn leads_to(self, next: Self) -> bool {
+        self.end == next.next
+    }
+
     /// This block and `next` behind it, when they follow each other; else `next` alone, and what is left here is burnt.
     pub(super) fn then(self, next: Self) -> Self {
-        match self.end == next.next {
+        match self.leads_to(next) {
             true => Self {
                 next: self.next,
                 end: next.end,

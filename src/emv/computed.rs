@@ -190,7 +190,7 @@ impl Computed {
         signature.map_err(|_| StatusWord::INTERNAL)
     }
 
-    fn value(&self, tag: Tag) -> Option<&[u8]> {
+    pub(super) fn value(&self, tag: Tag) -> Option<&[u8]> {
         match tag {
             tags::ATC => Some(&self.atc),
             tags::IAD => Some(&self.iad),

@@ -66,10 +66,15 @@ impl Dol {
             .map(|entry| entry.length)
     }
 
+    /// Where the value of `tag` stands among the values that answer this list.
+    pub fn place_of(&self, tag: Tag) -> Option<std::ops::Range<usize>> {
+        let entry = self.entries.iter().find(|entry| entry.tag == tag)?;
+        Some(entry.offset..entry.offset + entry.length)
+    }
+
     /// The value of `tag` in `data`, the concatenated values that answer this list.
     pub fn value<'d>(&self, tag: Tag, data: &'d [u8]) -> Option<&'d [u8]> {
-        let entry = self.entries.iter().find(|entry| entry.tag == tag)?;
-        data.get(entry.offset..entry.offset + entry.length)
+        data.get(self.place_of(tag)?)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod cryptogram;
 pub mod derivation;
 pub mod dol;
 pub mod oda;
+pub mod presented;
 pub mod profile;
 pub mod tlv;
 pub mod verification;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{IssuerRecord, JournalEvent, Payment, Verdict};
-use crate::account::Money;
+use crate::account::{Currency, Money};
 
 /// How far a payment has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct Entry {
     pub merchant: Option<String>,
     /// Whether this phone's journal knows the payment.
     pub on_phone: bool,
+    /// Whether the phone only showed a code for it: then nobody may ever have paid, and the amount is the issuer's.
+    #[serde(default)]
+    pub presented: bool,
     /// The authorisation code of an approved payment.
     pub authorisation: Option<String>,
     /// The stable code of the reason for a decline.
@@ -84,6 +87,7 @@ impl Entry {
                 money: *money,
                 merchant: merchant.clone(),
                 on_phone: true,
+                presented: false,
                 authorisation: None,
                 reason: None,
             }),
@@ -95,6 +99,25 @@ impl Entry {
                 ..entry
             }),
             (None, JournalEvent::Finished { .. }) => None,
+            (Some(entry), JournalEvent::Presented { .. }) => Some(Self {
+                on_phone: true,
+                presented: true,
+                ..entry
+            }),
+            (None, JournalEvent::Presented { payment, .. }) => Some(Self {
+                payment: payment.clone(),
+                at_ms,
+                state: EntryState::Incomplete,
+                money: Money {
+                    minor: 0,
+                    currency: Currency::CNY,
+                },
+                merchant: None,
+                on_phone: true,
+                presented: true,
+                authorisation: None,
+                reason: None,
+            }),
         }
     }
 
@@ -105,6 +128,8 @@ impl Entry {
     pub fn with_record(known: Option<Self>, record: &IssuerRecord) -> Self {
         if let (Some(entry), Verdict::Declined { .. }) = (&known, &record.verdict)
             && matches!(entry.state, EntryState::Matched | EntryState::Declined)
+            // Nobody but the provider speaks of a payment by code: what was taken back, was.
+            && entry.payment.atc().is_some()
         {
             return entry.clone();
         }
@@ -114,7 +139,7 @@ impl Entry {
         };
         // A refused message may carry an amount that the phone never agreed to, so a decline keeps what the phone saw.
         let seen = known.as_ref().filter(|entry| entry.on_phone);
-        let kept = seen.filter(|_| state == EntryState::Declined);
+        let kept = seen.filter(|seen| state == EntryState::Declined && !seen.presented);
         Self {
             payment: record.payment.clone(),
             at_ms: seen.map_or(record.at_ms, |entry| entry.at_ms),
@@ -122,6 +147,7 @@ impl Entry {
             money: kept.map_or(record.money, |entry| entry.money),
             merchant: Some(record.merchant.clone()),
             on_phone: seen.is_some(),
+            presented: seen.is_some_and(|entry| entry.presented),
             authorisation,
             reason,
         }
@@ -136,23 +162,25 @@ impl Entry {
         }
     }
 
-    /// Whether a person should see it: a decline of a payment that this phone does not know is somebody else's attempt.
+    /// Whether a person should see it: a decline of a payment that this phone does not know is somebody else's attempt, and
+    /// a code that nobody has taken is no payment. A payment by code was asked for by whoever showed it.
     pub fn is_shown(&self) -> bool {
-        self.on_phone || self.state != EntryState::Declined
+        let by_code = self.payment.atc().is_none();
+        let taken = self.state != EntryState::Incomplete;
+        match self.presented {
+            true => taken,
+            false => self.on_phone || by_code || self.state != EntryState::Declined,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Currency;
     use crate::token::TokenRef;
 
     fn payment() -> Payment {
-        Payment {
-            token: TokenRef::new("tok_1"),
-            atc: 7,
-        }
+        Payment::by_card(TokenRef::new("tok_1"), 7)
     }
 
     fn money(minor: i64) -> Money {
@@ -269,6 +297,45 @@ mod tests {
     fn a_strangers_attempt_is_not_shown() {
         assert!(!Entry::with_record(None, &declined()).is_shown());
         assert!(Entry::with_record(None, &approved()).is_shown());
+    }
+
+    #[test]
+    fn a_code_that_nobody_took_is_no_payment() {
+        let presented = JournalEvent::Presented {
+            payment: payment(),
+            key_index: "6570201".to_owned().try_into().unwrap(),
+            un: "03913490".into(),
+        };
+        let entry = Entry::with_event(None, 100, &presented).unwrap();
+        assert!(!entry.is_shown());
+        let paid = Entry::with_record(Some(entry.clone()), &approved());
+        assert!(paid.is_shown() && paid.on_phone);
+        assert_eq!((paid.state, paid.money), (EntryState::Matched, money(1250)));
+        // The amount of a decline is the shop's: the phone agreed to none.
+        let refused = Entry::with_record(Some(entry), &declined());
+        assert!(refused.is_shown());
+        assert_eq!(refused.money, money(9900));
+        let heard_first = Entry::with_event(Some(Entry::with_record(None, &approved())), 100, &presented);
+        assert!(heard_first.is_some_and(|entry| entry.is_shown() && entry.on_phone));
+    }
+
+    #[test]
+    fn a_payment_by_code_is_the_providers_to_tell() {
+        let record = IssuerRecord {
+            payment: Payment::by_code(TokenRef::new("tok_1"), "cpy_1".into()),
+            ..declined()
+        };
+        let entry = Entry::with_record(None, &record);
+        assert!(entry.is_shown());
+        let approved = IssuerRecord {
+            payment: record.payment.clone(),
+            ..approved()
+        };
+        let paid = Entry::with_record(None, &approved);
+        let taken_back = Entry::with_record(Some(paid), &record);
+        assert_eq!(taken_back.state, EntryState::Declined);
+        let text = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
     }
 
     #[test]

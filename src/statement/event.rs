@@ -5,13 +5,52 @@ use serde::{Deserialize, Serialize};
 use crate::account::Money;
 use crate::token::{KeyIndex, Paid, TokenRef};
 
-/// Which payment: a token pays at most once under each ATC.
+/// Which payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     /// The token.
     pub token: TokenRef,
-    /// The application transaction counter.
-    pub atc: u16,
+    /// What tells it from the token's other payments.
+    #[serde(flatten)]
+    pub mark: Mark,
+}
+
+/// What tells a payment from the others of its token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Mark {
+    /// The application transaction counter: a token pays at most once under each.
+    Card {
+        /// The counter.
+        atc: u16,
+    },
+    /// The provider's identifier of a payment by code, which the provider pays for the token.
+    Code {
+        /// The identifier.
+        payment_id: String,
+    },
+}
+
+impl Payment {
+    /// A payment by a cryptogram.
+    pub fn by_card(token: TokenRef, atc: u16) -> Self {
+        let mark = Mark::Card { atc };
+        Self { token, mark }
+    }
+
+    /// A payment by a code that the provider paid.
+    pub fn by_code(token: TokenRef, payment_id: String) -> Self {
+        let mark = Mark::Code { payment_id };
+        Self { token, mark }
+    }
+
+    /// The counter of a payment by a cryptogram.
+    pub fn atc(&self) -> Option<u16> {
+        match self.mark {
+            Mark::Card { atc } => Some(atc),
+            Mark::Code { .. } => None,
+        }
+    }
 }
 
 /// What happened on this phone.
@@ -51,6 +90,17 @@ pub enum JournalEvent {
         #[serde(flatten)]
         payment: Payment,
     },
+    /// A cryptogram was on the screen, in a consumer-presented code. Whether anybody took it, and for how much, the issuer
+    /// knows.
+    Presented {
+        /// Which payment it would be.
+        #[serde(flatten)]
+        payment: Payment,
+        /// The key it was made with.
+        key_index: KeyIndex,
+        /// The step of time in place of the unpredictable number, four bytes in hexadecimal.
+        un: String,
+    },
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -58,6 +108,15 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl JournalEvent {
+    /// Which payment it is about.
+    pub fn payment(&self) -> &Payment {
+        match self {
+            Self::Cryptogram { payment, .. }
+            | Self::Finished { payment }
+            | Self::Presented { payment, .. } => payment,
+        }
+    }
+
     /// What was paid by it, where it is a cryptogram that pays.
     pub fn paid(&self) -> Option<(&TokenRef, Paid)> {
         match self {

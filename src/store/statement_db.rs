@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::connection::{self, Kind};
 use super::{Place, Sealer, StoreError};
-use crate::statement::{Entry, Payment};
+use crate::bind::bind;
+use crate::statement::{Entry, Mark, Payment};
 
 const KIND: Kind = Kind {
     synchronous: "NORMAL",
@@ -177,13 +178,11 @@ impl StatementTx<'_> {
     }
 
     fn id(&self, payment: &Payment) -> [u8; 16] {
-        let key = crate::bind::bind(
-            "payment",
-            &[
-                payment.token.as_str().as_bytes(),
-                &payment.atc.to_be_bytes(),
-            ],
-        );
+        let token = payment.token.as_str().as_bytes();
+        let key = match &payment.mark {
+            Mark::Card { atc } => bind("payment", &[token, &atc.to_be_bytes()]),
+            Mark::Code { payment_id } => bind("code payment", &[token, payment_id.as_bytes()]),
+        };
         self.sealer.lookup("entry", &key)
     }
 }

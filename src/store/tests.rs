@@ -40,10 +40,7 @@ fn vault(folder: &Path) -> Result<VaultDb, StoreError> {
 
 fn event(atc: u16) -> JournalEvent {
     JournalEvent::Cryptogram {
-        payment: Payment {
-            token: TokenRef::new("tok_1"),
-            atc,
-        },
+        payment: Payment::by_card(TokenRef::new("tok_1"), atc),
         key_index: "6570201".to_owned().try_into().unwrap(),
         un: "00112233".into(),
         money: Money {

@@ -215,6 +215,23 @@ impl Arming {
             .open(&secret_place(&secret_row(token, name)), sealed)
     }
 
+    /// Seals the seed of payment codes, which pays as a key does.
+    ///
+    /// # Errors
+    /// As [`seal_secret`](Self::seal_secret).
+    pub fn seal_seed(&self, seed: &Secret<32>) -> Result<Vec<u8>, VaultError> {
+        self.payment_key()?.seal(&SEED, seed.expose())
+    }
+
+    /// Opens the seed of payment codes.
+    ///
+    /// # Errors
+    /// As [`open_secret`](Self::open_secret).
+    pub fn open_seed(&self, sealed: &[u8]) -> Result<Secret<32>, VaultError> {
+        let plain = self.payment_key()?.open(&SEED, sealed)?;
+        plain.to_secret().ok_or(VaultError::Unsealable)
+    }
+
     /// A token's secret as a key for HMAC-SHA-256.
     ///
     /// # Errors
@@ -292,6 +309,13 @@ fn place(generation: &[u8]) -> Place<'_> {
         row: generation,
     }
 }
+
+/// Where the seed of payment codes stands: inside the record of codes, of which there is one.
+const SEED: Place<'static> = Place {
+    table: "record",
+    column: "code_seed",
+    row: b"codes",
+};
 
 fn secret_row(token: &TokenRef, name: &str) -> Vec<u8> {
     bind(

@@ -9,7 +9,7 @@ use super::arm::{SECRET_LOG, SECRET_ODA, retire_older, secret_name};
 use super::enrol::Enrolment;
 use super::open::Opened;
 use super::payload::{Provisioning, open_provisioning};
-use super::permit::order;
+use super::permit::{arrange, order};
 use super::{Wallet, WalletError};
 use crate::backend::protocol::{CardAnswer, CardRequest, VerifyAnswer, VerifyRequest};
 use crate::backend::{BackendError, fresh_key, parse_rfc3339_ms};
@@ -137,7 +137,7 @@ impl Wallet {
             Ok(answer) => answer,
             Err(error) => return Err(self.code_refused(challenge, error).await),
         };
-        self.with_keys(move |wallet, opened| {
+        let card = self.with_keys(move |wallet, opened| {
             // Two callers with the same code get the same card.
             let known = opened.vault.read(|tx| tx.tokens())?;
             let mut known = known.into_iter().map(|stored| stored.token);
@@ -155,8 +155,13 @@ impl Wallet {
             // The card is there; arming is tried again when a reader asks.
             drop(wallet.arm_now(opened));
             Ok(token)
-        })
-        .await
+        });
+        let card = card.await?;
+        // A card that was added a moment ago is shown without a network as well as tapped.
+        if let Err(error) = self.refill_codes().await {
+            tracing::info!(%error, "no payment codes came");
+        }
+        Ok(card)
     }
 
     /// Takes the refused code out of the outbox and counts the try; the challenge goes when it is over.
@@ -201,12 +206,7 @@ impl Wallet {
     pub async fn cards(self: &Arc<Self>) -> Result<Vec<(PaymentToken, TokenLife)>, WalletError> {
         self.blocking(|_, opened| {
             let mut tokens = opened.vault.read(|tx| tx.tokens())?;
-            let order = order(opened)?;
-            tokens.sort_by_key(|stored| {
-                let mut order = order.iter();
-                let place = order.position(|token| *token == stored.token.reference);
-                place.unwrap_or(usize::MAX)
-            });
+            arrange(&mut tokens, &order(opened)?);
             let held = tokens.into_iter();
             let held = held.filter(|stored| stored.state != TokenLife::Deleted);
             Ok(held.map(|stored| (stored.token, stored.state)).collect())

@@ -246,7 +246,7 @@ pub(super) fn retire_older(opened: &Opened, record: &ArmingRecord) -> Result<(),
 
 /// A token's next block under the key that pays next, taken off `arming`; nothing when it has no key or no counter left,
 /// or when what was provisioned for it cannot be used: one bad card does not keep the others from paying.
-fn grant(
+pub(super) fn grant(
     opened: &Opened,
     arming: &mut Arming,
     stored: &StoredToken,

@@ -27,18 +27,29 @@ impl Wallet {
         payee: &str,
         verification_id: &str,
     ) -> Result<ConfirmationAnswer, WalletError> {
+        self.confirm_payment_under(&fresh_key(), money, payee, verification_id)
+            .await
+    }
+
+    /// The same under the idempotency key of the request that it is for.
+    pub(super) async fn confirm_payment_under(
+        self: &Arc<Self>,
+        idempotency_key: &str,
+        money: Money,
+        payee: &str,
+        verification_id: &str,
+    ) -> Result<ConfirmationAnswer, WalletError> {
         check(money, payee)?;
         let (backend, enrolment) = self.backend().await?;
         self.register_confirmation_key(&backend, &enrolment.answer.device_id)
             .await?;
         let key = self.take_for_payment(verification_id, money)?;
-        let idempotency_key = fresh_key();
-        let message = message(&enrolment.answer.device_id, money, payee, &idempotency_key);
+        let message = message(&enrolment.answer.device_id, money, payee, idempotency_key);
         let method = Method::Device {
             signature: hex::encode_upper(key.confirm(&message)?),
         };
         drop(key);
-        send(&backend, money, payee, method, &idempotency_key).await
+        send(&backend, money, payee, method, idempotency_key).await
     }
 
     /// Confirms a payment by the payment password.
@@ -52,19 +63,30 @@ impl Wallet {
         payee: &str,
         password: Zeroizing<String>,
     ) -> Result<ConfirmationAnswer, WalletError> {
+        self.confirm_with_password_under(&fresh_key(), money, payee, password)
+            .await
+    }
+
+    /// The same under the idempotency key of the request that it is for.
+    pub(super) async fn confirm_with_password_under(
+        self: &Arc<Self>,
+        idempotency_key: &str,
+        money: Money,
+        payee: &str,
+        password: Zeroizing<String>,
+    ) -> Result<ConfirmationAnswer, WalletError> {
         check(money, payee)?;
         let (backend, enrolment) = self.backend().await?;
         let (login_id, proven) = self
             .log_in(&backend, &enrolment.answer.user_id, password)
             .await?;
-        let idempotency_key = fresh_key();
-        let message = message(&enrolment.answer.device_id, money, payee, &idempotency_key);
+        let message = message(&enrolment.answer.device_id, money, payee, idempotency_key);
         let method = Method::Password {
             login_id,
             ke3: hex::encode_upper(&proven.ke3),
             mac: hex::encode_upper(proven.mac(&message)),
         };
-        send(&backend, money, payee, method, &idempotency_key).await
+        send(&backend, money, payee, method, idempotency_key).await
     }
 
     /// Tells the provider the public half, once for each verified key.

@@ -1,6 +1,8 @@
 //! What can go wrong in a use case.
 
+use super::CodeRefusal;
 use crate::backend::BackendError;
+use crate::code::mpm::MpmError;
 use crate::emv::profile::ProfileError;
 use crate::store::StoreError;
 use crate::vault::VaultError;
@@ -70,6 +72,15 @@ pub enum WalletError {
     /// There is no such card in this wallet.
     #[error("there is no such card in this wallet")]
     NoSuchCard,
+    /// No payment code can be shown.
+    #[error(transparent)]
+    Code(#[from] CodeRefusal),
+    /// A shop's code cannot be read.
+    #[error(transparent)]
+    MerchantCode(#[from] MpmError),
+    /// The phone looks unsafe.
+    #[error("this phone looks unsafe: no payment code is shown on it")]
+    Unsafe,
     /// The app is older than the provider admits.
     #[error("this app is too old to pay: update it to version {0} or newer")]
     Outdated(String),

@@ -1,12 +1,14 @@
 //! The wallet: the use cases, one file each. They join the pure parts with vault, store and backend.
 //!
-//! A [`Wallet`] is opened ([`Wallet::start`]), enrolled, given a card, armed, tapped and kept in step with the issuer.
+//! A [`Wallet`] is opened ([`Wallet::start`]), enrolled, given a card, armed, tapped, shown as a code and kept in step with
+//! the issuer.
 //! Whatever blocks (SQL, the platform's key store) runs on threads that may block; the tap ([`Wallet::process_apdu`])
 //! does neither.
 
 mod add_card;
 mod arm;
 mod clock;
+mod code;
 mod confirm;
 mod enrol;
 mod error;
@@ -45,6 +47,10 @@ use crate::vault::PlatformKeyStore;
 
 pub use add_card::CardChallenge;
 pub use clock::{Clock, ClockReading};
+pub use code::{
+    CodeAcceptance, CodeEnd, CodeKind, CodePayment, CodePaymentState, CodeProof, CodeRefusal,
+    CodeShown, CodeState, CodeView, MerchantOffer, RefusedClass,
+};
 pub use error::WalletError;
 pub use maker::{MakerAsk, MakerPass};
 pub use person::{PersonStatus, Proof};
@@ -55,6 +61,7 @@ pub use sync::SyncReport;
 pub use tap::{Answer, Responder};
 pub use verify::{PromptOutcome, Purpose, VerificationRequest};
 
+use code::{CodeBook, Codes};
 use enrol::Enrolment;
 use open::Opened;
 use tap::Tap;
@@ -80,6 +87,8 @@ pub struct Status {
     pub cards: u32,
     /// How many taps can be made without a network.
     pub taps_left: u32,
+    /// How many payment codes can be shown without a network.
+    pub codes_left: u32,
     /// Why no reader is answered, where none is.
     pub refusal: Option<TapRefusal>,
     /// The person's ways in.
@@ -119,6 +128,7 @@ pub struct Wallet {
     /// Counts follow-ups, so that the newest one alone goes on.
     follow_ups: AtomicU64,
     tap: Tap,
+    codes: Codes,
     /// A verification of the person that is asked for or done.
     verification: Mutex<Option<Verification>>,
     observer: Mutex<Option<Arc<dyn Observer>>>,
@@ -162,6 +172,7 @@ impl Wallet {
             expiries: AtomicU64::new(0),
             follow_ups: AtomicU64::new(0),
             tap: Tap::new(news),
+            codes: Codes::new(),
             verification: Mutex::new(None),
             observer: Mutex::new(None),
             events,
@@ -194,10 +205,12 @@ impl Wallet {
                 .count();
             let policy = wallet.policy_in(opened)?;
             let standing = wallet.standing(opened, &policy);
+            let codes = opened.vault.read(|tx| CodeBook::read(tx))?;
             Ok(Status {
                 device_id: enrolment.map(|enrolment| enrolment.answer.device_id),
                 cards: u32::try_from(cards).unwrap_or(u32::MAX),
                 taps_left: reserved.saturating_add(stocked),
+                codes_left: codes.map_or(0, |codes| codes.left(opened.time_ms())),
                 refusal: standing.or(wallet.tap.refusal()),
                 person: wallet.person_status(opened)?,
             })

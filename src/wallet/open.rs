@@ -162,6 +162,7 @@ impl Wallet {
         self.closed.store(false, Ordering::Relaxed);
         self.ready().await?;
         self.replenish_soon();
+        self.refill_soon();
         self.status().await
     }
 
@@ -288,6 +289,7 @@ impl Wallet {
         let _turn = self.opening.lock().await;
         let given_back = match self.opened() {
             Ok(_) => {
+                self.take_code_away();
                 self.deactivated();
                 let settled = self.settled().await;
                 self.disarm().await.and(settled)

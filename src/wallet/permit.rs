@@ -102,10 +102,8 @@ impl Wallet {
     ) -> Result<(), WalletError> {
         self.blocking(move |wallet, opened| {
             if let Some(token) = &token {
-                let today = today(opened.time_ms());
-                let tokens = opened.vault.read(|tx| tx.tokens())?;
-                let mut paying = tokens.iter().filter(|stored| can_pay(stored, &today));
-                if !paying.any(|stored| stored.token.reference == *token) {
+                let paying = paying(opened)?;
+                if !paying.iter().any(|stored| stored.token.reference == *token) {
                     return Err(WalletError::NoSuchCard);
                 }
             }
@@ -129,6 +127,24 @@ pub(super) fn order(opened: &Opened) -> Result<Vec<TokenRef>, WalletError> {
         .unwrap_or_default())
 }
 
+/// The cards that pay now, in that order.
+pub(super) fn paying(opened: &Opened) -> Result<Vec<StoredToken>, WalletError> {
+    let today = today(opened.time_ms());
+    let tokens = opened.vault.read(|tx| tx.tokens())?.into_iter();
+    let mut paying: Vec<_> = tokens.filter(|stored| can_pay(stored, &today)).collect();
+    arrange(&mut paying, &order(opened)?);
+    Ok(paying)
+}
+
+/// Puts cards into an order; those that it does not name come last, as they came.
+pub(super) fn arrange(cards: &mut [StoredToken], order: &[TokenRef]) {
+    cards.sort_by_key(|stored| {
+        let mut order = order.iter();
+        let place = order.position(|known| *known == stored.token.reference);
+        place.unwrap_or(usize::MAX)
+    });
+}
+
 fn known_card(opened: &Opened, token: &TokenRef) -> Result<(), WalletError> {
     let tokens = opened.vault.read(|tx| tx.tokens())?;
     let living = tokens.iter().any(|stored| {
@@ -148,7 +164,6 @@ fn open_all(
     person: &PersonalKey,
 ) -> Result<(Vec<VerifiedKey>, ArmingRecord), WalletError> {
     let now_ms = opened.time_ms();
-    let today = today(now_ms);
     // How much will be paid up to a ceiling is not known: a key that may pay anything will do.
     let least = match covers {
         Covers::Exactly(money) => money,
@@ -160,16 +175,14 @@ fn open_all(
     let mut arming = opened.arming()?;
     take_back(&mut arming, returned);
     let mut keys = Vec::new();
-    for stored in opened.vault.read(|tx| tx.tokens())? {
-        if can_pay(&stored, &today) {
-            keys.extend(open_one(
-                opened,
-                &mut arming,
-                &stored,
-                (person, least),
-                now_ms,
-            )?);
-        }
+    for stored in paying(opened)? {
+        keys.extend(open_one(
+            opened,
+            &mut arming,
+            &stored,
+            (person, least),
+            now_ms,
+        )?);
     }
     let ((), record) = opened.commit(arming, |_| Ok(()))?;
     Ok((keys, record))

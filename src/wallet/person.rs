@@ -79,6 +79,7 @@ impl Wallet {
         self.with_keys(|wallet, opened| {
             wallet.forget_verification();
             let person = person_in(opened)?.ok_or(WalletError::NoPerson)?;
+            wallet.take_code_away();
             let lock_key =
                 hex::decode(&person.public.lock).map_err(|_| VaultError::UnknownFormat)?;
             let unused = wallet.tap.disarm();

@@ -12,6 +12,7 @@ use super::paid::note_paid;
 use super::payload::open_replenishment;
 use super::person::person_in;
 use super::{Wallet, WalletError};
+use crate::account::{Currency, Money};
 use crate::backend::protocol::{ReplenishAnswer, ReplenishRequest};
 use crate::backend::{Backend, BackendError, fresh_key, rfc3339};
 use crate::bind::bind;
@@ -19,6 +20,12 @@ use crate::statement::JournalEvent;
 use crate::store::{OutboxItem, VaultTx};
 use crate::token::{LogEntry, TokenLife, TokenRef, log_mac};
 use crate::vault::{Arming, RecipientKey, TokenState, VaultError};
+
+/// The amount under a cryptogram that no reader asked for.
+const NOTHING: Money = Money {
+    minor: 0,
+    currency: Currency::CNY,
+};
 
 /// A request on its way, kept so that it can be sent again and its answer be opened.
 #[derive(Serialize, Deserialize)]
@@ -204,22 +211,7 @@ fn request(
     let through = journal.last().map_or(logged_through, |(seq, ..)| *seq);
     let log: Vec<LogEntry> = journal
         .into_iter()
-        .filter_map(|(_, at_ms, event)| match event {
-            JournalEvent::Cryptogram {
-                payment,
-                key_index,
-                un,
-                money,
-                ..
-            } if payment.token == *token => Some(LogEntry {
-                atc: payment.atc,
-                key_index,
-                at: rfc3339(at_ms),
-                un,
-                money,
-            }),
-            _ => None,
-        })
+        .filter_map(|(_, at_ms, event)| log_entry(token, at_ms, event))
         .collect();
     let sealed = sealed.ok_or(VaultError::Unsealable)?;
     let mac_key = arming.mac_key(token, SECRET_LOG, &sealed)?;
@@ -243,6 +235,33 @@ fn request(
             private_half: Zeroizing::new(hex::encode_upper(key.private_half())),
             through,
         },
+    })
+}
+
+/// What the log has of an event: each cryptogram of the token.
+fn log_entry(token: &TokenRef, at_ms: i64, event: JournalEvent) -> Option<LogEntry> {
+    let (payment, key_index, un, money) = match event {
+        JournalEvent::Cryptogram {
+            payment,
+            key_index,
+            un,
+            money,
+            ..
+        } => (payment, key_index, un, money),
+        // Nobody told the phone an amount, and none is under the cryptogram.
+        JournalEvent::Presented {
+            payment,
+            key_index,
+            un,
+        } => (payment, key_index, un, NOTHING),
+        JournalEvent::Finished { .. } => return None,
+    };
+    Some(LogEntry {
+        atc: payment.atc().filter(|_| payment.token == *token)?,
+        key_index,
+        at: rfc3339(at_ms),
+        un,
+        money,
     })
 }
 

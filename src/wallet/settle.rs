@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::{Wallet, WalletError};
+use super::{CodePayment, Wallet, WalletError};
 use crate::emv::card::{Asked, Cryptogram, Fact};
 use crate::emv::profile::Decision;
 use crate::statement::{JournalEvent, Payment};
@@ -71,6 +71,16 @@ pub enum WalletEvent {
         /// How many.
         keys: u32,
     },
+    /// A shop has scanned the code on the screen, or its payment was decided.
+    CodeUsed {
+        /// How it stands.
+        payment: CodePayment,
+    },
+    /// Few payment codes are left, and none came.
+    CodesLow {
+        /// How many.
+        left: u32,
+    },
     /// The wallet was wiped from elsewhere.
     Wiped,
 }
@@ -85,6 +95,8 @@ pub trait Observer: Send + Sync {
 pub(super) enum News {
     /// Something for the journal.
     Fact(Fact),
+    /// A cryptogram that no reader asked for: it is on the screen.
+    Presented(JournalEvent),
     /// The phone has left the field.
     LeftField,
     /// The wallet was wiped: what waits belongs to nobody any more.
@@ -121,7 +133,7 @@ pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver
             }
             Ok(Some(News::Fact(Fact::Finished { token, atc }))) => {
                 let ended = open.take_if(|(_, open)| open.token == token && open.atc == atc);
-                let payment = Payment { token, atc };
+                let payment = Payment::by_card(token, atc);
                 unwritten.push_back((wallet.now_ms(), JournalEvent::Finished { payment }));
                 ended.map(|cryptogram| (cryptogram, TapOutcome::Complete))
             }
@@ -133,6 +145,10 @@ pub(super) async fn settle(wallet: Weak<Wallet>, mut received: UnboundedReceiver
             Ok(Some(News::Fact(Fact::AboveLimit { token, asked }))) => {
                 wallet.tell(WalletEvent::AboveLimit { token, asked });
                 continue;
+            }
+            Ok(Some(News::Presented(event))) => {
+                unwritten.push_back((wallet.now_ms(), event));
+                None
             }
             Ok(Some(News::LeftField)) => open
                 .take()
@@ -199,10 +215,7 @@ pub(super) async fn deliver(wallet: Weak<Wallet>, mut heard: UnboundedReceiver<W
 
 fn begun(cryptogram: &Cryptogram) -> JournalEvent {
     JournalEvent::Cryptogram {
-        payment: Payment {
-            token: cryptogram.token.clone(),
-            atc: cryptogram.atc,
-        },
+        payment: Payment::by_card(cryptogram.token.clone(), cryptogram.atc),
         key_index: cryptogram.key_index,
         un: hex::encode_upper(cryptogram.unpredictable),
         money: cryptogram.asked.money,

@@ -36,8 +36,8 @@ pub struct StatementLine {
     pub merchant: Option<String>,
     /// The account: bank and last four digits of the card.
     pub account: String,
-    /// The counter of the payment.
-    pub atc: u16,
+    /// The counter of a payment by tap or consumer-presented code.
+    pub atc: Option<u16>,
 }
 
 impl Wallet {
@@ -67,7 +67,7 @@ impl Wallet {
                     at_ms: entry.at_ms,
                     money: entry.money,
                     merchant: entry.merchant,
-                    atc: entry.payment.atc,
+                    atc: entry.payment.atc(),
                 })
                 .collect())
         })
@@ -133,9 +133,7 @@ fn project_part(opened: &Opened) -> Result<bool, WalletError> {
     make_room(opened)?;
     opened.statement.write(|tx| {
         for (_, at_ms, event) in &news {
-            let (crate::statement::JournalEvent::Cryptogram { payment, .. }
-            | crate::statement::JournalEvent::Finished { payment }) = event;
-            if let Some(entry) = Entry::with_event(tx.entry(payment)?, *at_ms, event) {
+            if let Some(entry) = Entry::with_event(tx.entry(event.payment())?, *at_ms, event) {
                 tx.put_entry(&entry)?;
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::statement::{make_room, project, rebuilding};
 use super::{Wallet, WalletError, WalletEvent};
-use crate::backend::protocol::{EntriesAnswer, IssuerEntry, IssuerResult};
+use crate::backend::protocol::{CodeIssuerEntry, EntriesAnswer, IssuerEntry, IssuerResult};
 use crate::backend::{BackendError, parse_rfc3339_ms};
 use crate::statement::{Entry, IssuerRecord, Payment, Verdict};
 
@@ -75,6 +75,10 @@ impl Wallet {
                 keys: report.keys_received,
             });
         }
+        // Numbers that are all out, or a provider of before codes, are no reason to call the sync a failure.
+        if let Err(error) = self.refill_codes().await {
+            tracing::info!(%error, "no payment codes came");
+        }
         Ok(report)
     }
 
@@ -94,10 +98,10 @@ impl Wallet {
         after: i64,
         page: EntriesAnswer,
     ) -> Result<Option<u32>, WalletError> {
-        let records = page
-            .entries
-            .into_iter()
-            .map(record)
+        let taps = page.entries.into_iter().map(record);
+        let codes = page.code_entries.into_iter().map(code_record);
+        let records = taps
+            .chain(codes)
             .collect::<Option<Vec<_>>>()
             .ok_or(BackendError::Malformed)?;
         self.blocking(move |_, opened| {
@@ -128,20 +132,31 @@ impl Wallet {
 
 fn record(entry: IssuerEntry) -> Option<IssuerRecord> {
     Some(IssuerRecord {
-        payment: Payment {
-            token: entry.token_ref,
-            atc: entry.atc,
-        },
+        payment: Payment::by_card(entry.token_ref, entry.atc),
         at_ms: parse_rfc3339_ms(&entry.at)?,
         money: entry.money,
         merchant: entry.merchant,
-        verdict: match entry.result {
-            IssuerResult::Approved => Verdict::Approved {
-                authorisation: entry.authorisation,
-            },
-            IssuerResult::Declined => Verdict::Declined {
-                reason: entry.reason,
-            },
-        },
+        verdict: verdict(entry.result, entry.authorisation, entry.reason),
     })
+}
+
+fn code_record(entry: CodeIssuerEntry) -> Option<IssuerRecord> {
+    Some(IssuerRecord {
+        payment: Payment::by_code(entry.token_ref, entry.payment_id),
+        at_ms: parse_rfc3339_ms(&entry.at)?,
+        money: entry.money,
+        merchant: entry.merchant,
+        verdict: verdict(entry.result, entry.authorisation, entry.reason),
+    })
+}
+
+fn verdict(
+    result: IssuerResult,
+    authorisation: Option<String>,
+    reason: Option<String>,
+) -> Verdict {
+    match result {
+        IssuerResult::Approved => Verdict::Approved { authorisation },
+        IssuerResult::Declined => Verdict::Declined { reason },
+    }
 }

@@ -73,6 +73,8 @@ struct State {
     order: Vec<TokenRef>,
     only: Option<TokenRef>,
     only_paid: bool,
+    /// Uses of keys that were reserved for something else than a tap, and not needed.
+    spared: Vec<(TokenRef, KeyIndex, u32)>,
     /// Whether the phone's screen is locked, as the shell tells.
     screen_locked: bool,
     /// Counts the phone's entries into and departures from a reader's field.
@@ -196,18 +198,28 @@ impl Tap {
     /// Hands over what the card gives back.
     pub(super) fn take_returned(&self) -> Returned {
         let mut state = self.lock();
-        let card = state.card.as_mut();
-        card.map_or_else(Returned::default, |card| Returned {
-            spared: card.take_spared(),
-            set_aside: card.take_worn(),
-        })
+        let mut returned = Returned {
+            spared: std::mem::take(&mut state.spared),
+            set_aside: Vec::new(),
+        };
+        if let Some(card) = state.card.as_mut() {
+            returned.spared.extend(card.take_spared());
+            returned.set_aside = card.take_worn();
+        }
+        returned
+    }
+
+    /// Takes in uses of a key that were reserved for something else and not needed.
+    pub(super) fn spare(&self, unused: Option<(TokenRef, KeyIndex, u32)>) {
+        self.lock().spared.extend(unused);
     }
 
     /// Puts it back, where it could not be written down.
     pub(super) fn put_back(&self, returned: Returned) {
         let mut state = self.lock();
-        if let Some(card) = state.card.as_mut() {
-            card.put_back(returned.spared, returned.set_aside);
+        match state.card.as_mut() {
+            Some(card) => card.put_back(returned.spared, returned.set_aside),
+            None => state.spared.extend(returned.spared),
         }
     }
 
@@ -249,8 +261,9 @@ impl Tap {
     pub(super) fn disarm(&self) -> Vec<(TokenRef, KeyIndex, u32)> {
         let mut state = self.lock();
         state.consent = None;
-        let card = state.card.take();
-        card.map(|card| card.unused()).unwrap_or_default()
+        let mut unused = std::mem::take(&mut state.spared);
+        unused.extend(state.card.take().iter().flat_map(Card::unused));
+        unused
     }
 
     /// Burns what is reserved under keys whose time is over, and takes tokens out of the card.

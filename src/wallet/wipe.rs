@@ -34,6 +34,7 @@ impl Wallet {
         // A reader must not open it again.
         self.closed.store(true, Ordering::Relaxed);
         self.started.store(false, Ordering::Relaxed);
+        self.take_code_away();
         self.tap.disarm();
         // The card that was to pay alone will be none of the next wallet's.
         self.tap.use_next(None);
@@ -41,6 +42,7 @@ impl Wallet {
         let turn = Arc::clone(&self.opening).lock_owned().await;
         let keys = Arc::clone(&self.keys).lock_owned().await;
         // An arming or a verification that was under way has put its work back meanwhile.
+        self.take_code_away();
         self.tap.disarm();
         self.forget_verification();
         let wallet = Arc::clone(self);

@@ -1,5 +1,6 @@
 //! The messages of `docs/backend-api.yaml`, phone's side.
 
+mod codes;
 mod device;
 mod password;
 mod policy;
@@ -10,6 +11,11 @@ use crate::account::Money;
 use crate::token::{LogEntry, TokenRef};
 use crate::vault::SealedBox;
 
+pub use codes::{
+    AcceptanceAnswer, AliasStanding, CodeBatch, CodeBatchAnswer, CodeBatchRequest,
+    CodeConfirmRequest, CodeIssuerEntry, CodePaymentAnswer, CodePaymentState, MerchantCodeAnswer,
+    MerchantCodeRequest, MerchantPaymentRequest, RefusedClass, VoidAlias, VoidReason, VoidRequest,
+};
 pub use device::{
     DeviceAnswer, LinkCodeAnswer, LinkCodeRequest, LinkKind, Phone, PhoneState, StateRequest,
     TokenStanding, TokenStateAnswer,
@@ -175,6 +181,9 @@ pub struct ReplenishAnswer {
 pub struct EntriesAnswer {
     /// In rising order of their positions.
     pub entries: Vec<IssuerEntry>,
+    /// Payments by code, in rising order of theirs.
+    #[serde(default)]
+    pub code_entries: Vec<CodeIssuerEntry>,
     /// Where to go on.
     pub next: i64,
     /// Whether there is more.

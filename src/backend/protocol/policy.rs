@@ -1,7 +1,8 @@
 //! What the provider configures.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::code::CodePolicy;
 use crate::emv::verification::VerificationRule;
 use crate::risk::RiskRules;
 use crate::vault::PinRules;
@@ -36,6 +37,21 @@ pub struct Policy {
     pub pays_locked: bool,
     /// How long a reader that lost the phone may take to come back before the tap is over, in milliseconds.
     pub deactivation_grace_ms: u64,
+    /// Payment codes; nothing where the provider has none, or such as this version cannot show.
+    #[serde(deserialize_with = "where_usable")]
+    pub codes: Option<CodePolicy>,
+}
+
+/// Codes that cannot be shown must not keep the rest of the policy from a phone.
+fn where_usable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<CodePolicy>, D::Error> {
+    let value = Option::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(value.and_then(|value| match serde_json::from_value(value) {
+        Ok(policy) => Some(policy),
+        Err(error) => {
+            tracing::warn!(%error, "the provider's payment codes cannot be shown");
+            None
+        }
+    }))
 }
 
 impl Default for Policy {
@@ -54,6 +70,7 @@ impl Default for Policy {
             tap_verification: VerificationRule::Never,
             pays_locked: true,
             deactivation_grace_ms: 500,
+            codes: None,
         }
     }
 }

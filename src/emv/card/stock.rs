@@ -29,6 +29,10 @@ impl Card {
         token.tally = held.tally;
         if held.key_index == token.key_index {
             token.allowance = held.allowance;
+            if !held.atcs.leads_to(token.atcs) {
+                // Counters went elsewhere in between: those left here are burnt, their uses are not.
+                self.spared.push((token.token.clone(), held.key_index, held.atcs.left()));
+            }
             token.atcs = held.atcs.then(token.atcs);
             *held = token;
         } else if held.atcs.left() == 0 {

@@ -18,6 +18,7 @@ pub(crate) mod tags {
 
     pub(crate) const AID: Tag = Tag::new(0x4F);
     pub(crate) const LABEL: Tag = Tag::new(0x50);
+    pub(crate) const TRACK_2: Tag = Tag::new(0x57);
     pub(crate) const ENTRY: Tag = Tag::new(0x61);
     pub(crate) const FCI: Tag = Tag::new(0x6F);
     pub(crate) const RECORD: Tag = Tag::new(0x70);
@@ -30,6 +31,7 @@ pub(crate) mod tags {
     pub(crate) const FCI_DISCRETIONARY: Tag = Tag::new(0xBF0C);
     pub(crate) const COUNTRY: Tag = Tag::new(0x9F1A);
     pub(crate) const CURRENCY: Tag = Tag::new(0x5F2A);
+    pub(crate) const SEQUENCE: Tag = Tag::new(0x5F34);
     pub(crate) const CRYPTOGRAM_INFORMATION: Tag = Tag::new(0x9F27);
     pub(crate) const AMOUNT: Tag = Tag::new(0x9F02);
     pub(crate) const IAD: Tag = Tag::new(0x9F10);
@@ -445,6 +447,13 @@ impl CardProfile {
 
     pub(crate) fn path(&self, index: usize) -> Option<&Path> {
         self.paths.get(index)
+    }
+
+    /// A value that every reader is told, in the answer to a GPO or in a record.
+    pub(crate) fn told<'p>(&'p self, path: &'p Path, tag: Tag) -> Option<&'p [u8]> {
+        let records = self.records.iter();
+        let mut in_records = records.filter_map(|record| value_in(&record.objects, tag, false));
+        path.value(tag, false).or_else(|| in_records.next())
     }
 
     pub(crate) fn record(&self, sfi: u8, number: u8) -> Option<&Record> {

@@ -1,0 +1,94 @@
+//! What is kept of payment codes: the seed, the provider's clock, the aliases of each account. A record that must not go
+//! back: an alias that was shown is never shown again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::code::steps::{ProviderClock, Step};
+use crate::code::{Alias, AliasStock};
+use crate::secret::Secret;
+use crate::store::{StoreError, VaultTx};
+use crate::token::TokenRef;
+use crate::vault::{Arming, VaultError};
+
+/// Name of the record in the vault.
+pub(in crate::wallet) const RECORD: &str = "codes";
+
+/// The record.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::wallet) struct CodeBook {
+    /// The seed, sealed by the payment key, in hexadecimal: locked, a wallet shows no codes.
+    seed: String,
+    /// The provider's clock.
+    pub(super) clock: ProviderClock,
+    /// The aliases by account.
+    pub(super) stocks: BTreeMap<TokenRef, AliasStock>,
+}
+
+impl CodeBook {
+    /// The record, once a first batch has come.
+    pub(in crate::wallet) fn read(tx: &VaultTx<'_>) -> Result<Option<Self>, StoreError> {
+        tx.record(RECORD)
+    }
+
+    pub(super) fn new(
+        arming: &Arming,
+        seed: &Secret<32>,
+        clock: ProviderClock,
+    ) -> Result<Self, VaultError> {
+        Ok(Self {
+            seed: hex::encode_upper(arming.seal_seed(seed)?),
+            clock,
+            stocks: BTreeMap::new(),
+        })
+    }
+
+    /// The seed of the device, which is the same in every batch unless the provider has lost it.
+    pub(super) fn set_seed(
+        &mut self,
+        arming: &Arming,
+        seed: &Secret<32>,
+    ) -> Result<(), VaultError> {
+        self.seed = hex::encode_upper(arming.seal_seed(seed)?);
+        Ok(())
+    }
+
+    pub(super) fn seed(&self, arming: &Arming) -> Result<Secret<32>, VaultError> {
+        let sealed = hex::decode(&self.seed).map_err(|_| VaultError::UnknownFormat)?;
+        arming.open_seed(&sealed)
+    }
+
+    /// Showings that are left, of all accounts.
+    pub(in crate::wallet) fn left(&self, now_ms: i64) -> u32 {
+        let left = self.stocks.values().map(|stock| stock.left(now_ms));
+        u32::try_from(left.sum::<usize>()).unwrap_or(u32::MAX)
+    }
+
+    /// Takes the next alias of an account, with the end of its life; whatever was on the screen before is over.
+    pub(super) fn take(&mut self, account: &TokenRef, step: &Step) -> Option<(Alias, i64)> {
+        self.end_showing();
+        let stock = self.stocks.get_mut(account)?;
+        let alias = stock.take(step.at_ms)?;
+        let not_after_ms = stock.not_after_ms(&alias)?;
+        Some((alias, not_after_ms))
+    }
+
+    /// What is on the screen is over; answers it.
+    pub(super) fn end_showing(&mut self) -> Vec<Alias> {
+        let stocks = self.stocks.values_mut();
+        stocks.filter_map(AliasStock::end_showing).collect()
+    }
+
+    /// The aliases that this phone holds.
+    pub(super) fn held(&self) -> Vec<Alias> {
+        let stocks = self.stocks.values();
+        stocks.flat_map(AliasStock::held).cloned().collect()
+    }
+
+    /// Whether the provider does not know of every showing that is over.
+    pub(super) fn is_untold(&self) -> bool {
+        self.stocks.values().any(AliasStock::is_untold)
+    }
+}

@@ -1,0 +1,237 @@
+//! A view of the code on the screen: it yields what to draw whenever that changes, so that a screen needs no timers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use super::show::Ask;
+use super::showing::Look;
+use super::{CodeEnd, CodeShown, CodeState};
+use crate::backend::protocol::{VoidAlias, VoidReason};
+use crate::wallet::person::person_in;
+use crate::wallet::settle::News;
+use crate::wallet::{Wallet, WalletError};
+
+/// How long closing waits for the provider to hear of it.
+const TELLING: Duration = Duration::from_secs(3);
+
+/// A code on the screen. Dropped, it is closed in the background.
+pub struct CodeView {
+    wallet: Weak<Wallet>,
+    ask: Ask,
+    /// What was yielded last.
+    told: Mutex<Option<CodeShown>>,
+    /// Whether the code is to outlive the view.
+    detached: AtomicBool,
+}
+
+impl CodeView {
+    pub(super) fn new(wallet: &Arc<Wallet>, ask: Ask) -> Arc<Self> {
+        Arc::new(Self {
+            wallet: Arc::downgrade(wallet),
+            ask,
+            told: Mutex::new(None),
+            detached: AtomicBool::new(false),
+        })
+    }
+
+    /// What the screen shows now. Nothing is left of it once another view was opened or the wallet was locked, wiped or
+    /// shut down: then what was shown last, as over.
+    pub fn now(&self) -> CodeShown {
+        self.look().0
+    }
+
+    /// What the screen shows, as soon as it is another than was yielded last: each second while a code can be scanned. The
+    /// first is yielded at once; nothing once the view is over and its last state was yielded.
+    pub async fn next(&self) -> Option<CodeShown> {
+        loop {
+            let mut changes = self.wallet.upgrade()?.codes.changes.subscribe();
+            let (shown, wait_ms) = self.look();
+            let over = {
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                if told.as_ref() != Some(&shown) {
+                    return Some(told.insert(shown).clone());
+                }
+                wait_ms.is_none()
+            };
+            if over {
+                return None;
+            }
+            let wait = Duration::from_millis(wait_ms.unwrap_or(1_000));
+            // A change is as good a reason to look again as the next second.
+            drop(tokio::time::timeout(wait, changes.changed()).await);
+        }
+    }
+
+    /// Uncovers the digits: the code on the screen is dead, since whoever was asked to look may not have been alone, and a
+    /// fresh one takes its place, in clear.
+    ///
+    /// # Errors
+    /// [`WalletError::NotVerified`] without a finished verification for
+    /// [`Purpose::Access`](crate::wallet::Purpose::Access); those of [`Wallet::show_code`].
+    pub async fn reveal(&self, verification: String) -> Result<(), WalletError> {
+        let wallet = self.wallet.upgrade().ok_or(WalletError::NotStarted)?;
+        drop(wallet.take_access(&verification)?);
+        self.void(&wallet, CodeEnd::Revealed);
+        // Another look at another time needs the person again.
+        wallet.codes.needs_person.store(true, Ordering::SeqCst);
+        wallet
+            .show(Ask {
+                revealed: true,
+                ..self.ask.clone()
+            })
+            .await
+    }
+
+    /// The system saw a screenshot: the code on the screen is dead, and the next one needs the person where one is set up.
+    pub async fn photographed(&self) {
+        let Some(wallet) = self.wallet.upgrade() else {
+            return;
+        };
+        self.void(&wallet, CodeEnd::Photographed);
+        wallet.codes.needs_person.store(true, Ordering::SeqCst);
+    }
+
+    /// Shows a fresh code in the same view: after it was used, has failed or ended, or to go on after a pause.
+    ///
+    /// # Errors
+    /// Those of [`Wallet::show_code`].
+    pub async fn renew(&self, verification: Option<String>) -> Result<(), WalletError> {
+        let wallet = self.wallet.upgrade().ok_or(WalletError::NotStarted)?;
+        wallet.person_for_code(verification).await?;
+        wallet.show(self.ask.clone()).await
+    }
+
+    /// Ends the showing: where there is a network, the provider knows when this returns.
+    pub async fn close(&self) {
+        self.detached.store(true, Ordering::SeqCst);
+        let Some(wallet) = self.wallet.upgrade() else {
+            return;
+        };
+        if let Some(telling) = self.void(&wallet, CodeEnd::Closed) {
+            // Without a network it is told with the next batch.
+            drop(tokio::time::timeout(TELLING, telling).await);
+        }
+    }
+
+    /// Lets the code outlive the view: for a command line that prints it and exits.
+    pub fn detach(&self) {
+        self.detached.store(true, Ordering::SeqCst);
+    }
+
+    /// What is shown, and how long until it is worth looking again; nothing to wait for once it is over.
+    fn look(&self) -> (CodeShown, Option<u64>) {
+        let Some(wallet) = self.wallet.upgrade() else {
+            return (self.over(), None);
+        };
+        let look = {
+            let mut showing = wallet.codes.lock();
+            let mine = showing.as_mut().filter(|showing| showing.view == self.ask.view);
+            mine.map(|showing| showing.look(&wallet.clock.now()))
+        };
+        crate::secret::wipe_stack();
+        let Some(Look {
+            shown,
+            event,
+            wait_ms,
+        }) = look
+        else {
+            return (self.over(), None);
+        };
+        if let Some(event) = event {
+            wallet.tap.announce(News::Presented(event));
+        }
+        let closed = shown.state == CodeState::Ended(CodeEnd::Closed);
+        (shown, (!closed).then_some(wait_ms))
+    }
+
+    /// What was shown last, as over.
+    fn over(&self) -> CodeShown {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = |state| CodeShown {
+            kind: self.ask.kind,
+            account: self.ask.account.clone().unwrap_or_else(|| "".to_owned().into()),
+            code: String::new(),
+            digits: String::new(),
+            revealed: false,
+            seconds_left: 0,
+            offline_left: 0,
+            runs_low: false,
+            state,
+        };
+        match told.clone() {
+            Some(told) => CodeShown {
+                code: String::new(),
+                digits: String::new(),
+                seconds_left: 0,
+                state: match told.state {
+                    CodeState::Showing | CodeState::Paused => CodeState::Ended(CodeEnd::Closed),
+                    state => state,
+                },
+                ..told
+            },
+            None => over(CodeState::Ended(CodeEnd::Closed)),
+        }
+    }
+
+    /// Ends what this view shows and tells the provider in the background; nothing where it is over already.
+    fn void(&self, wallet: &Arc<Wallet>, end: CodeEnd) -> Option<tokio::task::JoinHandle<()>> {
+        let (alias, unused) = {
+            let mut showing = wallet.codes.lock();
+            let mine = showing.as_mut().filter(|showing| showing.view == self.ask.view)?;
+            let living = matches!(mine.state, CodeState::Showing | CodeState::Paused);
+            let alias = mine.alias().filter(|_| living).cloned();
+            let unused = mine.unused();
+            if living {
+                mine.end(CodeState::Ended(end));
+            }
+            if end == CodeEnd::Closed {
+                *showing = None;
+            }
+            (alias, unused.filter(|_| end == CodeEnd::Closed))
+        };
+        wallet.codes.changed();
+        wallet.tap.spare(unused);
+        let why = match end {
+            CodeEnd::Revealed => VoidReason::Revealed,
+            CodeEnd::Photographed => VoidReason::Screenshot,
+            CodeEnd::Closed | CodeEnd::Expired | CodeEnd::Void => VoidReason::Closed,
+        };
+        wallet.tell_void(alias.map(|alias| VoidAlias { alias, why }).into_iter().collect())
+    }
+}
+
+impl Drop for CodeView {
+    fn drop(&mut self) {
+        if !*self.detached.get_mut()
+            && let Some(wallet) = self.wallet.upgrade()
+        {
+            self.void(&wallet, CodeEnd::Closed);
+        }
+    }
+}
+
+impl Wallet {
+    /// Tells the provider of aliases that are over, in the background; nothing where there are none.
+    pub(super) fn tell_void(
+        self: &Arc<Self>,
+        aliases: Vec<VoidAlias>,
+    ) -> Option<tokio::task::JoinHandle<()>> {
+        if aliases.is_empty() {
+            return None;
+        }
+        let wallet = Arc::downgrade(self);
+        Some(self.runtime.spawn(async move {
+            if let Some(wallet) = wallet.upgrade() {
+                // Without a network this fails, and the next batch's account of what is held tells the same.
+                drop(wallet.contact(wallet.void_aliases(aliases)).await);
+            }
+        }))
+    }
+
+    /// Whether somebody is set up to be verified.
+    pub(super) async fn has_person(self: &Arc<Self>) -> Result<bool, WalletError> {
+        self.blocking(|_, opened| Ok(person_in(opened)?.is_some()))
+            .await
+    }
+}
