@@ -88,15 +88,18 @@ class CodesTest : SandboxTest() {
             wallet.setPin(PIN, null)
             wallet.showCode(CodeKind.NUMERIC).use { view ->
                 val masked = view.showing()
-                refusal<WalletException.NotVerified> { view.reveal("vrf_of_nobody") }
                 val verified = wallet.verifyWithPin(PIN, Purpose.Access)
                 view.reveal(verified)
                 val clear = view.until { it.revealed && it.state is CodeState.Showing }
                 assertEquals(clear.code, clear.digits)
                 assertNotEquals(alias(masked), alias(clear))
-                assertEquals("verification_over", refusal<WalletException.NotVerified> { view.reveal(verified) }.reason)
                 assertDead(masked)
                 assertEquals("approved", sandbox.scan(clear.code, "3.00")["result"].asString)
+
+                refusal<WalletException.NotVerified> { view.renew() }
+                view.renew(wallet.verifyWithPin(PIN, Purpose.Access))
+                assertFalse(view.showing().revealed)
+                assertEquals("verification_over", refusal<WalletException.NotVerified> { view.reveal(verified) }.reason)
             }
         }
 
@@ -124,11 +127,12 @@ class CodesTest : SandboxTest() {
             val shown = view.showing()
             assertEquals(CodeKind.CONSUMER_PRESENTED, shown.kind)
             // Payload format indicator: tag 85, five bytes.
-            assertEquals("8505" + "CPV01".toByteArray().toHexString(), Base64.getDecoder().decode(shown.code).toHexString().take(14))
+            val code = Base64.getDecoder().decode(shown.code)
+            assertEquals("8505" + "CPV01".toByteArray().toHexString(), code.copyOf(7).toHexString())
             assertEquals("", shown.digits)
             val receipt = sandbox.scan(shown.code, "12.50")
             assertEquals("approved", receipt["result"].asString, "$receipt")
-            assertEquals(1250, view.until { it.payment?.state == CodePaymentState.APPROVED }.payment?.amountMinor)
+            assertEquals(1250L, view.until { it.payment?.state == CodePaymentState.APPROVED }.payment?.amountMinor)
         }
     }
 
@@ -162,7 +166,7 @@ class CodesTest : SandboxTest() {
         val code = sandbox.request("38.00")
         val offer = wallet.readMerchantCode(code)
         assertTrue(offer.payee.isNotBlank())
-        assertEquals(3800, offer.amountMinor)
+        assertEquals(3800L, offer.amountMinor)
         assertEquals("CNY", offer.currency)
         assertTrue(offer.once)
 
