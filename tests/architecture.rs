@@ -193,11 +193,17 @@ fn s01_no_field_of_what_is_exported_holds_a_key() {
             fields.any(|field| field.contains("u8>") || field.contains("Secret"))
         })
         .collect();
-    // An answer to a reader, by return or by callback; what the platform wrapped, for it to unwrap in its prompt; and what
-    // is sealed for the wallet of the phone's maker.
+    // An answer to a reader, by return or by callback; what the platform wrapped, for it to unwrap in its prompt; what is
+    // sealed for the wallet of the phone's maker; and the modules of a code, dark and light.
     assert_eq!(
         with_bytes,
-        ["Answer", "MakerPass", "TapResponder", "VerificationRequest"]
+        [
+            "Answer",
+            "CodeSymbol",
+            "MakerPass",
+            "TapResponder",
+            "VerificationRequest"
+        ]
     );
 }
 

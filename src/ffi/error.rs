@@ -1,6 +1,8 @@
 //! The one error that crosses to Kotlin and Swift.
 
+use super::CodeRefusal;
 use crate::backend::BackendError;
+use crate::code::symbol::SymbolError;
 use crate::store::{SealError, StoreError};
 use crate::vault::{KeyStoreError, VaultError};
 use crate::wallet::WalletError as Inner;
@@ -109,6 +111,14 @@ pub enum WalletError {
         /// What to do.
         detail: String,
     },
+    /// No payment code can be shown.
+    #[error("{detail}")]
+    CodesUnavailable {
+        /// Why.
+        reason: CodeRefusal,
+        /// What to do.
+        detail: String,
+    },
 }
 
 /// What has become of the wallet's data. The way forward is the same, to enrol again; support wants to know which.
@@ -183,6 +193,7 @@ impl WalletError {
             }
             Self::Corrupt { reason, .. } => Some(reason.name().into()),
             Self::Outdated { reason, .. } => Some(reason.name().into()),
+            Self::CodesUnavailable { reason, .. } => Some(reason.name().into()),
             _ => None,
         }
     }
@@ -205,6 +216,7 @@ impl WalletError {
             Self::Internal { .. } => 13,
             Self::NotVerified { .. } => 14,
             Self::Wiped { .. } => 15,
+            Self::CodesUnavailable { .. } => 16,
         }
     }
 }
@@ -217,7 +229,13 @@ impl From<Inner> for WalletError {
             Inner::NotStarted | Inner::EnrolledAlready | Inner::Insecure => {
                 Self::Blocked { detail }
             }
-            Inner::Input(_) | Inner::NoChallenge | Inner::NoSuchCard => Self::Invalid { detail },
+            Inner::Input(_) | Inner::NoChallenge | Inner::NoSuchCard | Inner::MerchantCode(_) => {
+                Self::Invalid { detail }
+            }
+            Inner::Code(refusal) => Self::CodesUnavailable {
+                reason: refusal.into(),
+                detail,
+            },
             Inner::NoPerson => not_verified("not_set_up", detail),
             Inner::PinWrong(_) => not_verified("pin_wrong", detail),
             Inner::PinWait(_) => not_verified("pin_wait", detail),
@@ -272,6 +290,14 @@ impl From<BackendError> for WalletError {
                 detail: format!("Check what was given: {detail}."),
             },
             BackendError::Vault(error) => error.into(),
+        }
+    }
+}
+
+impl From<SymbolError> for WalletError {
+    fn from(error: SymbolError) -> Self {
+        Self::Invalid {
+            detail: error.to_string(),
         }
     }
 }

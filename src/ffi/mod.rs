@@ -4,6 +4,8 @@
 //! and clock, and one object. Asynchronous functions run on the core's own runtime, never on the caller's thread, and
 //! dropping their future stops them.
 
+mod code_records;
+mod codes;
 mod error;
 mod key_store;
 mod lifecycle;
@@ -14,6 +16,11 @@ mod records;
 mod runtime;
 mod wallet;
 
+pub use code_records::{
+    CodeAcceptance, CodeEnd, CodeKind, CodePayment, CodePaymentState, CodeRefusal, CodeShown,
+    CodeState, CodeSymbol, MerchantOffer, MerchantTip, RefusedClass,
+};
+pub use codes::{CodeView, barcode_symbol, qr_symbol};
 pub use error::{Damage, Newer, WalletError};
 pub use key_store::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel};
 pub use lifecycle::{LinkCode, LinkKind, Phone, RiskSignals};

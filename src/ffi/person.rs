@@ -292,7 +292,7 @@ impl Wallet {
     }
 }
 
-fn money(amount_minor: i64, currency: &str) -> Result<Money, WalletError> {
+pub(super) fn money(amount_minor: i64, currency: &str) -> Result<Money, WalletError> {
     let currency = Currency::from_code(currency).ok_or_else(|| WalletError::Invalid {
         detail: "A currency is three letters of ISO 4217, such as CNY.".into(),
     })?;

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::CodePayment;
 use crate::emv::profile::Decision;
 use crate::{account, statement, token, wallet};
 
@@ -60,6 +61,8 @@ pub struct WalletStatus {
     pub cards: u32,
     /// How many taps can be made without a network.
     pub taps_left: u32,
+    /// How many numeric payment codes can be shown without a network.
+    pub codes_left: u32,
     /// Why no reader is answered, where none is.
     pub refusal: Option<TapRefusal>,
     /// Tries left for the PIN, where one is set.
@@ -234,6 +237,16 @@ pub enum WalletEvent {
         /// How many.
         keys: u32,
     },
+    /// Few payment codes are left to be shown without a network, and none could be fetched: go online soon.
+    CodesLow {
+        /// How many.
+        left: u32,
+    },
+    /// A shop has scanned a payment code, or what became of it is known.
+    CodeUsed {
+        /// The payment.
+        payment: CodePayment,
+    },
     /// The wallet was wiped from elsewhere.
     Wiped,
 }
@@ -358,6 +371,10 @@ impl wallet::Observer for ForeignObserver {
             },
             wallet::WalletEvent::Synced { new_entries } => WalletEvent::Synced { new_entries },
             wallet::WalletEvent::Replenished { keys } => WalletEvent::Replenished { keys },
+            wallet::WalletEvent::CodesLow { left } => WalletEvent::CodesLow { left },
+            wallet::WalletEvent::CodeUsed { payment } => WalletEvent::CodeUsed {
+                payment: payment.into(),
+            },
             wallet::WalletEvent::Wiped => WalletEvent::Wiped,
         });
     }
@@ -370,6 +387,7 @@ impl From<wallet::Status> for WalletStatus {
             device_id: status.device_id,
             cards: status.cards,
             taps_left: status.taps_left,
+            codes_left: status.codes_left,
             refusal: status.refusal.map(|refusal| match refusal {
                 wallet::TapRefusal::Locked => TapRefusal::Locked,
                 wallet::TapRefusal::Outdated => TapRefusal::Outdated,

@@ -10,8 +10,15 @@ final class Sandbox: @unchecked Sendable {
     private struct Event: Decodable {
         let event: String
         let provider: String?
+        let acquirer: String?
         let ca: String?
         let code: String?
+    }
+
+    /// What a POS printed.
+    struct Receipt: Decodable {
+        let result: String
+        let reason: String?
     }
 
     private let process = Process()
@@ -23,6 +30,8 @@ final class Sandbox: @unchecked Sendable {
     private(set) var provider = ""
     /// The only root that its certificates go back to.
     private(set) var caPem = ""
+    /// Address and root as a POS is told them.
+    private var acquirer: [String] = []
 
     init() throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("tapcore-\(UUID().uuidString)")
@@ -36,10 +45,11 @@ final class Sandbox: @unchecked Sendable {
         Thread.detachNewThread { [weak self] in Self.read(output.fileHandleForReading) { self?.add($0) } }
 
         let ready = try next("ready")
-        guard let provider = ready.provider, let ca = ready.ca else {
+        guard let provider = ready.provider, let acquirer = ready.acquirer, let ca = ready.ca else {
             throw Failed(description: "the sandbox did not say where it is")
         }
         self.provider = provider
+        self.acquirer = ["--acquirer", acquirer, "--ca", ca]
         caPem = try String(contentsOfFile: ca, encoding: .utf8)
     }
 
@@ -65,6 +75,21 @@ final class Sandbox: @unchecked Sendable {
         try desk.run()
         desk.waitUntilExit()
         guard desk.terminationStatus == 0 else { throw Failed(description: "the policy was not changed") }
+    }
+
+    /// A POS scans a payment code.
+    func scan(_ code: String, amount: String) throws -> Receipt {
+        let pos = Process()
+        pos.executableURL = process.executableURL
+        pos.arguments =
+            ["pos", "--data", folder.appendingPathComponent("pos").path, "scan", code, "--amount", amount, "--json"]
+            + acquirer
+        let output = Pipe()
+        pos.standardOutput = output
+        try pos.run()
+        let printed = output.fileHandleForReading.readDataToEndOfFile()
+        pos.waitUntilExit()
+        return try JSONDecoder().decode(Receipt.self, from: printed)
     }
 
     /// The newest code that a bank sent.

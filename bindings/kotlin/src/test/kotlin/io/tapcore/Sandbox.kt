@@ -50,11 +50,20 @@ class Sandbox : AutoCloseable {
      * A POS takes a payment by the card at [card], an address of host and port, with further [options] of the command
      * line. Answers what it printed.
      */
-    fun tap(amount: String, card: String, vararg options: String): JsonObject {
+    fun tap(amount: String, card: String, vararg options: String): JsonObject =
+        pos("tap", "--amount", amount, "--card", card, *options)
+
+    /** A POS scans a payment code, and answers what it printed. */
+    fun scan(code: String, amount: String): JsonObject = pos("scan", code, "--amount", amount)
+
+    /** A POS shows a code for a payment of [amount]: what stands in it. */
+    fun request(amount: String): String = pos("request", "--amount", amount)["code"].asString
+
+    private fun pos(command: String, vararg arguments: String): JsonObject {
         val errors = folder.resolve("pos.log").toFile()
         val pos = ProcessBuilder(
-            TAPCORE, "pos", "--data", "${folder.resolve("pos")}", "tap", "--amount", amount, "--card", card,
-            "--acquirer", ready["acquirer"].asString, "--ca", ready["ca"].asString, "--json", *options,
+            TAPCORE, "pos", "--data", "${folder.resolve("pos")}", command, *arguments,
+            "--acquirer", ready["acquirer"].asString, "--ca", ready["ca"].asString, "--json",
         ).redirectError(errors).start()
         val printed = pos.inputStream.bufferedReader().readText()
         check(pos.waitFor(60, TimeUnit.SECONDS)) { "the POS did not end" }
