@@ -479,7 +479,7 @@ impl From<wallet::StatementLine> for StatementEntry {
             currency: line.money.currency.code().into(),
             merchant: line.merchant,
             account: line.account,
-            atc: Some(line.atc.into()),
+            atc: line.atc.map(u32::from),
         }
     }
 }

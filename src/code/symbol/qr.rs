@@ -10,6 +10,10 @@ use super::{Matrix, SymbolError};
 /// Light modules around the symbol (ISO/IEC 18004).
 pub const QUIET_ZONE: usize = 4;
 
+/// The masking of what the wallet shows: read as often as the automatic choice, and made in a fraction of its time
+/// (`docs/scan-rates.md`).
+pub const SHOWN: Masking = Masking::Fixed(2);
+
 /// Which of the eight masks a symbol gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Masking {

@@ -92,3 +92,22 @@ impl CodeBook {
         self.stocks.values().any(AliasStock::is_untold)
     }
 }
+
+#[cfg(test)]
+impl CodeBook {
+    /// A book with one batch of fresh aliases, as a provider at `now_ms` would have sent it.
+    pub(in crate::wallet) fn stocked(
+        arming: &Arming,
+        seed: &Secret<32>,
+        clock: ProviderClock,
+        batch: impl IntoIterator<Item = (TokenRef, Alias, i64)>,
+    ) -> Result<Self, VaultError> {
+        let now_ms = clock.contact_ms();
+        let mut book = Self::new(arming, seed, clock)?;
+        for (account, alias, not_after_ms) in batch {
+            let stock = book.stocks.entry(account).or_default();
+            stock.add([(alias, not_after_ms)], now_ms);
+        }
+        Ok(book)
+    }
+}

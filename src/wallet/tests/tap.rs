@@ -132,7 +132,7 @@ fn taps_are_in_the_statement_when_the_wallet_has_shut_down() {
     let life = phone.live();
     life.runtime.block_on(life.wallet.open()).unwrap();
     let lines = life.runtime.block_on(life.wallet.statement()).unwrap();
-    let mut shown: Vec<u16> = lines.iter().map(|line| line.atc).collect();
+    let mut shown: Vec<u16> = lines.iter().filter_map(|line| line.atc).collect();
     shown.sort_unstable();
     assert_eq!(shown, atcs);
     let states: Vec<_> = lines.iter().map(|line| line.state).collect();

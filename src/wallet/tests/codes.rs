@@ -1,0 +1,336 @@
+//! Codes on the screen of a phone without a network.
+
+use zeroize::Zeroizing;
+
+use super::phone::{Life, NOON_MS, Phone};
+use crate::backend::protocol::Policy;
+use crate::code::numeric::{code_key, encode, parse};
+use crate::code::steps::{ClockUnsure, ProviderClock};
+use crate::code::{Alias, CodeFormat, CodePolicy};
+use crate::secret::Secret;
+use crate::statement::JournalEvent;
+use crate::token::TokenRef;
+use crate::vault::VaultError;
+use crate::wallet::arm::retire_older;
+use crate::wallet::code::{CodeBook, RECORD};
+use crate::wallet::{
+    Clock, CodeEnd, CodeKind, CodeRefusal, CodeShown, CodeState, Purpose, WalletError,
+};
+
+const PIN: &str = "194917";
+const SEED: [u8; 32] = *b"a seed of thirty-two test bytes.";
+const DAY: i64 = 86_400_000;
+
+fn token() -> TokenRef {
+    TokenRef::new("tok_1")
+}
+
+fn alias(number: u32) -> Alias {
+    format!("{number:010}").try_into().unwrap()
+}
+
+/// A phone that was given so many aliases at noon, and is offline since.
+fn phone_with(aliases: u32) -> (Phone, Life) {
+    let phone = Phone::new();
+    let life = phone.live();
+    life.run(life.wallet.open()).unwrap();
+    stock(&phone, &life, 0..aliases);
+    (phone, life)
+}
+
+fn stock(phone: &Phone, life: &Life, aliases: std::ops::Range<u32>) {
+    let policy = Policy {
+        codes: Some(CodePolicy::default()),
+        ..Policy::default()
+    };
+    life.configure(policy);
+    let clock = ProviderClock::new(NOON_MS, &phone.clocks.now());
+    let given = life.wallet.with_keys(move |_, opened| {
+        let arming = opened.arming()?;
+        let batch = aliases.map(|number| (token(), alias(number), NOON_MS + 7 * DAY));
+        let book = CodeBook::stocked(&arming, &Secret::new(SEED), clock, batch)?;
+        let ((), record) = opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&book))?))?;
+        retire_older(opened, &record)
+    });
+    life.run(given).unwrap();
+}
+
+fn show(life: &Life, kind: CodeKind) -> Result<CodeShown, WalletError> {
+    let view = life.run(life.wallet.show_code(kind, None, None))?;
+    let shown = view.now();
+    view.detach();
+    Ok(shown)
+}
+
+fn refusal(shown: Result<CodeShown, WalletError>) -> CodeRefusal {
+    match shown {
+        Err(WalletError::Code(refusal)) => refusal,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("a code was shown"),
+    }
+}
+
+/// The alias of a code.
+fn shown_alias(code: &str) -> Alias {
+    parse(&CodeFormat::default(), code).unwrap().alias
+}
+
+fn expected(alias: &Alias, step: u64) -> String {
+    let key = code_key(&Secret::new(SEED), alias).unwrap();
+    let code = encode(&CodeFormat::default(), &key, alias, step).unwrap();
+    code.digits().to_owned()
+}
+
+#[test]
+fn codes_are_shown_without_a_network_until_none_is_left() {
+    let (_phone, life) = phone_with(3);
+    let mut seen = Vec::new();
+    for left in [2, 1, 0] {
+        let shown = show(&life, CodeKind::Numeric).unwrap();
+        assert_eq!((shown.code.len(), shown.offline_left), (18, left));
+        assert_eq!(shown.seconds_left, 30);
+        assert_eq!(shown.digits, format!("{}••••••••••••••", &shown.code[..4]));
+        assert!(shown.runs_low, "fewer than five");
+        seen.push(shown_alias(&shown.code));
+    }
+    assert_eq!(seen, [alias(0), alias(1), alias(2)]);
+    assert_eq!(refusal(show(&life, CodeKind::Numeric)), CodeRefusal::NoneLeft);
+    let status = life.run(life.wallet.status()).unwrap();
+    assert_eq!(status.codes_left, 0);
+}
+
+#[test]
+fn the_code_changes_with_the_step_and_the_alias_stays() {
+    let (phone, life) = phone_with(1);
+    let view = life.run(life.wallet.show_code(CodeKind::Numeric, None, None));
+    let view = view.unwrap();
+    let step = u64::try_from(NOON_MS / 30_000).unwrap();
+    let first = life.run(view.next()).unwrap();
+    assert_eq!(first.code, expected(&alias(0), step));
+    phone.clocks.pass(29_000);
+    let last_second = life.run(view.next()).unwrap();
+    assert_eq!((last_second.code, last_second.seconds_left), (first.code, 1));
+    phone.clocks.pass(1_000);
+    let second = life.run(view.next()).unwrap();
+    assert_eq!(second.code, expected(&alias(0), step + 1));
+    // Setting the clock changes nothing.
+    phone.clocks.set(NOON_MS + 20 * DAY);
+    assert_eq!(view.now().code, second.code);
+    life.run(view.close());
+    let over = life.run(view.next()).unwrap();
+    assert_eq!(over.state, CodeState::Ended(CodeEnd::Closed));
+    assert!(over.code.is_empty() && over.digits.is_empty());
+    assert_eq!(life.run(view.next()), None);
+}
+
+#[test]
+fn an_alias_that_was_seen_is_never_shown_again() {
+    let (phone, mut life) = phone_with(15);
+    let mut seen = Vec::new();
+    for _ in 0..15 {
+        seen.push(shown_alias(&show(&life, CodeKind::Numeric).unwrap().code));
+        life.kill(&phone);
+        life = phone.live();
+        life.run(life.wallet.open()).unwrap();
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 15);
+    assert_eq!(refusal(show(&life, CodeKind::Numeric)), CodeRefusal::NoneLeft);
+}
+
+#[test]
+fn a_new_view_ends_the_one_before() {
+    let (_phone, life) = phone_with(2);
+    let open = || {
+        let view = life.wallet.show_code(CodeKind::Numeric, None, None);
+        life.run(view).unwrap()
+    };
+    let (first, second) = (open(), open());
+    assert_eq!(first.now().state, CodeState::Ended(CodeEnd::Closed));
+    assert_eq!(second.now().state, CodeState::Showing);
+    drop(first);
+    assert_eq!(second.now().state, CodeState::Showing);
+}
+
+#[test]
+fn uncovered_digits_are_another_codes_and_need_the_person() {
+    let (_phone, life) = phone_with(4);
+    let pin = || Zeroizing::new(PIN.to_owned());
+    life.run(life.wallet.set_pin(pin(), None)).unwrap();
+    let view = life.run(life.wallet.show_code(CodeKind::Numeric, None, None));
+    let view = view.unwrap();
+    let masked = view.now();
+    let nobody = life.run(view.reveal("nobody".into()));
+    assert!(matches!(nobody, Err(WalletError::NotVerified)));
+    assert_eq!(view.now(), masked, "nothing has happened");
+    let verify = || {
+        let verified = life.wallet.verify_with_pin(pin(), Purpose::Access);
+        life.run(verified).unwrap()
+    };
+    life.run(view.reveal(verify())).unwrap();
+    let clear = view.now();
+    assert!(clear.revealed && clear.digits == clear.code);
+    assert_ne!(shown_alias(&clear.code), shown_alias(&masked.code));
+    // A screenshot ends it, and the next one needs the person.
+    life.run(view.photographed());
+    let over = view.now();
+    assert_eq!(over.state, CodeState::Ended(CodeEnd::Photographed));
+    assert!(over.code.is_empty());
+    let next = life.run(view.renew(None));
+    assert!(matches!(next, Err(WalletError::NotVerified)));
+    let elsewhere = life.wallet.show_code(CodeKind::Numeric, None, None);
+    assert!(matches!(life.run(elsewhere), Err(WalletError::NotVerified)));
+    life.run(view.renew(Some(verify()))).unwrap();
+    let fresh = view.now();
+    assert!(!fresh.revealed && fresh.digits != fresh.code);
+    assert_ne!(shown_alias(&fresh.code), shown_alias(&clear.code));
+}
+
+#[test]
+fn s15_a_locked_wallet_shows_no_code() {
+    let (_phone, life) = phone_with(4);
+    let pin = Zeroizing::new(PIN.to_owned());
+    life.run(life.wallet.set_pin(pin, None)).unwrap();
+    let view = life.run(life.wallet.show_code(CodeKind::Numeric, None, None));
+    let view = view.unwrap();
+    life.run(life.wallet.lock()).unwrap();
+    assert_eq!(view.now().state, CodeState::Ended(CodeEnd::Closed));
+    let locked = show(&life, CodeKind::Numeric);
+    assert!(matches!(locked, Err(WalletError::Vault(VaultError::Locked))));
+}
+
+#[test]
+fn s29_no_codes_of_days_to_come() {
+    let (phone, life) = phone_with(9);
+    // Three days without contact, and a moment more.
+    phone.clocks.pass(3 * DAY + 1);
+    let late = refusal(show(&life, CodeKind::Numeric));
+    assert_eq!(late, CodeRefusal::Clock(ClockUnsure::TooOld));
+    phone.clocks.pass(-DAY);
+    // Whoever sets the clock ahead and starts the phone again gets no further than a day.
+    phone.clocks.set(NOON_MS + 5 * DAY);
+    phone.clocks.reboot();
+    let ahead = refusal(show(&life, CodeKind::Numeric));
+    assert_eq!(ahead, CodeRefusal::Clock(ClockUnsure::SetAhead));
+    phone.clocks.set(NOON_MS + 5 * 3_600_000);
+    let code = show(&life, CodeKind::Numeric).unwrap().code;
+    let step = u64::try_from((NOON_MS + 5 * 3_600_000) / 30_000).unwrap();
+    assert_eq!(code, expected(&alias(0), step));
+    // Set back behind what was shown, after another start.
+    phone.clocks.set(NOON_MS);
+    phone.clocks.reboot();
+    let back = refusal(show(&life, CodeKind::Numeric));
+    assert_eq!(back, CodeRefusal::Clock(ClockUnsure::SetBack));
+}
+
+#[test]
+fn s12_an_older_record_of_codes_put_back_is_noticed() {
+    let (phone, life) = phone_with(4);
+    let of_codes = "SELECT sealed FROM record WHERE name = 'codes'";
+    let file = rusqlite::Connection::open(phone.path().join("vault.db")).unwrap();
+    let before: Vec<u8> = file.query_row(of_codes, [], |row| row.get(0)).unwrap();
+    show(&life, CodeKind::Numeric).unwrap();
+    let put_back = "UPDATE record SET sealed = ?1 WHERE name = 'codes'";
+    file.execute(put_back, [before]).unwrap();
+    let shown = show(&life, CodeKind::Numeric);
+    assert!(
+        matches!(shown, Err(WalletError::Vault(VaultError::RolledBack))),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn s22_a_card_on_the_screen_uses_each_counter_once() {
+    let (phone, life) = phone_with(1);
+    let card = || life.wallet.show_code(CodeKind::ConsumerPresented, None, None);
+    let view = life.run(card()).unwrap();
+    let mut codes = Vec::new();
+    for _ in 0..5 {
+        let shown = view.now();
+        assert_eq!(view.now().code, shown.code, "a step has one code");
+        codes.push(shown.code);
+        phone.clocks.pass(30_000);
+    }
+    assert_eq!(view.now().state, CodeState::Paused);
+    life.run(view.renew(None)).unwrap();
+    codes.push(view.now().code);
+    life.run(view.close());
+    life.run(life.wallet.close()).unwrap();
+    let distinct: std::collections::BTreeSet<_> = codes.iter().collect();
+    assert_eq!(distinct.len(), 6);
+    assert!(codes.iter().all(|code| code.starts_with("hQVDUFYw")));
+
+    // Six were shown and journalled; four of the second showing came back, their counters did not.
+    let life = phone.live();
+    life.run(life.wallet.open()).unwrap();
+    let opened = life.wallet.opened().unwrap();
+    let journal = opened.vault.read(|tx| tx.journal_after(0)).unwrap();
+    let atcs: Vec<_> = journal
+        .iter()
+        .filter_map(|(_, _, event)| match event {
+            JournalEvent::Presented { payment, .. } => payment.atc(),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(atcs, [1, 2, 3, 4, 5, 6]);
+    let state = opened.known().state.tokens[&token()].clone();
+    assert_eq!(state.next_atc, 11);
+    assert_eq!(state.keys.uses_left(NOON_MS, false), 1_000 - 6);
+    drop(opened);
+    assert!(life.run(life.wallet.statement()).unwrap().is_empty());
+    life.run(life.wallet.start()).unwrap();
+    assert_eq!(life.pay(1), Ok(11));
+}
+
+#[test]
+fn a_card_is_shown_beside_taps() {
+    let (phone, life) = phone_with(1);
+    life.run(life.wallet.start()).unwrap();
+    assert_eq!(life.pay(1), Ok(1));
+    let card = life.wallet.show_code(CodeKind::ConsumerPresented, None, None);
+    let view = life.run(card).unwrap();
+    assert_eq!(view.now().state, CodeState::Showing);
+    let mut atcs: Vec<_> = (2..12).map(|number| life.pay(number).unwrap()).collect();
+    phone.clocks.pass(30_000);
+    assert_eq!(view.now().state, CodeState::Showing);
+    life.run(view.close());
+    life.run(life.wallet.close()).unwrap();
+    let life = phone.live();
+    life.run(life.wallet.open()).unwrap();
+    let opened = life.wallet.opened().unwrap();
+    let journal = opened.vault.read(|tx| tx.journal_after(0)).unwrap();
+    let presented = journal.iter().filter_map(|(_, _, event)| match event {
+        JournalEvent::Presented { payment, .. } => payment.atc(),
+        _ => None,
+    });
+    atcs.extend(presented);
+    atcs.push(1);
+    atcs.sort_unstable();
+    let shown = atcs.len();
+    atcs.dedup();
+    assert_eq!((atcs.len(), shown), (13, 13), "no counter twice");
+    // Thirteen were used of the thousand, and none was lost between tap and screen.
+    let left = opened.known().state.tokens[&token()].keys.uses_left(NOON_MS, false);
+    assert_eq!(left, 1_000 - 13);
+}
+
+#[test]
+fn without_codes_the_sentence_says_what_to_do() {
+    let phone = Phone::new();
+    let life = phone.live();
+    life.run(life.wallet.open()).unwrap();
+    assert_eq!(refusal(show(&life, CodeKind::Numeric)), CodeRefusal::NotOffered);
+    life.configure(Policy {
+        codes: Some(CodePolicy::default()),
+        ..Policy::default()
+    });
+    assert_eq!(refusal(show(&life, CodeKind::Numeric)), CodeRefusal::NeverFetched);
+    let other = Some(TokenRef::new("tok_2"));
+    stock(&phone, &life, 0..2);
+    let unknown = life.run(life.wallet.show_code(CodeKind::Numeric, other, None));
+    assert!(matches!(unknown, Err(WalletError::NoSuchCard)));
+    life.run(life.wallet.close()).unwrap();
+    let closed = life.run(life.wallet.show_code(CodeKind::Numeric, None, None));
+    assert!(matches!(closed, Err(WalletError::NotStarted)));
+}
