@@ -7,6 +7,7 @@
 #[path = "../../tests/fixtures/armed.rs"]
 mod armed;
 mod backend;
+mod code;
 mod counting;
 mod installed;
 mod kept;
@@ -30,6 +31,7 @@ struct Bench {
 const SUBJECTS: &[&[Bench]] = &[
     vault::BENCHES,
     backend::BENCHES,
+    code::BENCHES,
     tap::BENCHES,
     phone::BENCHES,
 ];

@@ -144,29 +144,33 @@ impl Bare {
         bare
     }
 
-    /// ISO/IEC 9797-1, algorithm 3 with padding method 2: both key schedules, and one block after the other.
     fn cryptogram(&self) -> [u8; 8] {
-        let (left, right) = self.key.split_at(8);
-        let first = Des::new(GenericArray::from_slice(left));
-        let second = Des::new(GenericArray::from_slice(right));
-        let mut chain = GenericArray::from([0_u8; 8]);
-        let (blocks, rest) = self.input.as_chunks::<8>();
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        last[rest.len()] = 0x80;
-        for block in blocks.iter().chain([&last]) {
-            chain.iter_mut().zip(block).for_each(|(a, b)| *a ^= b);
-            first.encrypt_block(&mut chain);
-        }
-        second.decrypt_block(&mut chain);
-        first.encrypt_block(&mut chain);
-        chain.into()
+        cryptogram(&self.key, &self.input)
     }
 
     /// All of it.
     pub(crate) fn whole(&self) -> ([u8; 8], Answers) {
         (self.cryptogram(), self.answers.clone())
     }
+}
+
+/// ISO/IEC 9797-1, algorithm 3 with padding method 2: both key schedules, and one block after the other.
+pub(crate) fn cryptogram(key: &[u8; 16], input: &[u8]) -> [u8; 8] {
+    let (left, right) = key.split_at(8);
+    let first = Des::new(GenericArray::from_slice(left));
+    let second = Des::new(GenericArray::from_slice(right));
+    let mut chain = GenericArray::from([0_u8; 8]);
+    let (blocks, rest) = input.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    last[rest.len()] = 0x80;
+    for block in blocks.iter().chain([&last]) {
+        chain.iter_mut().zip(block).for_each(|(a, b)| *a ^= b);
+        first.encrypt_block(&mut chain);
+    }
+    second.decrypt_block(&mut chain);
+    first.encrypt_block(&mut chain);
+    chain.into()
 }
 
 /// A card, a GPO for it, and the floor under both.

@@ -11,7 +11,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::emv::profile::tags;
+use crate::emv::presented::Presented;
+use crate::emv::profile::{Application, tags};
 use crate::emv::tlv::{self, Tag};
 
 /// Data objects that only such codes have.
@@ -96,6 +97,30 @@ pub struct CpmCode<'a> {
     pub common: &'a [(Tag, &'a [u8])],
     /// The payment. A code without one only says who pays; issuers that want a cryptogram refuse it.
     pub payment: Option<CpmPayment<'a>>,
+}
+
+/// The code of one card: its application, the token's track 2, and the cryptogram with what the issuer needs to check it.
+///
+/// # Errors
+/// [`CpmError`] says which value of the card's profile does not fit.
+pub fn of_card(application: &Application, presented: &Presented) -> Result<String, CpmError> {
+    let code = CpmCode {
+        applications: &[CpmApplication {
+            aid: application.aid(),
+            label: Some(application.label()),
+            objects: &[(tags::TRACK_2, &presented.track_2)],
+        }],
+        common: &[],
+        payment: Some(CpmPayment {
+            aip: Some(&presented.aip),
+            sequence: presented.sequence.as_deref(),
+            iad: &presented.iad,
+            cryptogram: presented.cryptogram,
+            atc: presented.atc,
+            unpredictable: presented.unpredictable,
+        }),
+    };
+    code.encode()
 }
 
 impl CpmCode<'_> {

@@ -124,6 +124,11 @@ mod tests {
         let more = TEXT.replace(r#""prefix""#, r#""more":1,"prefix""#);
         assert!(serde_json::from_str::<CodePolicy>(&more).is_ok());
         let fewer = TEXT.replace(r#","cpm_refreshes":5"#, "");
-        assert_eq!(serde_json::from_str::<CodePolicy>(&fewer).unwrap().cpm_refreshes, 5);
+        assert_eq!(
+            serde_json::from_str::<CodePolicy>(&fewer)
+                .unwrap()
+                .cpm_refreshes,
+            5
+        );
     }
 }

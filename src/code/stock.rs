@@ -127,9 +127,8 @@ impl AliasStock {
 
     /// What this phone still holds: aliases that nobody has seen, and the one on the screen.
     pub fn held(&self) -> impl Iterator<Item = &Alias> {
-        let held = |entry: &&AliasEntry| {
-            matches!(entry.state, AliasState::Fresh | AliasState::Showing)
-        };
+        let held =
+            |entry: &&AliasEntry| matches!(entry.state, AliasState::Fresh | AliasState::Showing);
         self.0.iter().filter(held).map(|entry| &entry.alias)
     }
 

@@ -50,7 +50,9 @@ impl ArmedToken {
         // Without it under the cryptogram, the code would live as long as the key.
         profile.payment_list().length_of(tags::UNPREDICTABLE)?;
         let covers_step = profile.cryptogram().inputs.contains(&tags::UNPREDICTABLE);
-        let track_2 = profile.told(path.1, tags::TRACK_2).filter(|_| covers_step)?;
+        let track_2 = profile
+            .told(path.1, tags::TRACK_2)
+            .filter(|_| covers_step)?;
         let aip = path.1.value(tags::AIP, false)?;
         let decision = Decision::Online { verified: false };
         let atc = self.atcs.take()?;

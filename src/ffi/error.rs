@@ -226,10 +226,9 @@ impl From<Inner> for WalletError {
         let detail = error.to_string();
         match error {
             Inner::NotEnrolled => Self::NotEnrolled { detail },
-            Inner::NotStarted
-            | Inner::EnrolledAlready
-            | Inner::Insecure
-            | Inner::Unsafe => Self::Blocked { detail },
+            Inner::NotStarted | Inner::EnrolledAlready | Inner::Insecure | Inner::Unsafe => {
+                Self::Blocked { detail }
+            }
             Inner::Input(_) | Inner::NoChallenge | Inner::NoSuchCard | Inner::MerchantCode(_) => {
                 Self::Invalid { detail }
             }

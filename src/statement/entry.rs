@@ -315,7 +315,8 @@ mod tests {
         let refused = Entry::with_record(Some(entry), &declined());
         assert!(refused.is_shown());
         assert_eq!(refused.money, money(9900));
-        let heard_first = Entry::with_event(Some(Entry::with_record(None, &approved())), 100, &presented);
+        let heard_first =
+            Entry::with_event(Some(Entry::with_record(None, &approved())), 100, &presented);
         assert!(heard_first.is_some_and(|entry| entry.is_shown() && entry.on_phone));
     }
 

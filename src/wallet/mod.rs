@@ -205,7 +205,7 @@ impl Wallet {
                 .count();
             let policy = wallet.policy_in(opened)?;
             let standing = wallet.standing(opened, &policy);
-            let codes = opened.vault.read(|tx| CodeBook::read(tx))?;
+            let codes = opened.vault.read(CodeBook::read)?;
             Ok(Status {
                 device_id: enrolment.map(|enrolment| enrolment.answer.device_id),
                 cards: u32::try_from(cards).unwrap_or(u32::MAX),

@@ -150,11 +150,7 @@ fn code_record(entry: CodeIssuerEntry) -> Option<IssuerRecord> {
     })
 }
 
-fn verdict(
-    result: IssuerResult,
-    authorisation: Option<String>,
-    reason: Option<String>,
-) -> Verdict {
+fn verdict(result: IssuerResult, authorisation: Option<String>, reason: Option<String>) -> Verdict {
     match result {
         IssuerResult::Approved => Verdict::Approved { authorisation },
         IssuerResult::Declined => Verdict::Declined { reason },

@@ -43,7 +43,9 @@ pub struct Policy {
 }
 
 /// Codes that cannot be shown must not keep the rest of the policy from a phone.
-fn where_usable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<CodePolicy>, D::Error> {
+fn where_usable<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<CodePolicy>, D::Error> {
     let value = Option::<serde_json::Value>::deserialize(deserializer)?;
     Ok(value.and_then(|value| match serde_json::from_value(value) {
         Ok(policy) => Some(policy),

@@ -31,7 +31,8 @@ impl Card {
             token.allowance = held.allowance;
             if !held.atcs.leads_to(token.atcs) {
                 // Counters went elsewhere in between: those left here are burnt, their uses are not.
-                self.spared.push((token.token.clone(), held.key_index, held.atcs.left()));
+                self.spared
+                    .push((token.token.clone(), held.key_index, held.atcs.left()));
             }
             token.atcs = held.atcs.then(token.atcs);
             *held = token;

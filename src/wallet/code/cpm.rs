@@ -2,16 +2,14 @@
 
 use rand_core::CryptoRngCore;
 
-use super::{CodeRefusal, CodeState};
-use crate::code::cpm::{CpmApplication, CpmCode, CpmPayment};
+use super::CodeRefusal;
+use super::showing::Halt;
+use crate::code::cpm;
 use crate::code::steps::Step;
 use crate::emv::card::ArmedToken;
 use crate::emv::presented::Presented;
-use crate::emv::tlv::Tag;
 use crate::statement::{JournalEvent, Payment};
 use crate::token::{KeyIndex, TokenRef};
-
-const TRACK_2: Tag = Tag::new(0x57);
 
 /// A card that is armed for one showing.
 pub(super) struct CardOnScreen {
@@ -42,17 +40,17 @@ impl CardOnScreen {
     /// The code of this step.
     ///
     /// # Errors
-    /// How the showing stands now: paused when its counters are used up, refused when the card cannot be shown.
+    /// [`Halt::Paused`] when its counters are used up, [`Halt::Refused`] when the card cannot be shown.
     pub(super) fn at(
         &mut self,
         step: &Step,
         rng: &mut impl CryptoRngCore,
-    ) -> Result<Refresh, CodeState> {
+    ) -> Result<Refresh, Halt> {
         if let Some((_, code)) = self.made.as_ref().filter(|(made, _)| *made == step.number) {
             return Ok(Refresh::Same(code.clone()));
         }
         if self.armed.atcs.left() == 0 {
-            return Err(CodeState::Paused);
+            return Err(Halt::Paused);
         }
         let unpredictable = step.unpredictable();
         let presented = self.armed.present(unpredictable, rng);
@@ -60,7 +58,7 @@ impl CardOnScreen {
             .as_ref()
             .and_then(|presented| self.write(presented));
         let (Some(presented), Some(code)) = (presented, code) else {
-            return Err(CodeState::Refused(CodeRefusal::NotOffered));
+            return Err(Halt::Refused(CodeRefusal::NotOffered));
         };
         self.atcs.push(presented.atc);
         self.made = Some((step.number, code.clone()));
@@ -73,24 +71,7 @@ impl CardOnScreen {
     }
 
     fn write(&self, presented: &Presented) -> Option<String> {
-        let application = self.armed.application()?;
-        let code = CpmCode {
-            applications: &[CpmApplication {
-                aid: application.aid(),
-                label: Some(application.label()),
-                objects: &[(TRACK_2, &presented.track_2)],
-            }],
-            common: &[],
-            payment: Some(CpmPayment {
-                aip: Some(&presented.aip),
-                sequence: presented.sequence.as_deref(),
-                iad: &presented.iad,
-                cryptogram: presented.cryptogram,
-                atc: presented.atc,
-                unpredictable: presented.unpredictable,
-            }),
-        };
-        match code.encode() {
+        match cpm::of_card(self.armed.application()?, presented) {
             Ok(code) => Some(code),
             Err(error) => {
                 tracing::warn!(%error, "the card cannot be shown as a payment code");

@@ -83,7 +83,7 @@ impl Wallet {
     async fn few_codes(self: &Arc<Self>) -> Result<Option<u32>, WalletError> {
         self.blocking(|wallet, opened| {
             let policy = wallet.policy_in(opened)?.codes;
-            let book = opened.vault.read(|tx| CodeBook::read(tx))?;
+            let book = opened.vault.read(CodeBook::read)?;
             let left = book.map(|book| book.left(opened.time_ms()));
             Ok(left.filter(|left| policy.is_some_and(|policy| *left < policy.refill_below)))
         })
@@ -116,10 +116,12 @@ impl Wallet {
         if accounts.is_empty() || opened.known().locked {
             return Ok(None);
         }
-        let book = opened.vault.read(|tx| CodeBook::read(tx))?;
+        let book = opened.vault.read(CodeBook::read)?;
         let now_ms = opened.time_ms();
         let enough = book.as_ref().is_some_and(|book| {
-            let known = accounts.iter().all(|account| book.stocks.contains_key(account));
+            let known = accounts
+                .iter()
+                .all(|account| book.stocks.contains_key(account));
             let fresh = now_ms.saturating_sub(book.clock.contact_ms()) < STALE_MS;
             known && fresh && !book.is_untold() && book.left(now_ms) >= policy.refill_below
         });
@@ -128,9 +130,10 @@ impl Wallet {
         }
         let key = RecipientKey::generate()?;
         let public = key.public()?;
-        let proof = opened
-            .hierarchy
-            .sign(&bind("tapcore-code-aliases-v1", &[device_id.as_bytes(), &public]))?;
+        let proof = opened.hierarchy.sign(&bind(
+            "tapcore-code-aliases-v1",
+            &[device_id.as_bytes(), &public],
+        ))?;
         Ok(Some(Asked {
             request: CodeBatchRequest {
                 have: book.map(|book| book.held()).unwrap_or_default(),
@@ -167,8 +170,7 @@ impl Wallet {
         let seed = Secret::from_hex(&batch.seed.0).ok_or(BackendError::Malformed)?;
         let mut fresh: Vec<(TokenRef, (Alias, i64))> = Vec::new();
         for alias in batch.aliases {
-            let not_after_ms =
-                parse_rfc3339_ms(&alias.not_after).ok_or(BackendError::Malformed)?;
+            let not_after_ms = parse_rfc3339_ms(&alias.not_after).ok_or(BackendError::Malformed)?;
             fresh.push((alias.token_ref, (alias.alias, not_after_ms)));
         }
         let came = u32::try_from(fresh.len()).unwrap_or(u32::MAX);
@@ -212,7 +214,7 @@ fn known_book(
     seed: &Secret<32>,
     clock: ProviderClock,
 ) -> Result<CodeBook, WalletError> {
-    Ok(match opened.vault.read(|tx| CodeBook::read(tx))? {
+    Ok(match opened.vault.read(CodeBook::read)? {
         None => CodeBook::new(arming, seed, clock)?,
         Some(mut book) => {
             book.set_seed(arming, seed)?;

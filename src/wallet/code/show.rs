@@ -9,9 +9,9 @@ use super::view::CodeView;
 use super::{CodeBook, CodeKind, CodeRefusal, CodeState, RECORD};
 use crate::backend::protocol::{Policy, VoidAlias, VoidReason};
 use crate::clock::ClockReading;
-use crate::code::{Alias, CodePolicy};
 use crate::code::numeric::code_key;
 use crate::code::steps::Step;
+use crate::code::{Alias, CodePolicy};
 use crate::emv::verification::VerificationRule;
 use crate::store::StoredToken;
 use crate::token::TokenRef;
@@ -99,6 +99,10 @@ impl Wallet {
         let ended = shown?;
         self.tell_void(ended);
         self.watch_code();
+        let runs_low = self.codes.lock().as_ref().is_some_and(Showing::runs_low);
+        if runs_low {
+            self.refill_soon();
+        }
         Ok(())
     }
 
@@ -108,7 +112,7 @@ impl Wallet {
             let policy = wallet.policy_in(opened)?;
             let codes = wallet.may_show(opened, &policy)?;
             let reading = wallet.clock.now();
-            let book = opened.vault.read(|tx| CodeBook::read(tx))?;
+            let book = opened.vault.read(CodeBook::read)?;
             let book = book.ok_or(WalletError::Code(CodeRefusal::NeverFetched))?;
             let step = book.clock.step(&reading, &codes.clock);
             let step = step.map_err(|unsure| WalletError::Code(CodeRefusal::Clock(unsure)))?;
@@ -173,7 +177,9 @@ impl Wallet {
     fn take_showing(&self) -> Option<Alias> {
         let over = self.codes.lock().take()?;
         self.tap.spare(over.unused());
-        over.alias().filter(|_| over.state != CodeState::Showing).cloned()
+        over.alias()
+            .filter(|_| over.state != CodeState::Showing)
+            .cloned()
     }
 }
 
@@ -187,10 +193,7 @@ struct Begun<'a> {
 }
 
 /// The accounts that may be shown: the one that is asked for, or all that pay, the default one first.
-fn accounts(
-    opened: &Opened,
-    asked: Option<&TokenRef>,
-) -> Result<Vec<StoredToken>, WalletError> {
+fn accounts(opened: &Opened, asked: Option<&TokenRef>) -> Result<Vec<StoredToken>, WalletError> {
     let mut paying = paying(opened)?;
     if let Some(asked) = asked {
         paying.retain(|stored| stored.token.reference == *asked);

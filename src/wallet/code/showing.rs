@@ -53,6 +53,23 @@ pub(super) struct Look {
     pub(super) wait_ms: u64,
 }
 
+/// Why there is nothing to scan at this moment.
+pub(super) enum Halt {
+    Paused,
+    Expired,
+    Refused(CodeRefusal),
+}
+
+impl From<Halt> for CodeState {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Paused => Self::Paused,
+            Halt::Expired => Self::Ended(CodeEnd::Expired),
+            Halt::Refused(refusal) => Self::Refused(refusal),
+        }
+    }
+}
+
 /// A code that can be scanned at this moment.
 struct Live {
     code: String,
@@ -61,6 +78,11 @@ struct Live {
 }
 
 impl Showing {
+    /// Whether fewer showings are left than the provider wants a phone to hold.
+    pub(super) fn runs_low(&self) -> bool {
+        self.offline_left < self.few
+    }
+
     fn kind(&self) -> CodeKind {
         match self.means {
             Means::Numeric(_) => CodeKind::Numeric,
@@ -81,21 +103,27 @@ impl Showing {
                     wait_ms = until_next_second(step.at_ms);
                     let made = match &mut self.means {
                         Means::Numeric(alias) => alias.at(step.number, step.at_ms, self.revealed),
-                        Means::Card(card) => card.at(&step, &mut OsRng).map(|refresh| match refresh {
-                            Refresh::Same(code) => (code, String::new()),
-                            Refresh::New(code, cryptogram) => {
-                                event = Some(cryptogram);
-                                self.offline_left = self.offline_left.saturating_sub(1);
-                                (code, String::new())
-                            }
-                        }),
+                        Means::Card(card) => {
+                            card.at(&step, &mut OsRng).map(|refresh| match refresh {
+                                Refresh::Same(code) => (code, String::new()),
+                                Refresh::New(code, cryptogram) => {
+                                    event = Some(cryptogram);
+                                    self.offline_left = self.offline_left.saturating_sub(1);
+                                    (code, String::new())
+                                }
+                            })
+                        }
                     };
                     match made {
                         Ok((code, digits)) => {
                             let seconds_left = step.seconds_left;
-                            live = Some(Live { code, digits, seconds_left });
+                            live = Some(Live {
+                                code,
+                                digits,
+                                seconds_left,
+                            });
                         }
-                        Err(state) => self.end(state),
+                        Err(halt) => self.end(halt.into()),
                     }
                 }
             }
@@ -112,7 +140,7 @@ impl Showing {
             revealed: self.revealed,
             seconds_left,
             offline_left: self.offline_left,
-            runs_low: self.offline_left < self.few,
+            runs_low: self.runs_low(),
             state: self.state.clone(),
         };
         Look {
@@ -157,14 +185,9 @@ impl Showing {
 }
 
 impl AliasOnScreen {
-    fn at(
-        &mut self,
-        step: u64,
-        now_ms: i64,
-        revealed: bool,
-    ) -> Result<(String, String), CodeState> {
+    fn at(&mut self, step: u64, now_ms: i64, revealed: bool) -> Result<(String, String), Halt> {
         if now_ms >= self.not_after_ms {
-            return Err(CodeState::Ended(CodeEnd::Expired));
+            return Err(Halt::Expired);
         }
         let code = match self.made.take().filter(|(made, _)| *made == step) {
             Some((_, code)) => code,
@@ -173,7 +196,7 @@ impl AliasOnScreen {
                 .key
                 .as_ref()
                 .and_then(|key| numeric::encode(&self.format, key, &self.alias, step).ok())
-                .ok_or(CodeState::Refused(CodeRefusal::NotOffered))?,
+                .ok_or(Halt::Refused(CodeRefusal::NotOffered))?,
         };
         let digits = match revealed {
             true => code.digits().to_owned(),

@@ -126,7 +126,9 @@ impl CodeView {
         };
         let look = {
             let mut showing = wallet.codes.lock();
-            let mine = showing.as_mut().filter(|showing| showing.view == self.ask.view);
+            let mine = showing
+                .as_mut()
+                .filter(|showing| showing.view == self.ask.view);
             mine.map(|showing| showing.look(&wallet.clock.now()))
         };
         crate::secret::wipe_stack();
@@ -150,7 +152,11 @@ impl CodeView {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let over = |state| CodeShown {
             kind: self.ask.kind,
-            account: self.ask.account.clone().unwrap_or_else(|| "".to_owned().into()),
+            account: self
+                .ask
+                .account
+                .clone()
+                .unwrap_or_else(|| "".to_owned().into()),
             code: String::new(),
             digits: String::new(),
             revealed: false,
@@ -178,7 +184,9 @@ impl CodeView {
     fn void(&self, wallet: &Arc<Wallet>, end: CodeEnd) -> Option<tokio::task::JoinHandle<()>> {
         let (alias, unused) = {
             let mut showing = wallet.codes.lock();
-            let mine = showing.as_mut().filter(|showing| showing.view == self.ask.view)?;
+            let mine = showing
+                .as_mut()
+                .filter(|showing| showing.view == self.ask.view)?;
             let living = matches!(mine.state, CodeState::Showing | CodeState::Paused);
             let alias = mine.alias().filter(|_| living).cloned();
             let unused = mine.unused();
@@ -197,7 +205,12 @@ impl CodeView {
             CodeEnd::Photographed => VoidReason::Screenshot,
             CodeEnd::Closed | CodeEnd::Expired | CodeEnd::Void => VoidReason::Closed,
         };
-        wallet.tell_void(alias.map(|alias| VoidAlias { alias, why }).into_iter().collect())
+        wallet.tell_void(
+            alias
+                .map(|alias| VoidAlias { alias, why })
+                .into_iter()
+                .collect(),
+        )
     }
 }
 

@@ -139,7 +139,8 @@ impl Wallet {
         let atcs: Vec<u16> = {
             let showing = self.codes.lock();
             let mine = showing.as_ref().filter(|showing| showing.view == view);
-            mine.map(|showing| showing.atcs().to_vec()).unwrap_or_default()
+            mine.map(|showing| showing.atcs().to_vec())
+                .unwrap_or_default()
         };
         let of = account.clone();
         let entry = self
@@ -147,7 +148,8 @@ impl Wallet {
                 Ok(opened.statement.write(|tx| {
                     for atc in atcs.into_iter().rev() {
                         let entry = tx.entry(&Payment::by_card(of.clone(), atc))?;
-                        let settled = |state| matches!(state, EntryState::Matched | EntryState::Declined);
+                        let settled =
+                            |state| matches!(state, EntryState::Matched | EntryState::Declined);
                         if let Some(entry) = entry.filter(|entry| settled(entry.state)) {
                             return Ok(Some(entry));
                         }

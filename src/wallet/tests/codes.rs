@@ -94,7 +94,10 @@ fn codes_are_shown_without_a_network_until_none_is_left() {
         seen.push(shown_alias(&shown.code));
     }
     assert_eq!(seen, [alias(0), alias(1), alias(2)]);
-    assert_eq!(refusal(show(&life, CodeKind::Numeric)), CodeRefusal::NoneLeft);
+    assert_eq!(
+        refusal(show(&life, CodeKind::Numeric)),
+        CodeRefusal::NoneLeft
+    );
     let status = life.run(life.wallet.status()).unwrap();
     assert_eq!(status.codes_left, 0);
 }
@@ -109,7 +112,10 @@ fn the_code_changes_with_the_step_and_the_alias_stays() {
     assert_eq!(first.code, expected(&alias(0), step));
     phone.clocks.pass(29_000);
     let last_second = life.run(view.next()).unwrap();
-    assert_eq!((last_second.code, last_second.seconds_left), (first.code, 1));
+    assert_eq!(
+        (last_second.code, last_second.seconds_left),
+        (first.code, 1)
+    );
     phone.clocks.pass(1_000);
     let second = life.run(view.next()).unwrap();
     assert_eq!(second.code, expected(&alias(0), step + 1));
@@ -136,7 +142,10 @@ fn an_alias_that_was_seen_is_never_shown_again() {
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 15);
-    assert_eq!(refusal(show(&life, CodeKind::Numeric)), CodeRefusal::NoneLeft);
+    assert_eq!(
+        refusal(show(&life, CodeKind::Numeric)),
+        CodeRefusal::NoneLeft
+    );
 }
 
 #[test]
@@ -197,7 +206,10 @@ fn s15_a_locked_wallet_shows_no_code() {
     life.run(life.wallet.lock()).unwrap();
     assert_eq!(view.now().state, CodeState::Ended(CodeEnd::Closed));
     let locked = show(&life, CodeKind::Numeric);
-    assert!(matches!(locked, Err(WalletError::Vault(VaultError::Locked))));
+    assert!(matches!(
+        locked,
+        Err(WalletError::Vault(VaultError::Locked))
+    ));
 }
 
 #[test]
@@ -243,7 +255,10 @@ fn s12_an_older_record_of_codes_put_back_is_noticed() {
 #[test]
 fn s22_a_card_on_the_screen_uses_each_counter_once() {
     let (phone, life) = phone_with(1);
-    let card = || life.wallet.show_code(CodeKind::ConsumerPresented, None, None);
+    let card = || {
+        life.wallet
+            .show_code(CodeKind::ConsumerPresented, None, None)
+    };
     let view = life.run(card()).unwrap();
     let mut codes = Vec::new();
     for _ in 0..5 {
@@ -288,7 +303,9 @@ fn a_card_is_shown_beside_taps() {
     let (phone, life) = phone_with(1);
     life.run(life.wallet.start()).unwrap();
     assert_eq!(life.pay(1), Ok(1));
-    let card = life.wallet.show_code(CodeKind::ConsumerPresented, None, None);
+    let card = life
+        .wallet
+        .show_code(CodeKind::ConsumerPresented, None, None);
     let view = life.run(card).unwrap();
     assert_eq!(view.now().state, CodeState::Showing);
     let mut atcs: Vec<_> = (2..12).map(|number| life.pay(number).unwrap()).collect();
@@ -311,7 +328,9 @@ fn a_card_is_shown_beside_taps() {
     atcs.dedup();
     assert_eq!((atcs.len(), shown), (13, 13), "no counter twice");
     // Thirteen were used of the thousand, and none was lost between tap and screen.
-    let left = opened.known().state.tokens[&token()].keys.uses_left(NOON_MS, false);
+    let left = opened.known().state.tokens[&token()]
+        .keys
+        .uses_left(NOON_MS, false);
     assert_eq!(left, 1_000 - 13);
 }
 
@@ -320,12 +339,18 @@ fn without_codes_the_sentence_says_what_to_do() {
     let phone = Phone::new();
     let life = phone.live();
     life.run(life.wallet.open()).unwrap();
-    assert_eq!(refusal(show(&life, CodeKind::Numeric)), CodeRefusal::NotOffered);
+    assert_eq!(
+        refusal(show(&life, CodeKind::Numeric)),
+        CodeRefusal::NotOffered
+    );
     life.configure(Policy {
         codes: Some(CodePolicy::default()),
         ..Policy::default()
     });
-    assert_eq!(refusal(show(&life, CodeKind::Numeric)), CodeRefusal::NeverFetched);
+    assert_eq!(
+        refusal(show(&life, CodeKind::Numeric)),
+        CodeRefusal::NeverFetched
+    );
     let other = Some(TokenRef::new("tok_2"));
     stock(&phone, &life, 0..2);
     let unknown = life.run(life.wallet.show_code(CodeKind::Numeric, other, None));
