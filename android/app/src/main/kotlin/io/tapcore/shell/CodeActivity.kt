@@ -46,7 +46,7 @@ class CodeActivity : Screen(), CodeDesk {
         pin = field("PIN, where no finger or face is set up", PIN)
         val password = field("Payment password", PASSWORD)
         val confirm = button("Confirm the payment") { run { password.use { model.confirm(it) } } }
-        confirming = listOf(password, confirm)
+        confirming = listOf(password, confirm).onEach { it.visibility = View.GONE }
         other = button("") { show(if (kind == CodeKind.NUMERIC) CodeKind.CONSUMER_PRESENTED else CodeKind.NUMERIC) }
     }
 

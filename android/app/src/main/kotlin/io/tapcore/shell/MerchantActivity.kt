@@ -29,7 +29,9 @@ class MerchantActivity : Screen(), MerchantDesk {
         button("Read it") { step { model.read("${code.text}") } }
         asked = text("")
         amount = field("Amount, such as 12.50", InputType.TYPE_CLASS_NUMBER or InputType.TYPE_NUMBER_FLAG_DECIMAL)
-        paying = button("Pay") { step { if (!model.pay("${amount.text}")) outcome.text = "Enter an amount such as 12.50." } }
+        paying = button("Pay") {
+            step { if (!model.pay("${amount.text}")) outcome.text = "Enter an amount such as 12.50." }
+        }
         outcome = text("")
         val password = field("Payment password", InputType.TYPE_CLASS_TEXT or InputType.TYPE_TEXT_VARIATION_PASSWORD)
         val confirm = button("Confirm the payment") { step { password.use { model.confirm(it) } } }

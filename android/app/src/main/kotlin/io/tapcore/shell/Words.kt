@@ -103,8 +103,7 @@ private fun ended(why: CodeEnd): String = when (why) {
 fun line(payment: CodePayment): String {
     val amount = money(payment.amountMinor, payment.currency)
     return when (payment.state) {
-        CodePaymentState.PENDING ->
-            if (payment.wantsPassword) "Confirm $amount to ${payment.merchant}." else "Paying $amount to ${payment.merchant} …"
+        CodePaymentState.PENDING -> "${if (payment.wantsPassword) "Confirm" else "Paying"} $amount to ${payment.merchant}."
         CodePaymentState.APPROVED -> "Paid $amount to ${payment.merchant}."
         CodePaymentState.DECLINED -> "$amount to ${payment.merchant}: declined. Nothing was paid."
         CodePaymentState.REVOKED -> "${payment.merchant} has taken $amount back. Nothing is paid."

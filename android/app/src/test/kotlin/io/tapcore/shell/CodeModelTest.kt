@@ -98,7 +98,8 @@ class CodeModelTest {
             val sentence = said(shown().copy(state = used(state)))
             assertTrue(sentence.contains("12.50") && sentence.contains("Mapo Tofu House"), sentence)
         }
-        assertEquals(CodeEnd.entries.size, CodeEnd.entries.map { said(shown().copy(state = CodeState.Ended(it))) }.toSet().size)
+        val endings = CodeEnd.entries.map { said(shown().copy(state = CodeState.Ended(it))) }
+        assertEquals(CodeEnd.entries.size, endings.toSet().size)
     }
 
     /** A screen that shows a code; the wallet has asked for the person first. */
