@@ -6,14 +6,13 @@ import XCTest
 
 @MainActor
 final class CodeTests: XCTestCase {
-    private static let code = "737394850263403002"
     private let wallet = FakeWallet()
     private let prompt = FakePrompt()
 
     private var view: FakeCodeView { wallet.codes.view }
 
     private func shown(
-        _ state: CodeState = .showing, code: String = CodeTests.code, digits: String = "7373••••••••••••••",
+        _ state: CodeState = .showing, code: String = "737394850263403002", digits: String = "7373••••••••••••••",
         revealed: Bool = false
     ) -> CodeShown {
         CodeShown(
@@ -74,7 +73,7 @@ final class CodeTests: XCTestCase {
             await model.reveal()
             XCTAssertNil(model.problem)
             XCTAssertEqual(view.calls, ["reveal vrf_2"])
-            await tell(shown(digits: Self.code, revealed: true), to: model)
+            await tell(shown(digits: "737394850263403002", revealed: true), to: model)
             await model.reveal()
             XCTAssertEqual(view.calls.count, 1)
         }
