@@ -104,9 +104,12 @@ public final class CodeModel {
 
     private func verify() async throws -> String {
         defer { pin = "" }
-        if try await wallet.status().biometric {
+        let person = try await wallet.status()
+        if person.biometric {
             return try await prompt.verify(wallet, for: .access, reason: "Show a payment code")
         }
+        // Nothing entered is no try.
+        if person.pinTriesLeft != nil && pin.isEmpty { throw WalletError.Cancelled(detail: "Enter the PIN first.") }
         return try await wallet.verifyWithPin(pin: pin, purpose: .access)
     }
 

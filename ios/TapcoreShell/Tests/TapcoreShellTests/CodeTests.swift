@@ -65,6 +65,8 @@ final class CodeTests: XCTestCase {
     func testDigitsAreRevealedToThePersonAndOnce() async throws {
         try await wallet.setPin(pin: "194917", proof: nil)
         await onScreen { model in
+            await model.reveal()
+            XCTAssertEqual(model.problem, "Enter the PIN first.")
             model.pin = "271828"
             await model.reveal()
             XCTAssertEqual(model.problem, "The PIN is wrong.")

@@ -11,6 +11,7 @@ import io.tapcore.CodePayment
 import io.tapcore.CodeShown
 import io.tapcore.CodeViewInterface
 import io.tapcore.Purpose
+import io.tapcore.WalletException
 import io.tapcore.android.ScreenshotWatch
 import io.tapcore.android.VerificationPrompt
 import io.tapcore.barcodeSymbol
@@ -68,12 +69,13 @@ class CodeActivity : Screen(), CodeDesk {
     override suspend fun show(kind: CodeKind, verificationId: String?): CodeViewInterface =
         wallet.showCode(kind, null, verificationId)
 
-    override suspend fun verify(): String =
-        if (wallet.status().biometric) {
-            prompt.verify(wallet, Purpose.Access, "Show a payment code")
-        } else {
-            pin.use { wallet.verifyWithPin(it, Purpose.Access) }
-        }
+    override suspend fun verify(): String {
+        val person = wallet.status()
+        if (person.biometric) return prompt.verify(wallet, Purpose.Access, "Show a payment code")
+        // Nothing entered is no try.
+        if (person.pinTriesLeft != null && pin.text.isEmpty()) throw WalletException.Cancelled("Enter the PIN first.")
+        return pin.use { wallet.verifyWithPin(it, Purpose.Access) }
+    }
 
     override suspend fun confirm(payment: CodePayment, password: String) {
         wallet.confirmCodePaymentWithPassword(payment, password)
