@@ -15,7 +15,7 @@ struct TapcoreApp: App {
             case .success(let parts):
                 WalletScreen(
                     model: parts.model, access: parts.access, tap: parts.tap, wallet: parts.wallet,
-                    session: parts.session, maker: parts.maker)
+                    session: parts.session, maker: parts.maker, code: parts.code)
                     .task {
                         parts.model.report(RiskProbe.look())
                         await parts.model.start()
@@ -43,6 +43,7 @@ struct Parts {
     let access: AccessModel
     let tap: TapModel
     let session: PaymentSession
+    let code: CodeModel
     private let prompt: EnclavePrompt
 
     /// For passing one card on to Apple Wallet.
@@ -58,6 +59,7 @@ struct Parts {
         prompt = EnclavePrompt(keys: keys)
         access = AccessModel(wallet: wallet, prompt: prompt)
         tap = TapModel(wallet: wallet, prompt: prompt)
+        code = CodeModel(wallet: wallet, prompt: prompt)
         session = PaymentSession(relay: CardRelay(wallet: wallet))
         model = WalletModel(wallet: wallet) { [tap, session] event in
             tap.heed(event)

@@ -10,8 +10,11 @@ struct WalletScreen: View {
     let wallet: Wallet
     let session: PaymentSession
     let maker: @MainActor (PaymentCard) -> MakerModel
+    let code: CodeModel
     @State private var isEnrolling = false
     @State private var isAddingCard = false
+    @State private var isShowingCode = false
+    @State private var isPayingCode = false
     @State private var isAtAccess = false
     @State private var paymentProblem: String?
 
@@ -34,6 +37,9 @@ struct WalletScreen: View {
                 }
                 if !model.cards.isEmpty {
                     Button("Pay") { pay() }.disabled(model.refusal != nil)
+                    Button("Show a payment code") { isShowingCode = true }
+                    Button("Pay a shop's code") { isPayingCode = true }
+                    Text("\(model.tapsLeft) payments and \(model.codesLeft) codes without a network")
                 }
                 Button("Lock, unlock, PIN") { isAtAccess = true }
                 Section("Payments") {
@@ -45,6 +51,12 @@ struct WalletScreen: View {
         }
         .sheet(isPresented: $isAtAccess, onDismiss: { Task { await model.refresh() } }) {
             AccessScreen(model: access)
+        }
+        .sheet(isPresented: $isShowingCode, onDismiss: { Task { await model.refresh() } }) {
+            CodeScreen(model: code)
+        }
+        .sheet(isPresented: $isPayingCode, onDismiss: { Task { await model.refresh() } }) {
+            MerchantScreen(model: MerchantModel(wallet: wallet))
         }
         .sheet(isPresented: isAsking) { TapScreen(model: tap, pay: pay) }
         .sheet(isPresented: $isEnrolling) { EnrolScreen(model: model) }

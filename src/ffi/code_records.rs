@@ -32,7 +32,7 @@ pub struct CodeShown {
     pub digits: String,
     /// Whether `digits` are in clear.
     pub revealed: bool,
-    /// Seconds until the code changes by itself, 1 to 30.
+    /// Seconds until the code changes by itself, 1 to 30; 0 unless the state is `Showing`.
     pub seconds_left: u32,
     /// How many showings are left without a network: those of all cards for numeric codes, those of this card's keys for
     /// consumer-presented ones.
@@ -102,7 +102,7 @@ pub enum CodeRefusal {
 /// A payment by code, as the provider tells it.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
 pub struct CodePayment {
-    /// The provider's identifier of it.
+    /// The provider's identifier of it; empty for a consumer-presented code, which the network pays.
     pub payment_id: String,
     /// How far it has come.
     pub state: CodePaymentState,

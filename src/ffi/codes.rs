@@ -3,7 +3,7 @@
 //! A [`CodeView`] is a subscription: a screen asks for [`next`](CodeView::next) in a loop and draws what it is given, the
 //! code as a symbol ([`qr_symbol`], [`barcode_symbol`]). It keeps no time of its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use zeroize::Zeroizing;
 
@@ -20,8 +20,8 @@ use crate::wallet;
 /// A code on the screen, from when it is shown until it is closed. Letting go of it closes it too.
 #[derive(uniffi::Object)]
 pub struct CodeView {
-    /// An answer that concerns the whole phone is heeded here too.
-    wallet: Arc<wallet::Wallet>,
+    /// An answer that concerns the whole phone is heeded here too. A view that is forgotten keeps no wallet open.
+    wallet: Weak<wallet::Wallet>,
     inner: Arc<wallet::CodeView>,
 }
 
@@ -46,7 +46,7 @@ impl Wallet {
         });
         Ok(Arc::new(CodeView {
             inner: inner.await?,
-            wallet: Arc::clone(&self.inner),
+            wallet: Arc::downgrade(&self.inner),
         }))
     }
 
@@ -151,11 +151,8 @@ impl CodeView {
     /// verification for access, which is used up.
     pub async fn reveal(&self, verification_id: String) -> Result<(), WalletError> {
         let view = Arc::clone(&self.inner);
-        contact(
-            &self.wallet,
-            async move { view.reveal(verification_id).await },
-        )
-        .await
+        self.contact(async move { view.reveal(verification_id).await })
+            .await
     }
 
     /// The system saw a screenshot: the code dies.
@@ -173,11 +170,8 @@ impl CodeView {
     #[uniffi::method(default(verification_id = None))]
     pub async fn renew(&self, verification_id: Option<String>) -> Result<(), WalletError> {
         let view = Arc::clone(&self.inner);
-        contact(
-            &self.wallet,
-            async move { view.renew(verification_id).await },
-        )
-        .await
+        self.contact(async move { view.renew(verification_id).await })
+            .await
     }
 
     /// Ends the showing: the code is dead at the provider at once with a network, and within its short life without one.
@@ -189,6 +183,24 @@ impl CodeView {
             Ok(())
         })
         .await
+    }
+}
+
+impl CodeView {
+    /// Lets the code outlive the view: for a program that prints it and ends. An app's screen has no use for it.
+    pub fn detach(&self) {
+        self.inner.detach();
+    }
+
+    /// As [`contact`], as long as there is a wallet.
+    async fn contact(
+        &self,
+        work: impl Future<Output = Result<(), wallet::WalletError>> + Send + 'static,
+    ) -> Result<(), WalletError> {
+        match self.wallet.upgrade() {
+            Some(wallet) => contact(&wallet, work).await,
+            None => run(work).await,
+        }
     }
 }
 

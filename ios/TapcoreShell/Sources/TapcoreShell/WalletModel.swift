@@ -8,6 +8,8 @@ import Tapcore
 public final class WalletModel {
     public private(set) var enrolled = false
     public private(set) var tapsLeft: UInt32 = 0
+    /// Payment codes that can be shown without a network.
+    public private(set) var codesLeft: UInt32 = 0
     /// Why no reader is answered, where none is.
     public private(set) var refusal: TapRefusal?
     public private(set) var cards: [PaymentCard] = []
@@ -111,6 +113,7 @@ public final class WalletModel {
         let status = try await wallet.status()
         enrolled = status.enrolled
         tapsLeft = status.tapsLeft
+        codesLeft = status.codesLeft
         refusal = status.refusal
         cards = try await wallet.cards()
         payments = try await wallet.statement().map(PaymentLine.init)

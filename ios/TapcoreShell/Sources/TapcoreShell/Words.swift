@@ -10,7 +10,7 @@ public func sentence(_ error: Error) -> String {
     case .NotEnrolled(let detail), .Locked(let detail), .Cancelled(let detail), .Blocked(let detail),
         .InUse(let detail), .Network(let detail), .NotTrusted(let detail), .Rejected(_, let detail),
         .Corrupt(_, let detail), .Storage(let detail), .Invalid(let detail), .Outdated(_, let detail), .Internal(let detail),
-        .NotVerified(_, let detail), .Wiped(let detail):
+        .NotVerified(_, let detail), .Wiped(let detail), .CodesUnavailable(_, let detail):
         return detail
     }
 }
@@ -32,6 +32,49 @@ public func sentence(_ card: PaymentCard) -> String {
     case .suspended: "suspended"
     case .deleted: "deleted"
     }
+}
+
+/// What is said under a payment code, or in its place.
+public func sentence(_ shown: CodeShown) -> String {
+    switch shown.state {
+    case .showing:
+        let left = shown.runsLow ? " \(shown.offlineLeft) more without a network: go online soon." : ""
+        return "Changes in \(shown.secondsLeft) seconds.\(left)"
+    case .paused: return "Touch to go on."
+    case .used(let payment): return sentence(payment)
+    case .ended(let why): return "\(sentence(why)) Touch for a fresh one."
+    case .refused(_, let detail): return detail
+    }
+}
+
+private func sentence(_ why: CodeEnd) -> String {
+    switch why {
+    case .closed: "The code was closed."
+    case .revealed: "The digits were to be seen, so the code is void."
+    case .photographed: "A screenshot was taken, so the code is void."
+    case .expired: "The code was not used in time."
+    case .void: "The provider has ended the code."
+    }
+}
+
+/// A payment by code.
+public func sentence(_ payment: CodePayment) -> String {
+    let amount = money(minor: payment.amountMinor, currency: payment.currency)
+    return switch payment.state {
+    case .pending: "\(payment.wantsPassword ? "Confirm" : "Paying") \(amount) to \(payment.merchant)."
+    case .approved: "Paid \(amount) to \(payment.merchant)."
+    case .declined: "\(amount) to \(payment.merchant): declined. Nothing was paid."
+    case .revoked: "\(payment.merchant) has taken \(amount) back. Nothing is paid."
+    }
+}
+
+/// Whom a shop's code pays, by the provider's word, and how much.
+public func sentence(_ offer: MerchantOffer) -> String {
+    let amount =
+        offer.amountMinor.map { money(minor: $0, currency: offer.currency) }
+        ?? "an amount of your own (\(offer.currency))"
+    let bill = offer.bill.map { ", bill \($0)" } ?? ""
+    return "Pay \(amount) to \(offer.payee), \(offer.city)\(bill)"
 }
 
 /// One line of the statement, ready to be shown.
@@ -72,6 +115,18 @@ public func money(minor: Int64, currency: String, locale: Locale = .current) -> 
     format.minimumFractionDigits = digits
     format.maximumFractionDigits = digits
     return format.string(from: units as NSDecimalNumber) ?? "\(units) \(currency)"
+}
+
+/// What was entered as an amount, in minor units; nil where it is none, or finer than its currency.
+public func minor(_ entered: String, currency: String) -> Int64? {
+    let parts = entered.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+    let digits = fractionDigits(currency)
+    let fraction = parts.count == 2 ? parts[1] : ""
+    let isAmount = parts.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }
+    guard isAmount, parts[0].count <= 12, fraction.count <= digits else { return nil }
+    let filled = fraction + String(repeating: "0", count: digits - fraction.count)
+    guard let minor = Int64(parts[0] + filled), minor > 0 else { return nil }
+    return minor
 }
 
 /// ISO 4217: two digits, but for these. `NumberFormatter` would keep those of the locale's own currency.

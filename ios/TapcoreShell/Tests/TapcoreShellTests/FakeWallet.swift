@@ -26,6 +26,8 @@ final class FakeWallet: WalletProtocol, @unchecked Sendable {
     private(set) var departures = 0
     private(set) var starts = 0
     private(set) var syncs = 0
+    /// What there is of payment codes.
+    let codes = FakeCodes()
 
     static let challenge = CardChallenge(
         id: "chl_1", maskedCard: "…0015", bank: "bank-a", expiresAtMs: 0, triesLeft: 3)
@@ -37,13 +39,13 @@ final class FakeWallet: WalletProtocol, @unchecked Sendable {
             expiry: "2029-12-31", state: state, scheme: "unionpay", home: nil)
     }
 
-    fileprivate func refuse() throws {
+    func refuse() throws {
         if let refusal { throw refusal }
     }
 
     private var state: WalletStatus {
         WalletStatus(
-            enrolled: enrolled, deviceId: nil, cards: UInt32(held.count), tapsLeft: 7, refusal: standing,
+            enrolled: enrolled, deviceId: nil, cards: UInt32(held.count), tapsLeft: 7, codesLeft: 14, refusal: standing,
             pinTriesLeft: pin == nil ? nil : 10, pinWaitS: 0, biometric: hasBiometry, biometricVoided: biometryIsVoid)
     }
 

@@ -102,6 +102,7 @@ final class ModelTests: XCTestCase {
         await model.start()
         XCTAssertTrue(model.enrolled)
         XCTAssertEqual(model.tapsLeft, 7)
+        XCTAssertEqual(model.codesLeft, 14)
         XCTAssertEqual(model.payments.map(\.state), ["paid, not yet confirmed"])
     }
 

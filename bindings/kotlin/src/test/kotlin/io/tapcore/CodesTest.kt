@@ -5,6 +5,7 @@ import java.util.Base64
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
@@ -31,7 +32,7 @@ class CodesTest : SandboxTest() {
                 assertFalse(shown.revealed)
                 assertTrue(shown.secondsLeft in 1u..30u)
                 assertEquals(card.tokenRef, shown.tokenRef)
-                assertEquals(shown.offlineLeft, wallet.status().codesLeft)
+                assertEquals(14u, shown.offlineLeft)
                 assertEquals("CodeShown", "$shown")
 
                 val receipt = sandbox.scan(shown.code, "12.50")
@@ -93,8 +94,8 @@ class CodesTest : SandboxTest() {
                 val clear = view.until { it.revealed && it.state is CodeState.Showing }
                 assertEquals(clear.code, clear.digits)
                 assertNotEquals(alias(masked), alias(clear))
-                assertDead(masked)
                 assertEquals("approved", sandbox.scan(clear.code, "3.00")["result"].asString)
+                assertDead(masked)
 
                 refusal<WalletException.NotVerified> { view.renew() }
                 view.renew(wallet.verifyWithPin(PIN, Purpose.Access))
@@ -112,11 +113,11 @@ class CodesTest : SandboxTest() {
                 val shown = view.showing()
                 view.photographed()
                 assertEquals(CodeState.Ended(CodeEnd.PHOTOGRAPHED), view.until { it.state is CodeState.Ended }.state)
-                assertDead(shown)
                 refusal<WalletException.NotVerified> { view.renew() }
-                refusal<WalletException.NotVerified> { wallet.showCode(CodeKind.NUMERIC).close() }
+                refusal<WalletException.NotVerified> { wallet.showCode(CodeKind.NUMERIC) }
                 view.renew(wallet.verifyWithPin(PIN, Purpose.Access))
                 assertNotEquals(alias(shown), alias(view.showing()))
+                assertDead(shown)
             }
         }
 
@@ -155,7 +156,8 @@ class CodesTest : SandboxTest() {
                 assertEquals(CodePaymentState.APPROVED, confirmed.state)
                 val receipt = till.await()
                 assertEquals("approved", receipt["result"].asString, "$receipt")
-                assertEquals(confirmed, view.until { it.payment?.state == CodePaymentState.APPROVED }.payment)
+                val paid = view.until { it.payment?.state == CodePaymentState.APPROVED }.payment
+                assertEquals(confirmed.paymentId, paid?.paymentId)
             }
         }
     }
@@ -219,27 +221,34 @@ class OfflineCodesTest : SandboxTest() {
     @Test
     fun `codes are shown without a network until none is left`(@TempDir folder: Path) {
         sandbox.policy("""{"codes":{"aliases":2,"refill_below":2}}""")
-        withWallet(folder) { wallet ->
+        val keys = SoftwareKeyStore()
+        withWallet(folder, keys = keys) { wallet ->
             addCard(wallet, "6228480000000015")
             wallet.sync()
             assertEquals(2u, wallet.status().codesLeft)
             stopSandbox()
-
-            val heard = Heard(wallet)
-            for (left in listOf(1u, 0u)) {
-                wallet.showCode(CodeKind.NUMERIC).use { view ->
-                    val shown = view.showing()
-                    assertEquals(left, shown.offlineLeft)
-                    assertTrue(shown.runsLow)
-                }
-            }
-            assertTrue(heard.next<WalletEvent.CodesLow>().left < 2u)
-            val none = refusal<WalletException.CodesUnavailable> { wallet.showCode(CodeKind.NUMERIC) }
-            assertEquals(CodeRefusal.NONE_LEFT, none.reason)
-            assertEquals("none_left", none.reasonName())
-            assertEquals(16u, none.code())
-            assertTrue(none.detail.isNotBlank())
+            wallet.assertShows(left = 1u)
         }
+        runBlocking {
+            wallet(folder, keys).use { wallet ->
+                val heard = Heard(wallet)
+                wallet.start()
+                assertEquals(1u, heard.next<WalletEvent.CodesLow>().left)
+                wallet.assertShows(left = 0u)
+                val none = refusal<WalletException.CodesUnavailable> { wallet.showCode(CodeKind.NUMERIC) }
+                assertEquals(CodeRefusal.NONE_LEFT, none.reason)
+                assertEquals("none_left", none.reasonName())
+                assertEquals(16u, none.code())
+                assertTrue(none.detail.isNotBlank())
+                wallet.shutDown()
+            }
+        }
+    }
+
+    private suspend fun Wallet.assertShows(left: UInt) = showCode(CodeKind.NUMERIC).use { view ->
+        val shown = view.showing()
+        assertEquals(left, shown.offlineLeft)
+        assertTrue(shown.runsLow)
     }
 }
 

@@ -17,6 +17,8 @@ class MainActivity : Screen() {
     override fun build() {
         status = text("")
         cards = column()
+        button("Show a payment code") { startActivity(Intent(this, CodeActivity::class.java)) }
+        button("Pay a shop's code") { startActivity(Intent(this, MerchantActivity::class.java)) }
         button("Lock, unlock, PIN and fingerprint") { startActivity(Intent(this, PersonActivity::class.java)) }
         button("Connect to a provider") { startActivity(Intent(this, EnrolActivity::class.java)) }
         button("Add a card") { startActivity(Intent(this, AddCardActivity::class.java)) }
@@ -39,7 +41,8 @@ class MainActivity : Screen() {
             status.text = when {
                 !now.enrolled -> "Not connected yet."
                 now.cards == 0u -> "Connected. Add a card to pay."
-                else -> now.refusal?.let(::refused) ?: "${now.tapsLeft} payments without a network"
+                else -> now.refusal?.let(::refused)
+                    ?: "${now.tapsLeft} payments and ${now.codesLeft} codes without a network"
             }
             show(wallet.cards())
             payments.text = wallet.statement().joinToString("\n\n") { line(it) }

@@ -6,6 +6,7 @@ import android.nfc.NfcAdapter
 import android.nfc.cardemulation.CardEmulation
 import android.os.Bundle
 import android.text.InputType
+import android.view.View
 import android.view.ViewGroup.LayoutParams
 import android.widget.Button
 import android.widget.EditText
@@ -113,6 +114,9 @@ abstract class Screen : Activity() {
 
     private fun emulation(): CardEmulation? = NfcAdapter.getDefaultAdapter(this)?.let(CardEmulation::getInstance)
 
-    private fun add(view: android.view.View) =
+    /** Adds a widget at the end. */
+    protected fun <V : View> add(view: V): V {
         column.addView(view, LayoutParams.MATCH_PARENT, LayoutParams.WRAP_CONTENT)
+        return view
+    }
 }

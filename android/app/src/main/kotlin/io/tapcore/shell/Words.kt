@@ -1,7 +1,13 @@
 package io.tapcore.shell
 
 import io.tapcore.CardState
+import io.tapcore.CodeEnd
+import io.tapcore.CodePayment
+import io.tapcore.CodePaymentState
+import io.tapcore.CodeShown
+import io.tapcore.CodeState
 import io.tapcore.EntryState
+import io.tapcore.MerchantOffer
 import io.tapcore.PaymentCard
 import io.tapcore.StatementEntry
 import io.tapcore.TapRefusal
@@ -30,6 +36,7 @@ fun sentence(error: WalletException): String = when (error) {
     is WalletException.Internal -> error.detail
     is WalletException.NotVerified -> error.detail
     is WalletException.Wiped -> error.detail
+    is WalletException.CodesUnavailable -> error.detail
 }
 
 /** Why no reader is answered, where none is. */
@@ -59,6 +66,55 @@ fun money(minor: Long, code: String): String {
     val currency = Currency.getInstance(code)
     val format = NumberFormat.getCurrencyInstance().apply { this.currency = currency }
     return format.format(BigDecimal.valueOf(minor, currency.defaultFractionDigits))
+}
+
+/** What was entered as an amount, in minor units; null where it is none, or finer than its currency. */
+fun minor(entered: String, code: String): Long? {
+    if (!entered.matches(Regex("\\d{1,12}(\\.\\d+)?"))) return null
+    val minor = BigDecimal(entered).movePointRight(Currency.getInstance(code).defaultFractionDigits)
+    return try {
+        minor.longValueExact().takeIf { it > 0 }
+    } catch (_: ArithmeticException) {
+        null
+    }
+}
+
+/** What is said under a payment code, or in its place. */
+fun said(shown: CodeShown): String = when (val state = shown.state) {
+    is CodeState.Showing -> listOfNotNull(
+        "Changes in ${shown.secondsLeft} seconds.",
+        "${shown.offlineLeft} more without a network: go online soon.".takeIf { shown.runsLow },
+    ).joinToString("\n")
+    is CodeState.Paused -> "Touch to go on."
+    is CodeState.Used -> line(state.payment)
+    is CodeState.Ended -> "${ended(state.why)} Touch for a fresh one."
+    is CodeState.Refused -> state.detail
+}
+
+private fun ended(why: CodeEnd): String = when (why) {
+    CodeEnd.CLOSED -> "The code was closed."
+    CodeEnd.REVEALED -> "The digits were to be seen, so the code is void."
+    CodeEnd.PHOTOGRAPHED -> "A screenshot was taken, so the code is void."
+    CodeEnd.EXPIRED -> "The code was not used in time."
+    CodeEnd.VOID -> "The provider has ended the code."
+}
+
+/** A payment by code. */
+fun line(payment: CodePayment): String {
+    val amount = money(payment.amountMinor, payment.currency)
+    return when (payment.state) {
+        CodePaymentState.PENDING -> "${if (payment.wantsPassword) "Confirm" else "Paying"} $amount to ${payment.merchant}."
+        CodePaymentState.APPROVED -> "Paid $amount to ${payment.merchant}."
+        CodePaymentState.DECLINED -> "$amount to ${payment.merchant}: declined. Nothing was paid."
+        CodePaymentState.REVOKED -> "${payment.merchant} has taken $amount back. Nothing is paid."
+    }
+}
+
+/** Whom a shop's code pays, by the provider's word, and how much. */
+fun line(offer: MerchantOffer): String {
+    val amount = offer.amountMinor?.let { money(it, offer.currency) } ?: "an amount of your own (${offer.currency})"
+    val bill = offer.bill?.let { ", bill $it" }.orEmpty()
+    return "Pay $amount to ${offer.payee}, ${offer.city}$bill"
 }
 
 /** One line of the statement. */

@@ -1,0 +1,135 @@
+import Foundation
+import Observation
+import Tapcore
+
+/// A payment code while it is seen. It keeps no time: the wallet tells each change.
+@MainActor
+@Observable
+public final class CodeModel {
+    /// What is being entered where no finger or face is set up, and the payment password; empty again once used.
+    public var pin = ""
+    public var password = ""
+    /// What the wallet told last, or nil before that.
+    public private(set) var shown: CodeShown?
+    /// The code as it is drawn; nil while there is none.
+    public private(set) var qr: CodeSymbol?
+    public private(set) var bars: CodeSymbol?
+    public private(set) var problem: String?
+
+    private let wallet: WalletProtocol
+    private let prompt: VerificationPrompt
+    private var view: CodeViewProtocol?
+    private var drawn = ""
+    /// Counts showings, so that one that comes late does not take the place of the newest.
+    private var showings = 0
+
+    public init(wallet: WalletProtocol, prompt: VerificationPrompt) {
+        self.wallet = wallet
+        self.prompt = prompt
+    }
+
+    /// Shows a code until `close`.
+    public func run(_ kind: CodeKind) async {
+        await close()
+        showings += 1
+        let mine = showings
+        do {
+            let view = try await asPerson { try await self.wallet.showCode(kind: kind, tokenRef: nil, verificationId: $0) }
+            guard mine == showings else {
+                try await view.end()
+                return
+            }
+            self.view = view
+            problem = nil
+            while let next = try await view.next(), mine == showings {
+                try take(next)
+            }
+        } catch {
+            if mine == showings { problem = sentence(error) }
+        }
+    }
+
+    /// The screen is seen no more: the code pays nothing from here on.
+    public func close() async {
+        showings += 1
+        let before = view
+        (view, shown, qr, bars, drawn) = (nil, nil, nil, nil, "")
+        // Whatever hinders it, a code that is not looked at dies within its short life.
+        try? await before?.end()
+    }
+
+    /// The place of the code was touched: where there is none any more, or not yet again, a fresh one comes.
+    public func touch() async {
+        guard let view, let shown, shown.state != .showing, shown.payment?.state != .pending else { return }
+        await attempt { try await self.asPerson { try await view.renew(verificationId: $0) } }
+    }
+
+    /// The digits were touched: who is verified sees them, of a fresh code.
+    public func reveal() async {
+        guard let view, let shown, shown.state == .showing, !shown.revealed, !shown.digits.isEmpty else { return }
+        await attempt { try await view.reveal(verificationId: try await self.verify()) }
+    }
+
+    /// A screenshot was taken.
+    public func photographed() async {
+        guard let view else { return }
+        await attempt { try await view.photographed() }
+    }
+
+    /// Confirms the payment that waits for it.
+    public func confirm() async {
+        guard let waiting = shown?.waiting else { return }
+        await attempt {
+            _ = try await self.wallet.confirmCodePaymentWithPassword(payment: waiting, password: self.password)
+        }
+        password = ""
+    }
+
+    private func take(_ next: CodeShown) throws {
+        shown = next
+        guard next.code != drawn else { return }
+        drawn = next.code
+        qr = drawn.isEmpty ? nil : try qrSymbol(code: drawn)
+        bars = drawn.isEmpty || next.kind != .numeric ? nil : try barcodeSymbol(code: drawn)
+    }
+
+    /// A code needs nobody, but for the one after a screenshot or after digits were seen.
+    private func asPerson<T>(_ work: (String?) async throws -> T) async throws -> T {
+        do {
+            return try await work(nil)
+        } catch WalletError.NotVerified {
+            return try await work(try await verify())
+        }
+    }
+
+    private func verify() async throws -> String {
+        defer { pin = "" }
+        let person = try await wallet.status()
+        if person.biometric {
+            return try await prompt.verify(wallet, for: .access, reason: "Show a payment code")
+        }
+        // Nothing entered is no try.
+        if person.pinTriesLeft != nil && pin.isEmpty { throw WalletError.Cancelled(detail: "Enter the PIN first.") }
+        return try await wallet.verifyWithPin(pin: pin, purpose: .access)
+    }
+
+    private func attempt(_ work: () async throws -> Void) async {
+        do {
+            try await work()
+            problem = nil
+        } catch {
+            problem = sentence(error)
+        }
+    }
+}
+
+extension CodeShown {
+    /// What a shop has made of the code.
+    public var payment: CodePayment? {
+        guard case .used(let payment) = state else { return nil }
+        return payment
+    }
+
+    /// The payment, where it waits for the person.
+    public var waiting: CodePayment? { payment.flatMap { $0.wantsPassword ? $0 : nil } }
+}
