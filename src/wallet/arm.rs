@@ -116,6 +116,11 @@ impl Wallet {
         // The blocks are durable and the older arming key is gone: from here on their ATCs may leave, unless the wallet
         // was closed meanwhile.
         if self.closed.load(Ordering::Relaxed) {
+            // Whoever closes gives back what nobody can use any more.
+            for unused in armed {
+                let left = unused.atcs.left();
+                self.tap.spare(Some((unused.token, unused.key_index, left)));
+            }
             return Ok(());
         }
         // What is made from here on lives as long as the process, and a value that is moved takes along what lay where it

@@ -124,12 +124,14 @@ impl CodeView {
         let Some(wallet) = self.wallet.upgrade() else {
             return (self.over(), None);
         };
+        // Before the lock: the clock is the shell's.
+        let now = wallet.clock.now();
         let look = {
             let mut showing = wallet.codes.lock();
             let mine = showing
                 .as_mut()
                 .filter(|showing| showing.view == self.ask.view);
-            mine.map(|showing| showing.look(&wallet.clock.now()))
+            mine.map(|showing| showing.look(&now))
         };
         crate::secret::wipe_stack();
         let Some(Look {

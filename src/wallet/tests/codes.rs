@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::phone::{Life, NOON_MS, Phone};
+use super::phone::{Life, NOON_MS, Phone, PhoneKeys};
 use crate::backend::protocol::Policy;
 use crate::code::numeric::{code_key, encode, parse};
 use crate::code::steps::{ClockUnsure, ProviderClock};
@@ -358,4 +358,48 @@ fn without_codes_the_sentence_says_what_to_do() {
     life.run(life.wallet.close()).unwrap();
     let closed = life.run(life.wallet.show_code(CodeKind::Numeric, None, None));
     assert!(matches!(closed, Err(WalletError::NotStarted)));
+}
+
+/// Counts the syncs of the disk. One commit in WAL mode with `synchronous=FULL` syncs the log once; the database itself is
+/// synced only when the log is taken over into it, which no showing waits for. A step of time, a look and a closed view
+/// change nothing that must last.
+#[test]
+fn a_showing_syncs_the_disk_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = fault_vfs::Disk::at(folder.path());
+    let phone = Phone::with(PhoneKeys {
+        key_store: None,
+        luk: b"0123456789ABCDEF",
+        oda: None,
+        next_atc: 1,
+        folder: Some(folder.path().to_owned()),
+    });
+    let life = phone.live();
+    life.run(life.wallet.open()).unwrap();
+    stock(&phone, &life, 0..15);
+    for kind in [CodeKind::Numeric, CodeKind::ConsumerPresented] {
+        let before = disk.counts().syncs;
+        for _ in 0..4 {
+            let view = life.run(life.wallet.show_code(kind, None, None)).unwrap();
+            let durable = disk.counts().syncs;
+            assert_eq!(view.now().state, CodeState::Showing);
+            if kind == CodeKind::Numeric {
+                phone.clocks.pass(30_000);
+                assert_eq!(view.now().state, CodeState::Showing);
+                life.run(view.close());
+                assert_eq!(
+                    disk.counts().syncs,
+                    durable,
+                    "nothing but the showing itself"
+                );
+            }
+        }
+        // The cryptograms that were seen go into the journal behind it: a commit each, for which nobody waits.
+        life.run(life.wallet.settled()).unwrap();
+        let behind = match kind {
+            CodeKind::Numeric => 0,
+            CodeKind::ConsumerPresented => 4,
+        };
+        assert_eq!(disk.counts().syncs - before, 4 + behind, "{kind:?}");
+    }
 }
