@@ -1,0 +1,332 @@
+//! A payment by code: what the customer's phone shows is read, and the acquirer asked about it.
+//!
+//! An order of the merchant is paid once, whatever is scanned for it and however often, at whichever of its tills. The
+//! other way round, a till can ask for a code of its own that the customer's phone reads ([`Pos::merchant_code`]), and
+//! take an order back ([`Pos::revoke`]).
+
+use std::fmt;
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use emv::core::tlv::Tlv;
+use sandbox_kit::{bytes, clock};
+use serde::{Deserialize, Serialize};
+
+use crate::apdu::find;
+use crate::folder::Registration;
+use crate::online::{ScanRequest, Verdict};
+use crate::receipt;
+use crate::tap::Pos;
+use crate::trace::mask_number;
+
+/// How a consumer-presented code begins: `85 05 "CPV01"` in base64.
+pub const CPM_BEGIN: &str = "hQVDUFYw";
+/// How a merchant-presented code begins: its version.
+pub const MPM_BEGIN: &str = "000201";
+
+/// The digits that codes of all wallets have.
+const DIGITS: std::ops::RangeInclusive<usize> = 16..=32;
+/// The longest consumer-presented code (EMV QRCPS CPM).
+const LONGEST_CPM: usize = 512;
+
+/// Why what was scanned is no customer's code. Its text is the sentence for the person at the till.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeError {
+    /// A shop's code.
+    MerchantPresented,
+    /// Anything else.
+    Unknown,
+}
+
+impl fmt::Display for CodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MerchantPresented => {
+                "this is a shop's own code: the customer's phone reads it, and pays it with `phone pay`"
+            }
+            Self::Unknown => {
+                "this is no payment code: it has 16 to 32 digits, or is a consumer-presented code in base64"
+            }
+        })
+    }
+}
+
+impl std::error::Error for CodeError {}
+
+/// A code that a customer's phone shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Code(String);
+
+impl Code {
+    /// Reads a code, without the blanks that people put between digits.
+    ///
+    /// # Errors
+    /// [`CodeError`] when it can be no customer's.
+    pub fn read(text: &str) -> Result<Self, CodeError> {
+        let code: String = text.split_whitespace().collect();
+        let digits = code.bytes().all(|byte| byte.is_ascii_digit());
+        let presented = code.starts_with(CPM_BEGIN) && code.len() <= LONGEST_CPM;
+        match code {
+            code if digits && DIGITS.contains(&code.len()) => Ok(Self(code)),
+            code if presented && STANDARD.decode(&code).is_ok() => Ok(Self(code)),
+            code if code.starts_with(MPM_BEGIN) => Err(CodeError::MerchantPresented),
+            _ => Err(CodeError::Unknown),
+        }
+    }
+
+    /// What a consumer-presented code says of its cryptogram; nothing for digits.
+    fn presented(&self) -> Presented {
+        let bytes = STANDARD.decode(&self.0).unwrap_or_default();
+        let objects = Tlv::parse_all(&bytes).unwrap_or_default();
+        let value = |tag| objects.iter().find_map(|object| find(object, tag));
+        // Track 2: the number ends at the separator D, and both are padded with F.
+        let number = value(0x57).or_else(|| value(0x5A)).map(hex::encode_upper);
+        let number = number.map(|number| {
+            let end = number.find(['D', 'F']).unwrap_or(number.len());
+            mask_number(number.get(..end).unwrap_or_default())
+        });
+        Presented {
+            atc: value(0x9F36)
+                .and_then(|atc| atc.try_into().ok())
+                .map(u16::from_be_bytes),
+            arqc: value(0x9F26).map(hex::encode_upper),
+            token: number,
+        }
+    }
+}
+
+/// A code pays while it is on the screen: it is not for logs.
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Code({} characters)", self.0.len())
+    }
+}
+
+struct Presented {
+    atc: Option<u16>,
+    arqc: Option<String>,
+    token: Option<String>,
+}
+
+/// What is to be paid for, and by which code.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The customer's code.
+    pub code: Code,
+    /// In minor units.
+    pub amount_minor: i64,
+    /// The merchant's name for the order.
+    pub order_id: String,
+}
+
+/// A name for an order that no other has.
+#[must_use]
+pub fn fresh_order() -> String {
+    bytes::random_id("ord")
+}
+
+/// The result of a scan; serialized, it is what `scan --json` prints: what a tap's result has, and the order.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// `approved`, `declined` or `unclear`.
+    pub result: String,
+    /// Why it was declined.
+    pub reason: Option<String>,
+    /// In minor units.
+    pub amount_minor: i64,
+    /// ISO 4217 letters.
+    pub currency: String,
+    /// The merchant's name for the order.
+    pub order: String,
+    /// The wallet provider's name for the payment.
+    pub payment_id: Option<String>,
+    /// Application transaction counter, where the code has one.
+    pub atc: Option<u16>,
+    /// The cryptogram, hex, where the code has one.
+    pub arqc: Option<String>,
+    /// Token number, masked, where the code has one.
+    pub token: Option<String>,
+    /// The merchant's name.
+    pub merchant: String,
+    /// The issuer's six digits.
+    pub authorisation: Option<String>,
+    /// Where the receipt is, if it could be kept.
+    pub receipt: Option<PathBuf>,
+    /// The trace number.
+    pub trace: u32,
+    /// A sentence that goes with a result that is unclear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// A code for customers' phones to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MerchantCode {
+    /// The code's text.
+    pub code: String,
+    /// The order that it is for; none where it is for any.
+    #[serde(rename(serialize = "order", deserialize = "order_id"))]
+    pub order_id: Option<String>,
+}
+
+/// An order that was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// The merchant's name for it.
+    #[serde(rename(serialize = "order", deserialize = "order_id"))]
+    pub order_id: String,
+    /// The payment that was taken back; none where it was never paid.
+    pub payment_id: Option<String>,
+    /// `revoked`.
+    pub state: String,
+    /// When, RFC 3339.
+    pub at: String,
+}
+
+impl Pos {
+    /// Takes one payment by code. It may take as long as a person takes over a password; `progress` hears what somebody
+    /// watching may want to know.
+    ///
+    /// # Errors
+    /// When there is no result at all: the acquirer refuses the request, the disk is full.
+    pub async fn scan(
+        &self,
+        order: &Order,
+        mut progress: impl FnMut(&str),
+    ) -> anyhow::Result<Report> {
+        let registration = self.acquirer.registration();
+        let request = ScanRequest {
+            trace: self.folder.next_trace()?,
+            at: clock::now_text(),
+            code: order.code.0.clone(),
+            amount_minor: order.amount_minor,
+            currency: registration.currency.clone(),
+            order_id: order.order_id.clone(),
+        };
+        let verdict = self.authorise(&request, &mut progress).await?;
+        let text = receipt::write_scan(registration, &request, &verdict);
+        let mut report = report(registration, order, request.trace, verdict);
+        // The payment is made or refused by now: a receipt that cannot be kept must not hide that.
+        match self.folder.keep_receipt(request.trace, &text) {
+            Ok(place) => report.receipt = Some(place),
+            Err(why) => progress(&format!("the receipt is lost: {why:#}")),
+        }
+        Ok(report)
+    }
+
+    /// Asks for a code that customers' phones read: for one order of this amount, or, without either, for any.
+    ///
+    /// # Errors
+    /// When the acquirer refuses or cannot be reached.
+    pub async fn merchant_code(
+        &self,
+        amount_minor: Option<i64>,
+        order_id: Option<&str>,
+    ) -> anyhow::Result<MerchantCode> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            amount_minor: Option<i64>,
+            order_id: Option<&'a str>,
+            at: String,
+        }
+        let body = Body {
+            amount_minor,
+            order_id,
+            at: clock::now_text(),
+        };
+        let asked = self.acquirer.ask("/v1/merchant-codes", &body, "the request");
+        self.known_or_forgotten(asked.await)
+    }
+
+    /// Takes an order back: what was paid returns to the customer, and nobody pays it any more.
+    ///
+    /// # Errors
+    /// When the acquirer refuses, such as because it is too early or the order is unknown, or cannot be reached.
+    pub async fn revoke(&self, order_id: &str) -> anyhow::Result<Revoked> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            order_id: &'a str,
+        }
+        let body = Body { order_id };
+        let asked = self
+            .acquirer
+            .ask("/v1/scans/revoke", &body, "the revocation");
+        self.known_or_forgotten(asked.await)
+    }
+}
+
+fn report(registration: &Registration, order: &Order, trace: u32, verdict: Verdict) -> Report {
+    let presented = order.code.presented();
+    let mut report = Report {
+        result: "unclear".into(),
+        reason: None,
+        amount_minor: order.amount_minor,
+        currency: registration.currency.clone(),
+        order: order.order_id.clone(),
+        payment_id: None,
+        atc: presented.atc,
+        arqc: presented.arqc,
+        token: presented.token,
+        merchant: registration.merchant.clone(),
+        authorisation: None,
+        receipt: None,
+        trace,
+        detail: None,
+    };
+    match verdict {
+        Verdict::Answered(answer) => {
+            report.result = answer.result;
+            report.reason = answer.reason;
+            report.authorisation = answer.authorisation;
+            report.payment_id = answer.payment_id;
+        }
+        Verdict::Unclear(why) => report.detail = Some(why),
+    }
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// EMV QRCPS Consumer-Presented Mode 1.1, the example with two applications and a cryptogram.
+    const CPM: &str = "hQVDUFYwMWETTwegAAAAVVVVUAhQcm9kdWN0MWETTwegAAAAZmZmUAhQcm9kdWN0MmJJWggSNFZ4kBI0WF8gDkNBUkRIT0xERVIvRU1W\
+                       Xy0IcnVlc2RlZW5kIZ8QBwYBCgMAAACfJghYT9OF+iNLzJ82AgABnzcEbVjvEw==";
+
+    #[test]
+    fn digits_are_read_as_people_type_them() {
+        assert_eq!(
+            Code::read(" 7394 8502 6340 3002 17\n").unwrap(),
+            Code("739485026340300217".into())
+        );
+        for (text, error) in [
+            ("", CodeError::Unknown),
+            ("739485026340300", CodeError::Unknown),
+            ("７３９４８５０２６３４０３００２", CodeError::Unknown),
+            ("73948502634030021773948502634030021", CodeError::Unknown),
+            ("hQVDUFYw!", CodeError::Unknown),
+            ("0002010102", CodeError::MerchantPresented),
+        ] {
+            assert_eq!(Code::read(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_consumer_presented_code_says_what_a_card_says() {
+        let presented = Code::read(CPM).unwrap().presented();
+        assert_eq!(presented.atc, Some(1));
+        assert_eq!(presented.arqc.as_deref(), Some("584FD385FA234BCC"));
+        assert_eq!(presented.token.as_deref(), Some("123456******3458"));
+        let long = format!("{CPM}{}", "A".repeat(512));
+        assert_eq!(Code::read(&long), Err(CodeError::Unknown));
+        let digits = Code::read("739485026340300217").unwrap().presented();
+        assert_eq!((digits.atc, digits.arqc, digits.token), (None, None, None));
+    }
+
+    #[test]
+    fn a_code_is_not_for_logs() {
+        let code = Code::read("739485026340300217").unwrap();
+        assert_eq!(format!("{code:?}"), "Code(18 characters)");
+    }
+}
