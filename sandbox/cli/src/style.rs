@@ -62,6 +62,16 @@ impl Style {
         self.wrap("33", text)
     }
 
+    /// Whether colours are used.
+    pub(crate) fn colours(self) -> bool {
+        self.colour
+    }
+
+    /// As on paper, whatever the terminal is like.
+    pub(crate) fn black_on_white(self, text: &str) -> String {
+        self.wrap("30;107", text)
+    }
+
     fn wrap(self, code: &str, text: &str) -> String {
         if self.colour {
             format!("\x1b[{code}m{text}\x1b[0m")
