@@ -89,7 +89,9 @@ pub(crate) fn half_blocks(symbol: &CodeSymbol, style: Style) -> String {
 /// What is outside of a symbol is light.
 fn is_dark(symbol: &CodeSymbol, column: u32, row: u32) -> bool {
     let at = u64::from(row) * u64::from(symbol.width) + u64::from(column);
-    let module = usize::try_from(at).ok().and_then(|at| symbol.modules.get(at));
+    let module = usize::try_from(at)
+        .ok()
+        .and_then(|at| symbol.modules.get(at));
     module.is_some_and(|module| *module != 0)
 }
 
@@ -142,7 +144,10 @@ mod tests {
         assert_eq!(picture.dimensions(), (30, 30));
         let at = |x, y| picture.get_pixel(x, y).0[0];
         assert_eq!((at(0, 0), at(11, 12), at(18, 12)), (24, 24, 24));
-        assert_eq!([at(12, 12), at(14, 14), at(15, 12), at(17, 17)], [0, 0, 255, 0]);
+        assert_eq!(
+            [at(12, 12), at(14, 14), at(15, 12), at(17, 17)],
+            [0, 0, 255, 0]
+        );
         let light = read(&png(&qr, &page(None, false)).unwrap());
         assert_eq!(light.dimensions(), (80, 80));
         assert_eq!(light.get_pixel(0, 0).0, [255]);

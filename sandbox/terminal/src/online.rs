@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::folder::{Folder, Registration};
+use crate::scan::Code;
 
 /// The waits between the attempts at one authorisation.
 const BACK_OFF: [Duration; 5] = [
@@ -60,8 +61,8 @@ pub struct ScanRequest {
     pub trace: u32,
     /// RFC 3339, UTC.
     pub at: String,
-    /// Digits, or a consumer-presented code in base64.
-    pub code: String,
+    /// What was scanned.
+    pub code: Code,
     /// In minor units.
     pub amount_minor: i64,
     /// ISO 4217 letters.
@@ -134,6 +135,15 @@ pub struct Answer {
     /// The wallet provider's name for it, where a code was scanned.
     #[serde(default)]
     pub payment_id: Option<String>,
+    /// Application transaction counter, where the scanned code has a card's cryptogram.
+    #[serde(default)]
+    pub atc: Option<u16>,
+    /// That cryptogram, hex.
+    #[serde(default)]
+    pub arqc: Option<String>,
+    /// The card's token number, masked.
+    #[serde(default)]
+    pub token: Option<String>,
     /// The acquirer's signature over what the receipt says, hex.
     pub receipt_signature: String,
 }

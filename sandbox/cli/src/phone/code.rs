@@ -106,7 +106,8 @@ pub(super) async fn show(phone: &Phone, args: &CodeArgs) -> anyhow::Result<Arc<C
     };
     if kind == CodeKind::ConsumerPresented && args.barcode.is_some() {
         // Said before a counter of the card is spent on it.
-        let detail = "A bar code holds digits only: draw this code with --qr, or show a numeric one.";
+        let detail =
+            "A bar code holds digits only: draw this code with --qr, or show a numeric one.";
         let detail = detail.to_owned();
         return Err(WalletError::Invalid { detail }.into());
     }

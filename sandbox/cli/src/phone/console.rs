@@ -268,8 +268,14 @@ mod tests {
     #[test]
     fn blanks_in_quotation_marks_belong_to_a_word() {
         let words = |line: &str| split(line).unwrap();
-        assert_eq!(words(" code  --format\tcpm \n"), ["code", "--format", "cpm"]);
-        assert_eq!(words("pay \"BEST TRANSPORT\" ''"), ["pay", "BEST TRANSPORT", ""]);
+        assert_eq!(
+            words(" code  --format\tcpm \n"),
+            ["code", "--format", "cpm"]
+        );
+        assert_eq!(
+            words("pay \"BEST TRANSPORT\" ''"),
+            ["pay", "BEST TRANSPORT", ""]
+        );
         assert_eq!(words("pay it's fine'"), ["pay", "its fine"]);
         assert_eq!(words("pay \"it's\""), ["pay", "it's"]);
         assert!(words("  ").is_empty());

@@ -143,8 +143,7 @@ fn amount_of(offer: &MerchantOffer, args: &PayArgs, asking: Asking) -> anyhow::R
                 true => ask::line("Amount")?,
                 false => None,
             };
-            let typed =
-                typed.context("the code leaves the amount open: give it with --amount")?;
+            let typed = typed.context("the code leaves the amount open: give it with --amount")?;
             money("the amount", typed.trim())
         }
     }

@@ -100,7 +100,13 @@ fn exit_code(result: &str, detail: Option<&str>) -> ExitCode {
 struct Words(String);
 
 impl Words {
-    fn begin(style: Style, result: &str, amount_minor: i64, currency: &str, merchant: &str) -> Self {
+    fn begin(
+        style: Style,
+        result: &str,
+        amount_minor: i64,
+        currency: &str,
+        merchant: &str,
+    ) -> Self {
         let verdict = match result {
             "approved" => style.green("approved"),
             "declined" => style.red("declined"),

@@ -46,8 +46,8 @@ pub(super) struct RequestArgs {
     /// What is to be paid [default: the customer is asked]
     #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     amount: Option<String>,
-    /// The shop's name for the order [default: none, or a fresh one where there is an amount]
-    #[arg(long, value_name = "ID")]
+    /// The shop's name for the order that the amount is for, up to 25 characters [default: the acquirer makes one up]
+    #[arg(long, value_name = "ID", requires = "amount")]
     order: Option<String>,
     #[command(flatten)]
     acquirer: AcquirerArgs,
@@ -127,12 +127,8 @@ fn for_a_person(report: &Report, style: Style) -> String {
 pub(super) async fn request(data: Option<PathBuf>, args: RequestArgs) -> anyhow::Result<ExitCode> {
     let amount = args.amount.as_deref();
     let amount_minor = amount.map(|text| money("--amount", text)).transpose()?;
-    let order = match (args.order, amount_minor) {
-        (None, Some(_)) => Some(fresh_order()),
-        (order, _) => order,
-    };
     let pos = args.acquirer.contact(data).await?;
-    let asked = pos.merchant_code(amount_minor, order.as_deref()).await;
+    let asked = pos.merchant_code(amount_minor, args.order.as_deref()).await;
     let told = match asked.map_err(anyhow::Error::downcast::<Refused>) {
         Ok(told) => told,
         Err(refusal) => return refused(refusal),
