@@ -31,7 +31,7 @@ const BACK_OFF: [Duration; 5] = [
 const SCAN_PATIENCE: Duration = Duration::from_secs(75);
 /// After so long without an answer to a scan the cashier is told why that may be.
 const SILENCE: Duration = Duration::from_secs(3);
-const SILENT: &str = "no answer yet: the customer may have to confirm the payment on the phone";
+const CONFIRMING: &str = "no answer yet: the customer may have to confirm the payment on the phone";
 
 /// What the acquirer is asked about a cryptogram.
 #[derive(Debug, Clone, Serialize)]
@@ -104,7 +104,7 @@ impl Payment for Request {
 
 impl Payment for ScanRequest {
     const PATH: &'static str = "/v1/scans";
-    const SILENT: Option<&'static str> = Some(SILENT);
+    const SILENT: Option<&'static str> = Some(CONFIRMING);
 
     fn trace(&self) -> u32 {
         self.trace

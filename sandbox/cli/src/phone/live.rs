@@ -54,6 +54,11 @@ impl Live {
         let mut told = code::as_json(&shown);
         told["event"] = "code".into();
         serve::print(&told);
+        if shown.runs_low {
+            let wallet = Arc::clone(&phone.wallet);
+            // Without a network this fails, and the observer tells that few are left.
+            tokio::spawn(async move { drop(wallet.refill_codes().await) });
+        }
         let watched = watch(Arc::clone(&view), shown, Arc::clone(&self.waiting));
         self.showing = Some(Showing {
             view,

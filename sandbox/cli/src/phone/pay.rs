@@ -165,7 +165,15 @@ async fn pay(
         .await;
     match paid {
         // The answer may be lost alone: asked again about the same offer, the provider pays once.
-        Err(WalletError::Network { .. }) => Ok(wallet.pay_merchant(offer, minor, card).await?),
+        Err(WalletError::Network { .. }) => {
+            let again = wallet.pay_merchant(offer, minor, card).await;
+            if let Err(WalletError::Network { .. }) = &again {
+                eprintln!(
+                    "It may be paid: look at the statement, after a sync, before you pay again."
+                );
+            }
+            Ok(again?)
+        }
         paid => Ok(paid?),
     }
 }
