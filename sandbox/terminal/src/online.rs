@@ -304,7 +304,7 @@ impl Acquirer {
         }
     }
 
-    /// Asks for something that moves no money, once.
+    /// Asks for anything but a payment, once.
     ///
     /// # Errors
     /// [`Refused`], [`Unregistered`], or a sentence when there is no answer. `what` is what was asked for.
