@@ -6,6 +6,7 @@
 //! BIN, and the provider is told of what was decided, however long it takes to reach it.
 
 pub mod authorise;
+pub mod card_data;
 pub mod certificate;
 pub mod check;
 pub mod derive;

@@ -12,6 +12,7 @@ use sqlx::{Any, Row, Transaction};
 
 use crate::Network;
 use crate::authorise::{Authorisation, AuthorisationQuery, MAX_AMOUNT, yymm_of};
+use crate::card_data::EntryMode;
 use crate::number::masked;
 use crate::settle::{Case, book_and_tell};
 use crate::{books, outbox, state};
@@ -257,6 +258,7 @@ fn as_tap(query: &OnFileQuery, token: String, psn: String, expiry: &str) -> Auth
         expiry: yymm_of(expiry),
         psn,
         emv: BTreeMap::new(),
+        entry: EntryMode::default(),
     }
 }
 
@@ -283,6 +285,7 @@ fn nothing(payment_id: &str, at: &str) -> Case {
             expiry: String::new(),
             psn: String::new(),
             emv: BTreeMap::new(),
+            entry: EntryMode::default(),
         },
     }
 }

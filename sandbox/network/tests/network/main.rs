@@ -3,6 +3,7 @@
 mod authorisations;
 mod checks;
 mod common;
+mod cpm;
 mod limits;
 mod makers;
 mod on_file;
