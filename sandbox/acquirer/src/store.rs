@@ -22,6 +22,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "scans of payment codes",
         sql: include_str!("../migrations/002_scans.sql"),
     },
+    Migration {
+        version: 3,
+        name: "consumer-presented codes",
+        sql: include_str!("../migrations/003_card_codes.sql"),
+    },
 ];
 
 /// What the network owes.
@@ -203,7 +208,8 @@ impl Store {
     }
 }
 
-async fn write_entry(
+/// The line of a payment that a card's cryptogram was shown for.
+pub(crate) async fn write_entry(
     work: &mut Transaction<'static, Any>,
     terminal: &str,
     request: &Request,

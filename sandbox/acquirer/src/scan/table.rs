@@ -12,7 +12,13 @@ type Result<T> = std::result::Result<T, sqlx::Error>;
 
 impl Store {
     /// Writes the scan down, or says how its trace number stands already. A tap's trace number is no scan's.
-    pub(super) async fn ask_scan(&self, terminal: &str, scan: &Scan, text: &str) -> Result<Asked> {
+    pub(super) async fn ask_scan(
+        &self,
+        terminal: &str,
+        scan: &Scan,
+        kind: &str,
+        text: &str,
+    ) -> Result<Asked> {
         let mut work = self.db().begin().await?;
         let tap = sqlx::query("SELECT 1 FROM authorisations WHERE terminal_id = $1 AND trace = $2")
             .bind(terminal)
@@ -22,12 +28,14 @@ impl Store {
         if tap.is_some() {
             return Ok(Asked::Otherwise);
         }
-        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (terminal_id, trace) DO NOTHING")
+        // One that was given up is open again.
+        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at, kind) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (terminal_id, trace) DO UPDATE SET result = NULL WHERE scans.answer IS NULL")
             .bind(terminal)
             .bind(i64::from(scan.trace))
             .bind(scan.order_id.as_str())
             .bind(text)
             .bind(clock::now_text())
+            .bind(kind)
             .execute(&mut *work)
             .await?;
         let row =
@@ -118,10 +126,10 @@ impl Store {
         Ok(())
     }
 
-    /// The last code that was scanned for an order.
+    /// The last numeric code that was scanned for an order.
     pub(super) async fn code_of_order(&self, order: &str) -> Result<Option<String>> {
         let row = sqlx::query(
-            "SELECT request FROM scans WHERE order_id = $1 ORDER BY asked_at DESC, trace DESC LIMIT 1",
+            "SELECT request FROM scans WHERE order_id = $1 AND kind = 'digits' ORDER BY asked_at DESC, trace DESC LIMIT 1",
         )
         .bind(order)
         .fetch_optional(self.db().pool())
@@ -133,7 +141,7 @@ impl Store {
 }
 
 /// The line of a payment in the books.
-fn entry_of(payment: &str) -> String {
+pub(super) fn entry_of(payment: &str) -> String {
     format!("code/{payment}")
 }
 
