@@ -16,6 +16,7 @@ use crate::card_data::{self, CardSaid, EntryMode};
 use crate::derive::{cryptogram_is_right, limited_use_key, session_key};
 use crate::entry::stored_scheme;
 use crate::limits::{self, Key, KeyClass, Wanted};
+use crate::merchants::MerchantOrder;
 use crate::profile::KeyMethod;
 use crate::profile::iad::{self, CardResult};
 use crate::scheme::Scheme;
@@ -59,6 +60,9 @@ pub struct AuthorisationQuery {
     /// How the card's data came.
     #[serde(default, skip_serializing_if = "EntryMode::is_tap")]
     pub entry: EntryMode,
+    /// The order of a merchant's code, where one was paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<MerchantOrder>,
 }
 
 /// The answer.

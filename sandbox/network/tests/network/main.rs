@@ -6,6 +6,7 @@ mod common;
 mod cpm;
 mod limits;
 mod makers;
+mod merchants;
 mod on_file;
 mod schemes;
 mod states;
