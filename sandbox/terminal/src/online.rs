@@ -86,8 +86,8 @@ impl std::error::Error for Unregistered {}
 
 /// The acquirer, as one terminal sees it.
 pub struct Acquirer {
-    client: Client,
-    url: String,
+    pub(crate) client: Client,
+    pub(crate) url: String,
     registration: Registration,
 }
 

@@ -41,6 +41,7 @@ pub(super) async fn pay(
                 }
             }
             Claim::Open => return Err(refused(acquirer, terminal, scan, order_open()).await),
+            Claim::Shown => return Err(refused(acquirer, terminal, scan, order_shown()).await),
             Claim::Over => return Err(refused(acquirer, terminal, scan, order_over()).await),
         }
     }
@@ -172,6 +173,15 @@ fn order_conflict() -> Problem {
         "order_conflict",
         "Order used before",
         "This order was paid with another amount. Use another order number.",
+    )
+}
+
+fn order_shown() -> Problem {
+    Problem::new(
+        409,
+        "order_conflict",
+        "Order shown as a code",
+        "A code of this shop was made for this order, and a phone may be paying it. Revoke the order and use another order number.",
     )
 }
 

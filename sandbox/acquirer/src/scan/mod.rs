@@ -38,6 +38,8 @@ use crate::{Inner, Shared};
 use cpm::CardCode;
 use provider::Standing;
 
+pub(crate) use table::entry_of;
+
 /// The provider that codes with these first digits belong to.
 #[derive(Clone, Debug)]
 pub struct CodeRoute {
@@ -304,29 +306,31 @@ pub(crate) async fn revoke(
             "This order was paid with a card's cryptogram and cannot be revoked. Give the money back at the till.",
         ));
     }
-    let code = acquirer.store.code_of_order(&request.order_id).await?;
-    let url = code.as_deref().and_then(|code| acquirer.route(code));
-    let url = url.ok_or_else(|| {
+    let mut revoked = None;
+    for url in acquirer.providers_of(&request.order_id).await? {
+        let standing = match acquirer.ask_to_revoke_now(url, &request.order_id).await {
+            Ok(standing) => standing,
+            Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
+                return Err(problem);
+            }
+            Err(error) => {
+                eprintln!("acquirer: provider: {error}");
+                return Err(away());
+            }
+        };
+        if let Some(payment) = &standing.payment_id {
+            acquirer.store.book_reversal(payment, &standing.at).await?;
+        }
+        revoked = Some(standing);
+    }
+    let standing = revoked.ok_or_else(|| {
         Problem::new(
             404,
             "order_unknown",
             "Unknown order",
-            "No code of a known wallet was scanned for this order.",
+            "No code of a known wallet was scanned for this order, and none was made for it.",
         )
     })?;
-    let standing = match acquirer.ask_to_revoke_now(url, &request.order_id).await {
-        Ok(standing) => standing,
-        Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
-            return Err(problem);
-        }
-        Err(error) => {
-            eprintln!("acquirer: provider: {error}");
-            return Err(away());
-        }
-    };
-    if let Some(payment) = &standing.payment_id {
-        acquirer.store.book_reversal(payment, &standing.at).await?;
-    }
     Ok(Json(Revoked {
         order_id: request.order_id,
         payment_id: standing.payment_id,

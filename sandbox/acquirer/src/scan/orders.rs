@@ -30,6 +30,8 @@ pub(super) enum Claim {
     Open,
     /// It was paid and taken back.
     Over,
+    /// The merchant shows a code for it, which any phone may pay at any moment.
+    Shown,
 }
 
 impl Store {
@@ -65,6 +67,13 @@ impl Store {
         }
         if open {
             return Ok(Claim::Open);
+        }
+        let shown = sqlx::query("SELECT 1 FROM merchant_orders WHERE order_id = $1")
+            .bind(scan.order_id.as_str())
+            .fetch_optional(&mut *work)
+            .await?;
+        if shown.is_some() {
+            return Ok(Claim::Shown);
         }
         sqlx::query("INSERT INTO card_orders (order_id, terminal_id, trace) VALUES ($1, $2, $3)")
             .bind(scan.order_id.as_str())

@@ -6,7 +6,7 @@ use sqlx::{Any, Row, Transaction};
 use super::{Answer, Scan};
 use crate::Merchant;
 use crate::authorise::Outcome;
-use crate::store::{Asked, RECEIVABLE, Store};
+use crate::store::{Asked, Store, post_sale};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -80,8 +80,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Books that a payment was taken back, if it had been booked, once.
-    pub(super) async fn book_reversal(&self, payment: &str, at: &str) -> Result<()> {
+    /// Books that a payment was taken back, if it had been booked, once. `false` when it had not.
+    pub(crate) async fn book_reversal(&self, payment: &str, at: &str) -> Result<bool> {
         let mut work = self.db().begin().await?;
         let (paid, id) = (entry_of(payment), format!("{}/reversal", entry_of(payment)));
         let written = sqlx::query("INSERT INTO entries (id, at, kind, amount_minor, currency, merchant, reference, result, reason, atc, arqc, token) SELECT $1, $2, 'reversal', amount_minor, currency, merchant, reference, 'reversed', NULL, CAST(NULL AS BIGINT), NULL, NULL FROM entries WHERE id = $3 ON CONFLICT (id) DO NOTHING")
@@ -96,8 +96,18 @@ impl Store {
                 .bind(paid.as_str())
                 .execute(&mut *work)
                 .await?;
+            sqlx::query("UPDATE merchant_payments SET reversed_at = $1 WHERE payment_id = $2")
+                .bind(at)
+                .bind(payment)
+                .execute(&mut *work)
+                .await?;
         }
-        work.commit().await
+        let known = sqlx::query("SELECT 1 FROM entries WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&mut *work)
+            .await?;
+        work.commit().await?;
+        Ok(known.is_some())
     }
 
     /// Scans of `until` or before of which nobody knows the result.
@@ -141,7 +151,7 @@ impl Store {
 }
 
 /// The line of a payment in the books.
-pub(super) fn entry_of(payment: &str) -> String {
+pub(crate) fn entry_of(payment: &str) -> String {
     format!("code/{payment}")
 }
 
@@ -178,17 +188,5 @@ async fn write_entry(
     if !approved || written.rows_affected() == 0 {
         return Ok(());
     }
-    let payable = format!("merchant:{}:payable", merchant.merchant_id);
-    for (account, amount) in [
-        (RECEIVABLE, scan.amount_minor),
-        (payable.as_str(), -scan.amount_minor),
-    ] {
-        sqlx::query("INSERT INTO postings (entry_id, account, amount_minor) VALUES ($1, $2, $3)")
-            .bind(id.as_str())
-            .bind(account)
-            .bind(amount)
-            .execute(&mut **work)
-            .await?;
-    }
-    Ok(())
+    post_sale(work, &id, merchant, scan.amount_minor).await
 }
