@@ -2,7 +2,8 @@
 //!
 //! [`tap::Pos`] takes payments. Below it: [`entry`] chooses the card's application, [`kernel`] runs it with the
 //! terminal's [`data`], [`online`] asks the acquirer, [`receipt`] writes down what came of it, [`folder`] keeps what
-//! must survive. [`merchant_code`] asks for codes that the shop shows. [`card`] is the door to whatever card is in the field, [`trace`] decodes what goes through it.
+//! must survive. [`merchant_code`] asks for codes that the shop shows. [`card`] is the door to whatever card is in the
+//! field, [`trace`] decodes what goes through it.
 //!
 //! TLV, certificates and signatures are checked with crate `emv`, never with the wallet core's code: a mistake made
 //! there must not be agreed with here.

@@ -116,7 +116,7 @@ impl Parties {
         let acquirer = Acquirer::open(acquirer_config(
             &data,
             &authority,
-            (&network_url, network.signing_key()),
+            (network_url.as_str(), network.signing_key()),
             ca_keys.collect(),
             code_route,
             events,
