@@ -12,7 +12,6 @@ use sandbox_kit::bind::bind;
 use sandbox_kit::client::{CallError, Client};
 use sandbox_kit::keys;
 use sandbox_kit::problem::Problem;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::folder::{Folder, Registration};
@@ -171,10 +170,10 @@ impl std::fmt::Display for Unregistered {
 
 impl std::error::Error for Unregistered {}
 
-/// The acquirer, or somebody behind it, does not take a request.
+/// The acquirer, or somebody behind it, does not do what it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// What was asked for.
+    /// What it does not do.
     pub what: &'static str,
     /// The problem's stable word.
     pub code: String,
@@ -185,7 +184,7 @@ pub struct Refused {
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { what, code, detail } = self;
-        write!(f, "the acquirer does not take {what}: {detail} ({code})")
+        write!(f, "the acquirer does not {what}: {detail} ({code})")
     }
 }
 
@@ -193,10 +192,10 @@ impl std::error::Error for Refused {}
 
 /// The acquirer, as one terminal sees it.
 pub struct Acquirer {
-    client: Client,
+    pub(crate) client: Client,
     /// For answers that a person has to be waited for.
     patient: Client,
-    url: String,
+    pub(crate) url: String,
     registration: Registration,
 }
 
@@ -262,7 +261,7 @@ impl Acquirer {
                     )));
                 }
                 Err(CallError::Refused(problem)) if problem.status < 500 => {
-                    return Err(refused("the payment", problem));
+                    return Err(refused("take the payment", problem));
                 }
                 Err(CallError::Refused(problem)) => problem.detail,
                 Err(CallError::Unreachable(why) | CallError::Malformed(why)) => why,
@@ -304,29 +303,6 @@ impl Acquirer {
         }
     }
 
-    /// Asks for anything but a payment, once.
-    ///
-    /// # Errors
-    /// [`Refused`], [`Unregistered`], or a sentence when there is no answer. `what` is what was asked for.
-    pub async fn ask<R: DeserializeOwned>(
-        &self,
-        path: &str,
-        request: &impl Serialize,
-        what: &'static str,
-    ) -> anyhow::Result<R> {
-        let url = format!("{}{path}", self.url);
-        match self.client.post(&url, request, None).await {
-            Ok(answer) => Ok(answer),
-            Err(CallError::Refused(problem)) => Err(refused(what, problem)),
-            Err(CallError::Unreachable(why)) => {
-                bail!("the acquirer at {} cannot be reached ({why})", self.url)
-            }
-            Err(CallError::Malformed(why)) => {
-                bail!("the acquirer's answer cannot be understood ({why})")
-            }
-        }
-    }
-
     /// Takes an answer only with the acquirer's signature over what the receipt will say.
     fn checked(&self, request: &impl Payment, answer: Answer) -> Verdict {
         let untrusted = |what: &str| {
@@ -363,6 +339,20 @@ impl Acquirer {
             return untrusted("does not carry its signature");
         }
         Verdict::Answered(answer)
+    }
+}
+
+/// What was answered to anything but a payment, or a sentence on why there is nothing.
+pub(crate) fn understood<T>(answer: Result<T, CallError>, what: &'static str) -> anyhow::Result<T> {
+    match answer {
+        Ok(answer) => Ok(answer),
+        Err(CallError::Refused(problem)) => Err(refused(what, problem)),
+        Err(CallError::Unreachable(why)) => bail!(
+            "the acquirer cannot be reached ({why}); is `tapcore sandbox` running, and is --ca its file?"
+        ),
+        Err(CallError::Malformed(why)) => {
+            bail!("the acquirer's answer cannot be understood ({why})")
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use sandbox_kit::{bytes, clock};
 use serde::{Deserialize, Serialize};
 
 use crate::folder::Registration;
-use crate::online::{ScanRequest, Verdict};
+use crate::merchant_code::MerchantCode;
+use crate::online::{ScanRequest, Verdict, understood};
 use crate::receipt;
 use crate::tap::Pos;
 
@@ -131,16 +132,6 @@ pub struct Report {
     pub detail: Option<String>,
 }
 
-/// A code for customers' phones to read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MerchantCode {
-    /// The code's text.
-    pub code: String,
-    /// The order that it is for; none where it is for any.
-    #[serde(rename(serialize = "order", deserialize = "order_id"))]
-    pub order_id: Option<String>,
-}
-
 /// An order that was taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revoked {
@@ -186,7 +177,7 @@ impl Pos {
         Ok(report)
     }
 
-    /// Asks for a code that customers' phones read: for one order of this amount, or, without either, for any.
+    /// Asks for a code that customers' phones read: for one order of this amount, or, without an amount, for any.
     ///
     /// # Errors
     /// When the acquirer refuses or cannot be reached.
@@ -195,21 +186,8 @@ impl Pos {
         amount_minor: Option<i64>,
         order_id: Option<&str>,
     ) -> anyhow::Result<MerchantCode> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            amount_minor: Option<i64>,
-            order_id: Option<&'a str>,
-            at: String,
-        }
-        let body = Body {
-            amount_minor,
-            order_id,
-            at: clock::now_text(),
-        };
-        let asked = self
-            .acquirer
-            .ask("/v1/merchant-codes", &body, "the request");
-        self.known_or_forgotten(asked.await)
+        let made = self.acquirer.request_code(amount_minor, order_id).await;
+        self.known_or_forgotten(made)
     }
 
     /// Takes an order back: what was paid returns to the customer, and nobody pays it any more.
@@ -221,11 +199,10 @@ impl Pos {
         struct Body<'a> {
             order_id: &'a str,
         }
-        let body = Body { order_id };
-        let asked = self
-            .acquirer
-            .ask("/v1/scans/revoke", &body, "the revocation");
-        self.known_or_forgotten(asked.await)
+        let url = format!("{}/v1/scans/revoke", self.acquirer.url);
+        let client = &self.acquirer.client;
+        let answer = client.post(&url, &Body { order_id }, None).await;
+        self.known_or_forgotten(understood(answer, "revoke the order"))
     }
 }
 

@@ -138,8 +138,12 @@ pub(super) async fn request(data: Option<PathBuf>, args: RequestArgs) -> anyhow:
         symbol::keep(file, &symbol::png(&drawn, &args.page)?)?;
     }
     if args.json {
-        let (code, order) = (&told.code, &told.order_id);
-        let told = json!({ "code": code, "order": order, "amount_minor": amount_minor });
+        let told = json!({
+            "code": told.code,
+            "order": told.order_id,
+            "amount_minor": told.amount_minor,
+            "currency": told.currency,
+        });
         writeln!(stdout(), "{told}")?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -2,6 +2,7 @@
 
 mod common;
 mod kernel;
+mod merchant_codes;
 mod online;
 mod scans;
 mod schemes;

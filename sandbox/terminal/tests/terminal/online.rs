@@ -102,7 +102,7 @@ async fn order_of(
     }
     Ok(Json(
         json!({"order_id": body["order_id"], "payment_id": null, "state": "revoked",
-        "at": "2026-11-22T10:11:12Z", "code": "0002010102"}),
+        "at": "2026-11-22T10:11:12Z", "code": "0002010102", "amount_minor": null, "currency": "CNY"}),
     ))
 }
 
