@@ -44,6 +44,9 @@ struct Forwarded<'a> {
     merchant: &'a str,
     mcc: &'a str,
     country: &'a str,
+    /// How the card's data came, where that was not by a tap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<&'a str>,
 }
 
 /// What the network answers.
@@ -123,14 +126,19 @@ pub(crate) async fn authorise(
         Err(Trouble::Refused(problem) | Trouble::Here(problem)) => Err(problem),
         Err(Trouble::Away(error)) => {
             eprintln!("acquirer: network: {error}");
-            Err(Problem::new(
-                503,
-                "network_unavailable",
-                "Payment network not reachable",
-                "The payment network does not answer just now. Ask again with the same trace number.",
-            ))
+            Err(network_away())
         }
     }
+}
+
+/// Nobody knows how a payment stands.
+pub(crate) fn network_away() -> Problem {
+    Problem::new(
+        503,
+        "network_unavailable",
+        "Payment network not reachable",
+        "The payment network does not answer just now. Ask again with the same trace number.",
+    )
 }
 
 /// Asks the network for a request that was written down, and books its answer.
@@ -140,7 +148,7 @@ pub(crate) async fn settle(
     request: &Request,
 ) -> Result<Answer, Trouble> {
     let here = |error: sqlx::Error| Trouble::Here(error.into());
-    let decision = match ask_network(acquirer, terminal, request).await {
+    let decision = match ask_network(acquirer, terminal, request, None).await {
         Ok(decision) => decision,
         Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
             acquirer
@@ -152,15 +160,7 @@ pub(crate) async fn settle(
         }
         Err(error) => return Err(Trouble::Away(error)),
     };
-    let receipt_signature = sign_receipt(acquirer, terminal, request, &decision);
-    let answer = Answer {
-        result: decision.result,
-        reason: decision.reason,
-        authorisation: decision.authorisation,
-        at: decision.at,
-        network_ref: decision.network_ref,
-        receipt_signature,
-    };
+    let answer = answered(acquirer, terminal, request, decision);
     let booked = acquirer
         .store
         .book(terminal, request, &acquirer.merchant, &answer)
@@ -179,10 +179,12 @@ pub(crate) async fn settle(
     Ok(answer)
 }
 
-async fn ask_network(
+/// Asks the network; `entry` says how the card's data came where that was not by a tap.
+pub(crate) async fn ask_network(
     acquirer: &Inner,
     terminal: &str,
     request: &Request,
+    entry: Option<&str>,
 ) -> Result<Decision, CallError> {
     let forwarded = Forwarded {
         request,
@@ -192,6 +194,7 @@ async fn ask_network(
         merchant: &acquirer.merchant.name,
         mcc: &acquirer.merchant.mcc,
         country: &acquirer.merchant.country,
+        entry,
     };
     let trace = request.trace.to_string();
     let parts: [&[u8]; 3] = [
@@ -204,20 +207,29 @@ async fn ask_network(
     acquirer.client.post(&url, &forwarded, Some(&key)).await
 }
 
-fn sign_receipt(
+/// The network's decision with the signature for the receipt.
+pub(crate) fn answered(
     acquirer: &Inner,
     terminal: &str,
     request: &Request,
-    decision: &Decision,
-) -> String {
-    receipt(
+    decision: Decision,
+) -> Answer {
+    let receipt_signature = receipt(
         acquirer,
         terminal,
         request.trace,
         (request.amount_minor, request.currency.as_str()),
         decision.result,
         decision.authorisation.as_deref(),
-    )
+    );
+    Answer {
+        result: decision.result,
+        reason: decision.reason,
+        authorisation: decision.authorisation,
+        at: decision.at,
+        network_ref: decision.network_ref,
+        receipt_signature,
+    }
 }
 
 /// The acquirer's signature over what a receipt says.

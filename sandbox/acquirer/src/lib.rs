@@ -3,7 +3,8 @@
 //! A terminal registers its key once and signs every authorisation; the acquirer adds who is asking, hands it to the
 //! network, books the answer and signs it for the receipt. The same trace number of a terminal is one payment: asked
 //! again it is answered the same. Approvals are booked by double entry (debit the network's receivable, credit the
-//! merchant's payable), declines without effect. A payment whose answer was lost on the way is asked for again until
+//! merchant's payable), declines without effect. Codes that the merchant shows are made here, and what people paid by them
+//! is told by the network. A payment whose answer was lost on the way is asked for again until
 //! there is one, even when its terminal has given up.
 //!
 //! ```text
@@ -13,6 +14,7 @@
 //! ```
 
 mod authorise;
+mod merchant_code;
 mod resolve;
 mod scan;
 mod store;
@@ -20,23 +22,27 @@ mod terminals;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::post;
+use axum::routing::{get, post};
 use sandbox_kit::client::Client;
 use sandbox_kit::event::Events;
 use sandbox_kit::keys::PartyKey;
 use sandbox_kit::ledger::Ledger;
 use sandbox_kit::problem;
-use sandbox_kit::signed::{self, MAX_BODY, Verifier};
+use sandbox_kit::signed::{self, FixedKeys, MAX_BODY, Verifier};
 use serde::{Deserialize, Serialize};
 
 use crate::store::Store;
 use crate::terminals::Terminals;
 
 pub use crate::scan::{CodeRoute, CodeWaits};
+
+/// The network's key id in what it tells.
+const NETWORK_KEY_ID: &str = "network";
 
 /// What an acquirer needs to run.
 pub struct AcquirerConfig {
@@ -46,6 +52,8 @@ pub struct AcquirerConfig {
     pub database_url: Option<String>,
     /// `https://…` of the network, without a slash at its end.
     pub network_url: String,
+    /// The network's public signing key (key id `network`): it tells of payments by merchants' codes.
+    pub network_key: [u8; 65],
     /// The CA to trust when calling the network.
     pub ca_pem: Vec<u8>,
     /// The acquirer's own signing key, for requests and receipts.
@@ -71,8 +79,12 @@ pub struct AcquirerConfig {
 pub struct Merchant {
     /// 15 characters at most, as acquirers number their merchants.
     pub merchant_id: String,
-    /// The name on receipts.
+    /// The name on receipts, in whatever script.
     pub name: String,
+    /// The name in Latin letters, for codes; 25 characters of it are shown.
+    pub latin_name: String,
+    /// The city in Latin letters; a code has room for 15 characters.
+    pub city: String,
     /// Merchant category code, ISO 18245.
     pub mcc: String,
     /// ISO 3166-1 numeric, four digits as terminals carry it (9F1A).
@@ -86,6 +98,8 @@ impl Default for Merchant {
         Self {
             merchant_id: "898110058120001".to_owned(),
             name: "Mapo Tofu House".to_owned(),
+            latin_name: "Mapo Tofu House".to_owned(),
+            city: "Chengdu".to_owned(),
             mcc: "5812".to_owned(),
             country: "0156".to_owned(),
             currency: "CNY".to_owned(),
@@ -123,6 +137,9 @@ pub(crate) struct Inner {
     ca_keys: Vec<CaKey>,
     code_routes: Vec<CodeRoute>,
     code_waits: CodeWaits,
+    /// Whether the network was told of the merchant since the start.
+    introduced: AtomicBool,
+    network_key: [u8; 65],
     events: Events,
 }
 
@@ -148,6 +165,8 @@ impl Acquirer {
             ca_keys: config.ca_keys,
             code_routes: config.code_routes,
             code_waits: config.code_waits,
+            introduced: AtomicBool::new(false),
+            network_key: config.network_key,
             events: config.events,
         };
         Ok(Self {
@@ -162,10 +181,19 @@ impl Acquirer {
         let terminals = Router::new()
             .route("/v1/authorisations", post(authorise::authorise))
             .route("/v1/scans", post(scan::scan))
-            .route("/v1/scans/revoke", post(scan::revoke));
+            .route("/v1/scans/revoke", post(scan::revoke))
+            .route("/v1/merchant-codes", post(merchant_code::make))
+            .route(
+                "/v1/merchant-codes/{order_id}",
+                get(merchant_code::standing),
+            );
+        let db = inner.store.db();
         let keys = Terminals(inner.store.clone());
-        let terminals = signed::require(terminals, Verifier::new(inner.store.db().clone(), keys));
-        problem::fallbacks(open.merge(terminals))
+        let terminals = signed::require(terminals, Verifier::new(db.clone(), keys));
+        let network = Router::new().route("/v1/merchant-payments", post(merchant_code::notify));
+        let keys = FixedKeys::one(NETWORK_KEY_ID, inner.network_key);
+        let network = signed::require(network, Verifier::new(db.clone(), keys));
+        problem::fallbacks(open.merge(terminals).merge(network))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .with_state(Arc::clone(inner))
     }

@@ -22,10 +22,20 @@ const MIGRATIONS: &[Migration] = &[
         name: "scans of payment codes",
         sql: include_str!("../migrations/002_scans.sql"),
     },
+    Migration {
+        version: 3,
+        name: "consumer-presented codes",
+        sql: include_str!("../migrations/003_card_codes.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "merchants' codes",
+        sql: include_str!("../migrations/004_merchant_codes.sql"),
+    },
 ];
 
 /// What the network owes.
-pub(crate) const RECEIVABLE: &str = "network:receivable";
+const RECEIVABLE: &str = "network:receivable";
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -203,7 +213,8 @@ impl Store {
     }
 }
 
-async fn write_entry(
+/// The line of a payment that a card's cryptogram was shown for.
+pub(crate) async fn write_entry(
     work: &mut Transaction<'static, Any>,
     terminal: &str,
     request: &Request,
@@ -237,13 +248,23 @@ async fn write_entry(
     if !approved {
         return Ok(());
     }
+    post_sale(work, &id, merchant, request.amount_minor).await
+}
+
+/// Moves an approved payment: the network owes it to the acquirer, and the acquirer to the merchant.
+pub(crate) async fn post_sale(
+    work: &mut Transaction<'static, Any>,
+    entry: &str,
+    merchant: &Merchant,
+    amount_minor: i64,
+) -> Result<()> {
     let payable = format!("merchant:{}:payable", merchant.merchant_id);
     for (account, amount) in [
-        (RECEIVABLE, request.amount_minor),
-        (payable.as_str(), -request.amount_minor),
+        (RECEIVABLE, amount_minor),
+        (payable.as_str(), -amount_minor),
     ] {
         sqlx::query("INSERT INTO postings (entry_id, account, amount_minor) VALUES ($1, $2, $3)")
-            .bind(id.as_str())
+            .bind(entry)
             .bind(account)
             .bind(amount)
             .execute(&mut **work)

@@ -69,6 +69,7 @@ async fn bench() -> Bench {
         database: sandbox_acquirer::database(folder.path()),
         database_url: database_url().await,
         network_url: network.url.clone(),
+        network_key: PartyKey::generate().public(),
         ca_pem: authority.ca_pem().to_vec(),
         key,
         acquirer_id: "acquirer".to_owned(),

@@ -106,6 +106,7 @@ async fn bench() -> Bench {
         database: sandbox_acquirer::database(folder.path()),
         database_url: None,
         network_url: "https://127.0.0.1:1".to_owned(),
+        network_key: PartyKey::generate().public(),
         ca_pem: authority.ca_pem().to_vec(),
         key,
         acquirer_id: "acquirer".to_owned(),

@@ -6,6 +6,7 @@ mod phone;
 mod pos;
 mod sandbox;
 mod style;
+mod symbol;
 mod vectors;
 
 use std::process::ExitCode;

@@ -23,6 +23,15 @@ impl Style {
         Self::of(stderr().is_terminal())
     }
 
+    /// For a file or a pipe.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self {
+            terminal: false,
+            colour: false,
+        }
+    }
+
     fn of(terminal: bool) -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
@@ -62,6 +71,16 @@ impl Style {
         self.wrap("33", text)
     }
 
+    /// Whether colours are used.
+    pub(crate) fn colours(self) -> bool {
+        self.colour
+    }
+
+    /// As on paper, whatever the terminal is like.
+    pub(crate) fn black_on_white(self, text: &str) -> String {
+        self.wrap("30;107", text)
+    }
+
     fn wrap(self, code: &str, text: &str) -> String {
         if self.colour {
             format!("\x1b[{code}m{text}\x1b[0m")
@@ -77,10 +96,7 @@ mod tests {
 
     #[test]
     fn words_are_the_same_with_and_without_colour() {
-        let plain = Style {
-            terminal: false,
-            colour: false,
-        };
+        let plain = Style::plain();
         let colour = Style {
             terminal: true,
             colour: true,

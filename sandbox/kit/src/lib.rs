@@ -15,6 +15,7 @@ pub mod db;
 pub mod event;
 pub mod hpke;
 pub mod idempotency;
+pub mod iso;
 pub mod keys;
 pub mod ledger;
 pub mod maker;

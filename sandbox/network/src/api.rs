@@ -16,6 +16,7 @@ use crate::authorise::{Authorisation, AuthorisationQuery};
 use crate::check::{CheckCode, CheckQuery};
 use crate::entry::{EntryQuery, VerifyQuery};
 use crate::makers::{MakerActivation, MakerQuery};
+use crate::merchants::{MerchantEntered, MerchantEntry, MerchantQuery};
 use crate::on_file::{OnFileQuery, ReversalQuery};
 use crate::replenish::ReplenishQuery;
 use crate::state::StateQuery;
@@ -35,7 +36,8 @@ impl Network {
             .route("/v1/tokens/{token_ref}/state", post(set_state))
             .route("/v1/tokens/{token_ref}/maker-payload", post(maker_payload))
             .route("/v1/on-file-payments", post(pay_on_file))
-            .route("/v1/on-file-reversals", post(reverse_on_file));
+            .route("/v1/on-file-reversals", post(reverse_on_file))
+            .route("/v1/merchant-lookups", post(look_up_merchant));
         let makers = config.makers.iter();
         let makers = FixedKeys(
             makers
@@ -43,7 +45,9 @@ impl Network {
                 .collect(),
         );
         let for_makers = Router::new().route("/v1/maker-tokens", post(maker_token));
-        let for_acquirer = Router::new().route("/v1/authorisations", post(authorise));
+        let for_acquirer = Router::new()
+            .route("/v1/authorisations", post(authorise))
+            .route("/v1/merchants", post(enter_merchant));
         let for_all = Router::new()
             .route("/v1/keys", get(keys))
             .route("/v1/ca-keys", get(ca_keys));
@@ -198,6 +202,21 @@ async fn authorise(
         ));
     }
     Ok(Json(network.authorise(&query).await?))
+}
+
+async fn enter_merchant(
+    State(network): State<Network>,
+    SignedBy(acquirer): SignedBy,
+    ApiJson(entry): ApiJson<MerchantEntry>,
+) -> Result<Json<MerchantEntered>, Problem> {
+    Ok(Json(network.enter_merchant(&acquirer, &entry).await?))
+}
+
+async fn look_up_merchant(
+    State(network): State<Network>,
+    ApiJson(query): ApiJson<MerchantQuery>,
+) -> Result<Json<MerchantEntry>, Problem> {
+    Ok(Json(network.look_up_merchant(&query).await?))
 }
 
 async fn pay_on_file(

@@ -1,21 +1,22 @@
-//! Authorisations. The network checks, in this order: token, key index, cryptogram, transaction counter, the token's
-//! state, what the card says of its own decision, the limits of the key; what passes goes to the bank behind the token.
-//! What a cryptogram covers, which key makes it and how issuer data is read goes by the token's scheme. Counter and
-//! limits are spent in the transaction that records the authorisation, before the bank is asked, so a crash can lose an
-//! answer but never let a cryptogram count twice.
+//! Authorisations. The network checks, in this order: token, key index, cryptogram, transaction counter, the age of a
+//! consumer-presented code, the token's state, what the card says of its own decision, the limits of the key; what passes
+//! goes to the bank behind the token. What a cryptogram covers, which key makes it and how issuer data is read goes by the
+//! token's scheme. Counter and limits are spent in the transaction that records the authorisation, before the bank is
+//! asked, so a crash can lose an answer but never let a cryptogram count twice.
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::{bytes, clock};
 use serde::{Deserialize, Serialize};
 use sqlx::{Any, Row, Transaction};
 
 use crate::Network;
+use crate::card_data::{self, CardSaid, EntryMode};
 use crate::derive::{cryptogram_is_right, limited_use_key, session_key};
 use crate::entry::stored_scheme;
 use crate::limits::{self, Key, KeyClass, Wanted};
+use crate::merchants::MerchantOrder;
 use crate::profile::KeyMethod;
 use crate::profile::iad::{self, CardResult};
 use crate::scheme::Scheme;
@@ -52,10 +53,16 @@ pub struct AuthorisationQuery {
     pub token: String,
     /// The token's month of expiry, `YYMM`.
     pub expiry: String,
-    /// The token's sequence number.
+    /// The token's sequence number; empty where a code does not carry it.
     pub psn: String,
     /// Card and terminal data by tag, hex.
     pub emv: BTreeMap<String, String>,
+    /// How the card's data came.
+    #[serde(default, skip_serializing_if = "EntryMode::is_tap")]
+    pub entry: EntryMode,
+    /// The order of a merchant's code, where one was paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<MerchantOrder>,
 }
 
 /// The answer.
@@ -71,18 +78,6 @@ pub struct Authorisation {
     pub at: String,
     /// The network's name for the payment.
     pub network_ref: String,
-}
-
-/// The card's data that the network reads, taken out of the tags with their lengths checked.
-struct CardSaid {
-    scheme: Scheme,
-    atc: u16,
-    arqc: [u8; 8],
-    iad: Vec<u8>,
-    /// Where the card was told it is.
-    country: [u8; 2],
-    /// The bytes under the cryptogram.
-    inputs: Vec<u8>,
 }
 
 /// What the checks found.
@@ -109,7 +104,7 @@ impl Judgement {
 impl Network {
     /// Decides on a payment.
     pub async fn authorise(&self, query: &AuthorisationQuery) -> Result<Authorisation, Problem> {
-        let said = read_card_data(query, self.scheme_of(&query.token).await?)?;
+        let said = card_data::read(query, self.scheme_of(&query.token).await?)?;
         let text = serde_json::to_string(query).map_err(|_| Problem::internal())?;
         let request = bytes::to_hex(&bytes::sha256(text.as_bytes()));
         let mut tx = self.db().begin().await?;
@@ -211,7 +206,8 @@ impl Network {
         let (token_ref, psn, expiry): (String, String, String) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let refused = |reason| Ok(Judgement::refused(&token_ref, reason));
-        if psn != query.psn || yymm_of(&expiry) != query.expiry {
+        let unsaid = query.entry == EntryMode::Cpm && query.psn.is_empty();
+        if (psn != query.psn && !unsaid) || yymm_of(&expiry) != query.expiry {
             return refused("token_unknown");
         }
         let now = self.now();
@@ -254,6 +250,11 @@ impl Network {
                 key_index: iad.key_index.clone(),
             })
         };
+        if let Some(step) = said.step
+            && !card_data::step_counts(step, now)
+        {
+            return found(Some("code_expired"));
+        }
         // Only now that the counter is spent: a cryptogram that was refused must not pay once the token is resumed.
         if let Some(reason) = state::refusal(&row.try_get::<String, _>(5)?) {
             return found(Some(reason));
@@ -282,66 +283,6 @@ fn contradiction(result: CardResult, class: KeyClass) -> Option<&'static str> {
         (CardResult::Other, _) => Some("card_declined"),
         (CardResult::Online | CardResult::Verified, _) => Some("verification_mismatch"),
     }
-}
-
-/// Reads the card's and the terminal's data. Every value must have its tag's own length: values are concatenated under
-/// the cryptogram, and a byte must not be able to move from one to the next.
-fn read_card_data(query: &AuthorisationQuery, scheme: Scheme) -> Result<CardSaid, Problem> {
-    if !(1..=MAX_AMOUNT).contains(&query.amount_minor) {
-        return Err(Problem::invalid(
-            "amount_minor must be from 1 to 999999999999.",
-        ));
-    }
-    let numeric = match query.currency.as_str() {
-        "CNY" => [0x01, 0x56],
-        _ => return Err(Problem::invalid("The network takes payments in CNY only.")),
-    };
-    let value = |tag: &str| -> Result<Vec<u8>, Problem> {
-        let value = query.emv.get(tag).and_then(|text| bytes::from_hex(text));
-        value
-            .filter(|value| length_is_right(tag, value.len()))
-            .ok_or_else(|| {
-                Problem::invalid(format!("emv needs tag {tag} with a value of its length."))
-            })
-    };
-    let mut inputs = Vec::with_capacity(64);
-    for tag in &scheme.cryptogram().inputs {
-        match tag.as_str() {
-            "9F02" => inputs.extend(amount_bcd(query.amount_minor)?),
-            "5F2A" => inputs.extend(numeric),
-            tag => inputs.extend(value(tag)?),
-        }
-    }
-    let exact = || Problem::invalid("A tag of the card has the wrong length.");
-    Ok(CardSaid {
-        scheme,
-        atc: u16::from_be_bytes(value("9F36")?.try_into().map_err(|_| exact())?),
-        arqc: value("9F26")?.try_into().map_err(|_| exact())?,
-        iad: value("9F10")?,
-        country: value("9F1A")?.try_into().map_err(|_| exact())?,
-        inputs,
-    })
-}
-
-fn length_is_right(tag: &str, length: usize) -> bool {
-    match tag {
-        "9F26" => length == 8,
-        "9F03" => length == 6,
-        "95" => length == 5,
-        "9F37" => length == 4,
-        "9A" => length == 3,
-        "9F1A" | "82" | "9F36" => length == 2,
-        "9C" => length == 1,
-        "9F10" => (1..=32).contains(&length),
-        _ => false,
-    }
-}
-
-/// Tag 9F02: twelve digits.
-fn amount_bcd(amount_minor: i64) -> anyhow::Result<Vec<u8>> {
-    crate::derive::bcd(&format!("{amount_minor:012}"), crate::derive::Pad::Left)
-        .filter(|bytes| bytes.len() == 6)
-        .context("an amount has at most twelve digits")
 }
 
 /// `YYMM` of `YYYY-MM-DD`.

@@ -3,15 +3,18 @@
 //!
 //! Pure parts: [`scheme`], [`mod@derive`], [`certificate`], [`number`], [`profile`], [`payload`]. Around them [`Network`]
 //! with its API: the provider adds cards and replenishes keys, the acquirer asks for authorisations, banks are asked by
-//! BIN, and the provider is told of what was decided, however long it takes to reach it.
+//! BIN, and the provider is told of what was decided, however long it takes to reach it. Payments by merchants' codes are
+//! told to the acquirer, which enters its merchants here.
 
 pub mod authorise;
+pub mod card_data;
 pub mod certificate;
 pub mod check;
 pub mod derive;
 pub mod entry;
 pub mod limits;
 pub mod makers;
+pub mod merchants;
 pub mod number;
 pub mod on_file;
 pub mod payload;
@@ -85,6 +88,8 @@ pub struct NetworkConfig {
     pub acquirer_id: String,
     /// Its public key.
     pub acquirer_key: [u8; 65],
+    /// Base of the acquirer's API.
+    pub acquirer_url: String,
     /// Base of the provider's API.
     pub provider_url: String,
     /// The banks.
@@ -111,7 +116,8 @@ struct Inner {
     secrets: Secrets,
     answers: Answers,
     to_banks: Client,
-    to_provider: Client,
+    /// To provider and acquirer.
+    to_parties: Client,
     mail: Notify,
 }
 
@@ -133,7 +139,7 @@ impl Network {
                 config,
                 secrets,
                 to_banks,
-                to_provider: client,
+                to_parties: client,
                 mail: Notify::new(),
             }),
         })

@@ -59,9 +59,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) foreign: bool,
 }
 
-/// Whether a payment is foreign to the issuer: by the country that the card was told (tag 9F1A) or by the acquirer's.
-pub(crate) fn is_foreign(told: [u8; 2], country: &str) -> bool {
-    hex::encode(told) != COUNTRY || country != COUNTRY
+/// Whether a payment is foreign to the issuer: by the country that the card was told (tag 9F1A), if it was told one, or by
+/// the acquirer's.
+pub(crate) fn is_foreign(told: Option<[u8; 2]>, country: &str) -> bool {
+    told.is_some_and(|told| hex::encode(told) != COUNTRY) || country != COUNTRY
 }
 
 /// A key with what was paid by it so far.
@@ -206,8 +207,10 @@ mod tests {
 
     #[test]
     fn abroad_is_where_either_says_so() {
-        assert!(!is_foreign([0x01, 0x56], "0156"));
-        assert!(is_foreign([0x08, 0x40], "0156"));
-        assert!(is_foreign([0x01, 0x56], "0840"));
+        assert!(!is_foreign(Some([0x01, 0x56]), "0156"));
+        assert!(is_foreign(Some([0x08, 0x40]), "0156"));
+        assert!(is_foreign(Some([0x01, 0x56]), "0840"));
+        assert!(!is_foreign(None, "0156"));
+        assert!(is_foreign(None, "0840"));
     }
 }

@@ -1,5 +1,5 @@
-//! Payments without a card's data: a person showed a code of the provider's, the provider vouches for it and names the
-//! token that pays. The provider is known by its signature, the payment by the provider's id of it; token, bank, books
+//! Payments without a card's data: a person showed a code of the provider's or read one of a shop's, the provider vouches
+//! for it and names the token that pays. The provider is known by its signature, the payment by the provider's id of it; token, bank, books
 //! and crash safety are those of taps. What is not checked is what is not there: cryptogram, counter, limited-use key.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,8 @@ use sqlx::{Any, Row, Transaction};
 
 use crate::Network;
 use crate::authorise::{Authorisation, AuthorisationQuery, MAX_AMOUNT, yymm_of};
+use crate::card_data::EntryMode;
+use crate::merchants::{MerchantOrder, tell_acquirer};
 use crate::number::masked;
 use crate::settle::{Case, book_and_tell};
 use crate::{books, outbox, state};
@@ -50,6 +52,9 @@ pub struct OnFileQuery {
     pub amount_minor: i64,
     /// ISO 4217 letters.
     pub currency: String,
+    /// The order, of a payment by the merchant's own code: the acquirer, which did not ask for it, is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<String>,
 }
 
 /// A payment to be undone.
@@ -200,6 +205,14 @@ impl Network {
             ..LedgerEntry::default()
         };
         books::book(&mut tx, &line).await?;
+        let taken_back = Authorisation {
+            result: "declined".into(),
+            reason: Some(REVERSED.into()),
+            authorisation: None,
+            at: line.at.clone(),
+            network_ref: network_ref.to_owned(),
+        };
+        tell_acquirer(&mut tx, &case, &taken_back).await?;
         let id = format!("rev_{network_ref}");
         outbox::post(&mut tx, &id, &case.bank, "/v1/reversals", &case.payment()).await?;
         tx.commit().await?;
@@ -257,6 +270,11 @@ fn as_tap(query: &OnFileQuery, token: String, psn: String, expiry: &str) -> Auth
         expiry: yymm_of(expiry),
         psn,
         emv: BTreeMap::new(),
+        entry: EntryMode::default(),
+        order: query.order_id.clone().map(|order_id| MerchantOrder {
+            payment_id: query.payment_id.clone(),
+            order_id,
+        }),
     }
 }
 
@@ -283,6 +301,8 @@ fn nothing(payment_id: &str, at: &str) -> Case {
             expiry: String::new(),
             psn: String::new(),
             emv: BTreeMap::new(),
+            entry: EntryMode::default(),
+            order: None,
         },
     }
 }

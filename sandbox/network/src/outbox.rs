@@ -1,4 +1,4 @@
-//! Messages that must arrive: notifications to the provider, reversals to banks. They are written in the transaction
+//! Messages that must arrive: notifications to provider and acquirer, reversals to banks. They are written in the transaction
 //! that causes them and stay until the other side has taken them; in between they are retried with growing pauses.
 //! Receivers know a repeated message by its id. Every receiver has a delivery of its own, so that one that is slow or
 //! away holds up nobody else.
@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 
 use crate::Network;
 
-/// The provider, as a target of messages; any other target is the name of a bank.
+/// The provider and the acquirer, as targets of messages; any other target is the name of a bank.
 pub(crate) const PROVIDER: &str = "provider";
+pub(crate) const ACQUIRER: &str = "acquirer";
 const FIRST_PAUSE_MS: i64 = 200;
 const LONGEST_PAUSE_MS: i64 = 10_000;
 
@@ -65,7 +66,8 @@ impl Network {
     pub(crate) async fn deliver_mail(&self) {
         let mut work = JoinSet::new();
         let banks = self.inner.config.banks.iter().map(|bank| &bank.name);
-        let targets = std::iter::once(PROVIDER.to_owned()).chain(banks.cloned());
+        let parties = [PROVIDER, ACQUIRER].map(str::to_owned);
+        let targets = parties.into_iter().chain(banks.cloned());
         for target in targets {
             let network = self.clone();
             work.spawn(async move { network.deliver_to(&target).await });
@@ -148,18 +150,14 @@ impl Network {
 
     async fn deliver(&self, message: &Message) -> Result<(), CallError> {
         let unknown = || CallError::Malformed(format!("there is no {}", message.target));
-        let (client, url) = if message.target == PROVIDER {
-            (
-                &self.inner.to_provider,
-                self.inner.config.provider_url.as_str(),
-            )
-        } else {
-            let banks = &self.inner.config.banks;
-            let bank = banks
-                .iter()
-                .find(|bank| bank.name == message.target)
-                .ok_or_else(unknown)?;
-            (&self.inner.to_banks, bank.url.as_str())
+        let config = &self.inner.config;
+        let (client, url) = match message.target.as_str() {
+            PROVIDER => (&self.inner.to_parties, config.provider_url.as_str()),
+            ACQUIRER => (&self.inner.to_parties, config.acquirer_url.as_str()),
+            name => {
+                let bank = config.banks.iter().find(|bank| bank.name == name);
+                (&self.inner.to_banks, bank.ok_or_else(unknown)?.url.as_str())
+            }
         };
         let body: serde_json::Value = serde_json::from_str(&message.body)
             .map_err(|error| CallError::Malformed(error.to_string()))?;

@@ -13,6 +13,7 @@ use sqlx::Row;
 
 use crate::Network;
 use crate::authorise::AuthorisationQuery;
+use crate::card_data::EntryMode;
 use crate::limits::KeyClass;
 use crate::payload::{LogEntry, Replenishment, log_mac_is_right, seal};
 use crate::state;
@@ -159,9 +160,14 @@ impl Seen {
             .get("9F37")
             .map(String::as_str)
             .unwrap_or_default();
+        let amount_minor = match self.query.entry {
+            EntryMode::Tap => self.query.amount_minor,
+            // The phone shows a code before anybody names an amount.
+            EntryMode::Cpm => 0,
+        };
         un.eq_ignore_ascii_case(&entry.un)
             && self.key_index == entry.key_index
-            && self.query.amount_minor == entry.amount_minor
+            && amount_minor == entry.amount_minor
             && self.query.currency == entry.currency
     }
 }

@@ -51,4 +51,9 @@ pub(crate) const STEPS: &[Migration] = &[
               ALTER TABLE maker_activations ADD COLUMN asked TEXT NOT NULL DEFAULT '';
               CREATE UNIQUE INDEX maker_asked ON maker_activations (asked) WHERE asked <> '';",
     },
+    Migration {
+        version: 6,
+        name: "merchants",
+        sql: "CREATE TABLE merchants (acquirer_id TEXT NOT NULL, merchant_id TEXT NOT NULL, name TEXT NOT NULL, mcc TEXT NOT NULL, country TEXT NOT NULL, city TEXT NOT NULL, currency TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (acquirer_id, merchant_id));",
+    },
 ];

@@ -12,9 +12,9 @@ use sqlx::{Any, Row, Transaction};
 use crate::Network;
 use crate::authorise::{Authorisation, AuthorisationQuery};
 use crate::bank::{BankDecision, BankPayment};
-use crate::books;
 use crate::number::masked;
 use crate::outbox::{self, PROVIDER};
+use crate::{books, merchants};
 
 /// Declines of the network's own of which the provider hears nothing: nobody showed a genuine cryptogram, or it had
 /// been counted before.
@@ -257,6 +257,9 @@ pub(crate) async fn book_and_tell(
         token: Some(masked(&query.token)),
     };
     books::book(tx, &line).await?;
+    if on_file && moves {
+        merchants::tell_acquirer(tx, case, decision).await?;
+    }
     let silent = decision
         .reason
         .as_deref()

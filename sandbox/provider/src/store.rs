@@ -41,6 +41,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "payment codes",
         sql: include_str!("../migrations/004_codes.sql"),
     },
+    Migration {
+        version: 5,
+        name: "payments by shops' codes",
+        sql: include_str!("../migrations/005_merchant_codes.sql"),
+    },
 ];
 
 type Result<T> = std::result::Result<T, sqlx::Error>;

@@ -1,18 +1,21 @@
-//! The way to the acquirer: registration at the first contact, authorisation of a cryptogram.
+//! The way to the acquirer: registration at the first contact, authorisation of a cryptogram or a scanned code.
 //!
-//! Every authorisation is signed by the terminal's key and carries a trace number; an acquirer that cannot be reached
+//! Every payment is signed by the terminal's key and carries a trace number; an acquirer that cannot be reached
 //! is asked again under the *same* trace number, which it answers the same, so no payment is ever asked for twice.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sandbox_kit::bind::bind;
 use sandbox_kit::client::{CallError, Client};
 use sandbox_kit::keys;
+use sandbox_kit::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::folder::{Folder, Registration};
+use crate::scan::Code;
 
 /// The waits between the attempts at one authorisation.
 const BACK_OFF: [Duration; 5] = [
@@ -22,8 +25,14 @@ const BACK_OFF: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
+/// How long a scan may take: the acquirer waits half a minute for a person's password, and then revokes the order, which
+/// the wallet's provider may put off for as long again.
+const SCAN_PATIENCE: Duration = Duration::from_secs(75);
+/// After so long without an answer to a scan the cashier is told why that may be.
+const SILENCE: Duration = Duration::from_secs(3);
+const CONFIRMING: &str = "no answer yet: the customer may have to confirm the payment on the phone";
 
-/// What the acquirer is asked.
+/// What the acquirer is asked about a cryptogram.
 #[derive(Debug, Clone, Serialize)]
 pub struct Request {
     /// The terminal's number for this payment.
@@ -44,6 +53,71 @@ pub struct Request {
     pub emv: BTreeMap<String, String>,
 }
 
+/// What the acquirer is asked about a scanned code.
+#[derive(Debug, Clone, Serialize)]
+pub struct ScanRequest {
+    /// The terminal's number for this payment.
+    pub trace: u32,
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// What was scanned.
+    pub code: Code,
+    /// In minor units.
+    pub amount_minor: i64,
+    /// ISO 4217 letters.
+    pub currency: String,
+    /// The merchant's order, which is paid once.
+    pub order_id: String,
+}
+
+/// A payment that is asked for: what the acquirer's signature over the answer covers of it.
+pub trait Payment: Serialize {
+    /// Where it is asked for.
+    const PATH: &'static str;
+    /// What to say when the answer takes long; nothing where it should not.
+    const SILENT: Option<&'static str>;
+    /// The terminal's number for it.
+    fn trace(&self) -> u32;
+    /// In minor units.
+    fn amount_minor(&self) -> i64;
+    /// ISO 4217 letters.
+    fn currency(&self) -> &str;
+}
+
+impl Payment for Request {
+    const PATH: &'static str = "/v1/authorisations";
+    const SILENT: Option<&'static str> = None;
+
+    fn trace(&self) -> u32 {
+        self.trace
+    }
+
+    fn amount_minor(&self) -> i64 {
+        self.amount_minor
+    }
+
+    fn currency(&self) -> &str {
+        &self.currency
+    }
+}
+
+impl Payment for ScanRequest {
+    const PATH: &'static str = "/v1/scans";
+    const SILENT: Option<&'static str> = Some(CONFIRMING);
+
+    fn trace(&self) -> u32 {
+        self.trace
+    }
+
+    fn amount_minor(&self) -> i64 {
+        self.amount_minor
+    }
+
+    fn currency(&self) -> &str {
+        &self.currency
+    }
+}
+
 /// What the acquirer answered.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Answer {
@@ -57,6 +131,18 @@ pub struct Answer {
     pub at: String,
     /// The network's name for this payment.
     pub network_ref: Option<String>,
+    /// The wallet provider's name for it, where a code was scanned.
+    #[serde(default)]
+    pub payment_id: Option<String>,
+    /// Application transaction counter, where the scanned code has a card's cryptogram.
+    #[serde(default)]
+    pub atc: Option<u16>,
+    /// That cryptogram, hex.
+    #[serde(default)]
+    pub arqc: Option<String>,
+    /// The card's token number, masked.
+    #[serde(default)]
+    pub token: Option<String>,
     /// The acquirer's signature over what the receipt says, hex.
     pub receipt_signature: String,
 }
@@ -84,10 +170,32 @@ impl std::fmt::Display for Unregistered {
 
 impl std::error::Error for Unregistered {}
 
+/// The acquirer, or somebody behind it, does not do what it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What it does not do.
+    pub what: &'static str,
+    /// The problem's stable word.
+    pub code: String,
+    /// Its sentence.
+    pub detail: String,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { what, code, detail } = self;
+        write!(f, "the acquirer does not {what}: {detail} ({code})")
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// The acquirer, as one terminal sees it.
 pub struct Acquirer {
-    client: Client,
-    url: String,
+    pub(crate) client: Client,
+    /// For answers that a person has to be waited for.
+    patient: Client,
+    pub(crate) url: String,
     registration: Registration,
 }
 
@@ -111,8 +219,10 @@ impl Acquirer {
             folder.key().clone(),
             registration.terminal_id.as_str(),
         )?;
+        let patient = client.clone().with_timeout(ca_pem, SCAN_PATIENCE)?;
         Ok(Self {
             client,
+            patient,
             url,
             registration,
         })
@@ -124,40 +234,34 @@ impl Acquirer {
         &self.registration
     }
 
-    /// Asks for one authorisation until there is an answer or patience ends. `progress` hears of every wait.
+    /// Asks for one payment until there is an answer or patience ends. `progress` hears of every wait.
     ///
     /// # Errors
-    /// When the acquirer's first word is that it does not take this request at all. Once an earlier attempt may have
-    /// arrived, such a refusal no longer says that nothing was paid, and the verdict is unclear.
-    pub async fn authorise(
+    /// When the acquirer's first word is that it does not take this request at all ([`Refused`], [`Unregistered`]). Once
+    /// an earlier attempt may have arrived, such a refusal no longer says that nothing was paid, and the verdict is
+    /// unclear.
+    pub async fn authorise<P: Payment>(
         &self,
-        request: &Request,
+        request: &P,
         mut progress: impl FnMut(&str),
     ) -> anyhow::Result<Verdict> {
-        let url = format!("{}/v1/authorisations", self.url);
         let idempotency = sandbox_kit::bytes::to_hex(&sandbox_kit::bytes::random::<16>());
         let mut waits = BACK_OFF.iter();
         let mut may_have_arrived = false;
         loop {
-            let outcome: Result<Answer, CallError> =
-                self.client.post(&url, request, Some(&idempotency)).await;
+            let outcome = self.attempt(request, &idempotency, &mut progress).await;
             let trouble = match outcome {
                 Ok(answer) => return Ok(self.checked(request, answer)),
                 Err(CallError::Refused(problem)) if problem.status < 500 && may_have_arrived => {
                     return Ok(Verdict::Unclear(format!(
                         "the acquirer gave no answer to trace {} at first, and now does not take it: {} ({})",
-                        request.trace, problem.detail, problem.code
-                    )));
-                }
-                Err(CallError::Refused(problem)) if problem.code == "terminal_unknown" => {
-                    return Err(Unregistered.into());
-                }
-                Err(CallError::Refused(problem)) if problem.status < 500 => {
-                    bail!(
-                        "the acquirer does not take the payment: {} ({})",
+                        request.trace(),
                         problem.detail,
                         problem.code
-                    )
+                    )));
+                }
+                Err(CallError::Refused(problem)) if problem.status < 500 => {
+                    return Err(refused("take the payment", problem));
                 }
                 Err(CallError::Refused(problem)) => problem.detail,
                 Err(CallError::Unreachable(why) | CallError::Malformed(why)) => why,
@@ -166,7 +270,7 @@ impl Acquirer {
             let Some(wait) = waits.next() else {
                 return Ok(Verdict::Unclear(format!(
                     "the acquirer gave no answer to trace {} ({trouble})",
-                    request.trace
+                    request.trace()
                 )));
             };
             progress(&format!(
@@ -176,12 +280,35 @@ impl Acquirer {
         }
     }
 
+    async fn attempt<P: Payment>(
+        &self,
+        request: &P,
+        idempotency: &str,
+        progress: &mut impl FnMut(&str),
+    ) -> Result<Answer, CallError> {
+        let url = format!("{}{}", self.url, P::PATH);
+        let Some(silent) = P::SILENT else {
+            return self.client.post(&url, request, Some(idempotency)).await;
+        };
+        let asked = self
+            .patient
+            .post::<P, Answer>(&url, request, Some(idempotency));
+        let mut asked = pin!(asked);
+        match tokio::time::timeout(SILENCE, asked.as_mut()).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                progress(silent);
+                asked.await
+            }
+        }
+    }
+
     /// Takes an answer only with the acquirer's signature over what the receipt will say.
-    fn checked(&self, request: &Request, answer: Answer) -> Verdict {
+    fn checked(&self, request: &impl Payment, answer: Answer) -> Verdict {
         let untrusted = |what: &str| {
             Verdict::Unclear(format!(
                 "the acquirer's answer to trace {} {what}",
-                request.trace
+                request.trace()
             ))
         };
         if !matches!(answer.result.as_str(), "approved" | "declined") {
@@ -191,9 +318,9 @@ impl Acquirer {
             "tapcore-receipt-v1",
             &[
                 self.registration.terminal_id.as_bytes(),
-                request.trace.to_string().as_bytes(),
-                request.amount_minor.to_string().as_bytes(),
-                request.currency.as_bytes(),
+                request.trace().to_string().as_bytes(),
+                request.amount_minor().to_string().as_bytes(),
+                request.currency().as_bytes(),
                 answer.result.as_bytes(),
                 answer
                     .authorisation
@@ -212,6 +339,33 @@ impl Acquirer {
             return untrusted("does not carry its signature");
         }
         Verdict::Answered(answer)
+    }
+}
+
+/// What was answered to anything but a payment, or a sentence on why there is nothing.
+pub(crate) fn understood<T>(answer: Result<T, CallError>, what: &'static str) -> anyhow::Result<T> {
+    match answer {
+        Ok(answer) => Ok(answer),
+        Err(CallError::Refused(problem)) => Err(refused(what, problem)),
+        Err(CallError::Unreachable(why)) => bail!(
+            "the acquirer cannot be reached ({why}); is `tapcore sandbox` running, and is --ca its file?"
+        ),
+        Err(CallError::Malformed(why)) => {
+            bail!("the acquirer's answer cannot be understood ({why})")
+        }
+    }
+}
+
+/// The error that a problem is: one that another registration mends, or a refusal.
+fn refused(what: &'static str, problem: Problem) -> anyhow::Error {
+    match problem.code.as_str() {
+        "terminal_unknown" => Unregistered.into(),
+        _ => Refused {
+            what,
+            code: problem.code,
+            detail: problem.detail,
+        }
+        .into(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::data::{Purchase, TerminalData, currency_code};
 use crate::entry;
 use crate::folder::{Folder, Registration};
 use crate::kernel::{Cryptogram, Outcome, Settings};
-use crate::online::{Acquirer, Request, Unregistered, Verdict};
+use crate::online::{Acquirer, Payment, Request, Unregistered, Verdict};
 use crate::receipt;
 use crate::trace::mask_number;
 
@@ -91,8 +91,8 @@ pub type Listener = Box<dyn FnMut(&str) + Send>;
 
 /// A POS: its folder and its acquirer.
 pub struct Pos {
-    folder: Folder,
-    acquirer: Acquirer,
+    pub(crate) folder: Folder,
+    pub(crate) acquirer: Acquirer,
     settings: Settings,
 }
 
@@ -186,17 +186,22 @@ impl Pos {
         Some(presented(request.trace, verdict))
     }
 
-    /// Asks the acquirer; one that has forgotten this terminal is registered with anew at the next contact.
-    async fn authorise(
+    /// Asks the acquirer for a payment.
+    pub(crate) async fn authorise<P: Payment>(
         &self,
-        request: &Request,
+        request: &P,
         progress: impl FnMut(&str),
     ) -> anyhow::Result<Verdict> {
         let verdict = self.acquirer.authorise(request, progress).await;
-        if verdict.as_ref().is_err_and(|why| why.is::<Unregistered>()) {
+        self.known_or_forgotten(verdict)
+    }
+
+    /// An acquirer that has forgotten this terminal is registered with anew at the next contact.
+    pub(crate) fn known_or_forgotten<T>(&self, answer: anyhow::Result<T>) -> anyhow::Result<T> {
+        if answer.as_ref().is_err_and(|why| why.is::<Unregistered>()) {
             self.folder.forget_registration()?;
         }
-        verdict
+        answer
     }
 
     /// The stay in the field, on a thread that may block; the field is off again when this returns.

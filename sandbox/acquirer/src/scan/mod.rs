@@ -1,4 +1,5 @@
-//! Payments by code: a terminal scanned the digits on a phone, and the provider that they belong to decides.
+//! Payments by code: a terminal scanned what is on a phone. Digits are for the provider that they belong to; base64 is a
+//! consumer-presented code (EMV QRCPS) with a card's cryptogram, which the network decides on like a tap.
 //!
 //! The first digits say which provider that is. An order of the merchant is paid once, whatever is scanned for it and
 //! however often: the provider sees to it, and the books here have one line per payment. While the person types a
@@ -11,8 +12,12 @@
 //! POST /v1/scans/revoke  {order_id}  →  {order_id, payment_id, state: "revoked", at}
 //! ```
 //! The first takes as long as a person takes, up to [`CodeWaits::give_up`]: terminals need more patience for it than for a
-//! tap. Its receipt is signed like a tap's.
+//! tap. Its receipt is signed like a tap's, and with a card's cryptogram its answer has a tap's `atc`, `arqc` and masked
+//! `token` too.
 
+mod card;
+mod cpm;
+mod orders;
 mod provider;
 mod table;
 
@@ -30,7 +35,10 @@ use serde::{Deserialize, Serialize};
 use crate::authorise::{Outcome, receipt};
 use crate::store::Asked;
 use crate::{Inner, Shared};
+use cpm::CardCode;
 use provider::Standing;
+
+pub(crate) use table::entry_of;
 
 /// The provider that codes with these first digits belong to.
 #[derive(Clone, Debug)]
@@ -82,6 +90,42 @@ pub(crate) struct Answer {
     pub(crate) order_id: String,
     pub(crate) payment_id: Option<String>,
     pub(crate) receipt_signature: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) atc: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) arqc: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<String>,
+}
+
+/// What was scanned.
+enum Code {
+    /// A provider's digits. What they look like in detail is its business.
+    Digits,
+    /// A card's cryptogram.
+    Card(CardCode),
+}
+
+impl Code {
+    fn read(code: &str) -> Result<Self, Problem> {
+        let digits = code.bytes().all(|byte| byte.is_ascii_digit());
+        if (16..=32).contains(&code.len()) && digits {
+            return Ok(Self::Digits);
+        }
+        CardCode::read(code).map(Self::Card).ok_or_else(|| {
+            Problem::invalid(
+                "code must be 16 to 32 digits, or an EMV consumer-presented code in base64. Scan it again.",
+            )
+        })
+    }
+
+    /// Its name in the database.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Digits => "digits",
+            Self::Card(_) => "card",
+        }
+    }
 }
 
 pub(crate) async fn scan(
@@ -90,8 +134,14 @@ pub(crate) async fn scan(
     ApiJson(scan): ApiJson<Scan>,
 ) -> Result<Json<Answer>, Problem> {
     check(&scan, &acquirer.merchant.currency)?;
+    let code = Code::read(&scan.code)?;
     let text = serde_json::to_string(&scan).map_err(|_| Problem::internal())?;
-    match acquirer.store.ask_scan(&terminal, &scan, &text).await? {
+    let kind = code.kind();
+    match acquirer
+        .store
+        .ask_scan(&terminal, &scan, kind, &text)
+        .await?
+    {
         Asked::Answered(answer) => {
             return Ok(Json(
                 serde_json::from_str(&answer).map_err(|_| Problem::internal())?,
@@ -107,14 +157,26 @@ pub(crate) async fn scan(
         }
         Asked::Open => {}
     }
+    Ok(Json(match &code {
+        Code::Card(code) => card::pay(&acquirer, &terminal, &scan, code).await?,
+        Code::Digits => pay(&acquirer, &terminal, &scan).await?,
+    }))
+}
+
+/// Pays an order with digits, or answers how it stands.
+async fn pay(acquirer: &Inner, terminal: &str, scan: &Scan) -> Result<Answer, Problem> {
+    // The provider knows nothing of orders that were paid with a card's code.
+    if let Some(answer) = card::standing(acquirer, terminal, scan).await? {
+        return Ok(answer);
+    }
     let Some(url) = acquirer.route(&scan.code) else {
         let nobody = Standing::declined("code_not_routed");
-        return Ok(Json(booked(&acquirer, &terminal, &scan, nobody).await?));
+        return booked(acquirer, terminal, scan, nobody).await;
     };
-    match decided(&acquirer, &terminal, url, &scan).await {
-        Ok(standing) => Ok(Json(booked(&acquirer, &terminal, &scan, standing).await?)),
+    match decided(acquirer, terminal, url, scan).await {
+        Ok(standing) => booked(acquirer, terminal, scan, standing).await,
         Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
-            acquirer.store.give_up_scan(&terminal, scan.trace).await?;
+            acquirer.store.give_up_scan(terminal, scan.trace).await?;
             Err(problem)
         }
         Err(error) => {
@@ -193,6 +255,9 @@ pub(crate) async fn booked(
         order_id: scan.order_id.clone(),
         payment_id: standing.payment_id,
         receipt_signature,
+        atc: None,
+        arqc: None,
+        token: None,
     };
     let booked = acquirer
         .store
@@ -233,29 +298,39 @@ pub(crate) async fn revoke(
     ApiJson(request): ApiJson<Revocation>,
 ) -> Result<Json<Revoked>, Problem> {
     order(&request.order_id)?;
-    let code = acquirer.store.code_of_order(&request.order_id).await?;
-    let url = code.as_deref().and_then(|code| acquirer.route(code));
-    let url = url.ok_or_else(|| {
+    if acquirer.store.holder_of(&request.order_id).await?.is_some() {
+        return Err(Problem::new(
+            409,
+            "order_not_revocable",
+            "Paid by card",
+            "This order was paid with a card's cryptogram and cannot be revoked. Give the money back at the till.",
+        ));
+    }
+    let mut revoked = None;
+    for url in acquirer.providers_of(&request.order_id).await? {
+        let standing = match acquirer.ask_to_revoke_now(url, &request.order_id).await {
+            Ok(standing) => standing,
+            Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
+                return Err(problem);
+            }
+            Err(error) => {
+                eprintln!("acquirer: provider: {error}");
+                return Err(away());
+            }
+        };
+        if let Some(payment) = &standing.payment_id {
+            acquirer.store.book_reversal(payment, &standing.at).await?;
+        }
+        revoked = Some(standing);
+    }
+    let standing = revoked.ok_or_else(|| {
         Problem::new(
             404,
             "order_unknown",
             "Unknown order",
-            "No code of a known wallet was scanned for this order.",
+            "No code of a known wallet was scanned for this order, and none was made for it.",
         )
     })?;
-    let standing = match acquirer.ask_to_revoke_now(url, &request.order_id).await {
-        Ok(standing) => standing,
-        Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
-            return Err(problem);
-        }
-        Err(error) => {
-            eprintln!("acquirer: provider: {error}");
-            return Err(away());
-        }
-    };
-    if let Some(payment) = &standing.payment_id {
-        acquirer.store.book_reversal(payment, &standing.at).await?;
-    }
     Ok(Json(Revoked {
         order_id: request.order_id,
         payment_id: standing.payment_id,
@@ -269,6 +344,14 @@ pub(crate) async fn revoke(
 pub(crate) async fn resolve(acquirer: &Inner, until: &str) -> Result<(), sqlx::Error> {
     for (terminal, trace, request) in acquirer.store.unresolved_scans(until).await? {
         let scan = serde_json::from_str::<Scan>(&request).ok();
+        let card = scan.as_ref().and_then(|scan| CardCode::read(&scan.code));
+        if let (Some(scan), Some(code)) = (&scan, card) {
+            // The network may have decided on it: it is asked again, as for a tap.
+            if let Err(problem) = card::pay(acquirer, &terminal, scan, &code).await {
+                eprintln!("acquirer: trace {trace} of {terminal} is not decided: {problem}");
+            }
+            continue;
+        }
         let url = scan.as_ref().and_then(|scan| acquirer.route(&scan.code));
         let (Some(scan), Some(url)) = (scan.as_ref(), url) else {
             acquirer.store.give_up_scan(&terminal, trace).await?;
@@ -310,11 +393,6 @@ fn check(scan: &Scan, currency: &str) -> Result<(), Problem> {
         return Err(Problem::invalid(
             "at must be an RFC 3339 time in UTC, with Z.",
         ));
-    }
-    // What codes of all wallets have in common; what one of them looks like is its provider's business.
-    let digits = scan.code.bytes().all(|byte| byte.is_ascii_digit());
-    if !(16..=32).contains(&scan.code.len()) || !digits {
-        return Err(Problem::invalid("code must be 16 to 32 digits."));
     }
     order(&scan.order_id)
 }

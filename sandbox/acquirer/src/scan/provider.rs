@@ -69,6 +69,21 @@ impl Inner {
             .map(|route| route.provider_url.as_str())
     }
 
+    /// The providers that may know an order: the one whose digits were scanned for it, or any, where a code was shown for it.
+    pub(super) async fn providers_of(&self, order: &str) -> Result<Vec<&str>, sqlx::Error> {
+        if let Some(code) = self.store.code_of_order(order).await? {
+            return Ok(self.route(&code).into_iter().collect());
+        }
+        if !self.store.has_code(order).await? {
+            return Ok(Vec::new());
+        }
+        let urls = self.code_routes.iter();
+        let mut urls: Vec<&str> = urls.map(|route| route.provider_url.as_str()).collect();
+        urls.sort_unstable();
+        urls.dedup();
+        Ok(urls)
+    }
+
     pub(super) async fn ask_to_pay(
         &self,
         url: &str,

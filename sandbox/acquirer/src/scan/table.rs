@@ -6,13 +6,19 @@ use sqlx::{Any, Row, Transaction};
 use super::{Answer, Scan};
 use crate::Merchant;
 use crate::authorise::Outcome;
-use crate::store::{Asked, RECEIVABLE, Store};
+use crate::store::{Asked, Store, post_sale};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
 impl Store {
     /// Writes the scan down, or says how its trace number stands already. A tap's trace number is no scan's.
-    pub(super) async fn ask_scan(&self, terminal: &str, scan: &Scan, text: &str) -> Result<Asked> {
+    pub(super) async fn ask_scan(
+        &self,
+        terminal: &str,
+        scan: &Scan,
+        kind: &str,
+        text: &str,
+    ) -> Result<Asked> {
         let mut work = self.db().begin().await?;
         let tap = sqlx::query("SELECT 1 FROM authorisations WHERE terminal_id = $1 AND trace = $2")
             .bind(terminal)
@@ -22,12 +28,14 @@ impl Store {
         if tap.is_some() {
             return Ok(Asked::Otherwise);
         }
-        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (terminal_id, trace) DO NOTHING")
+        // One that was given up is open again.
+        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at, kind) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (terminal_id, trace) DO UPDATE SET result = NULL WHERE scans.answer IS NULL")
             .bind(terminal)
             .bind(i64::from(scan.trace))
             .bind(scan.order_id.as_str())
             .bind(text)
             .bind(clock::now_text())
+            .bind(kind)
             .execute(&mut *work)
             .await?;
         let row =
@@ -72,8 +80,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Books that a payment was taken back, if it had been booked, once.
-    pub(super) async fn book_reversal(&self, payment: &str, at: &str) -> Result<()> {
+    /// Books that a payment was taken back, if it had been booked, once. `false` when it had not.
+    pub(crate) async fn book_reversal(&self, payment: &str, at: &str) -> Result<bool> {
         let mut work = self.db().begin().await?;
         let (paid, id) = (entry_of(payment), format!("{}/reversal", entry_of(payment)));
         let written = sqlx::query("INSERT INTO entries (id, at, kind, amount_minor, currency, merchant, reference, result, reason, atc, arqc, token) SELECT $1, $2, 'reversal', amount_minor, currency, merchant, reference, 'reversed', NULL, CAST(NULL AS BIGINT), NULL, NULL FROM entries WHERE id = $3 ON CONFLICT (id) DO NOTHING")
@@ -88,8 +96,18 @@ impl Store {
                 .bind(paid.as_str())
                 .execute(&mut *work)
                 .await?;
+            sqlx::query("UPDATE merchant_payments SET reversed_at = $1 WHERE payment_id = $2")
+                .bind(at)
+                .bind(payment)
+                .execute(&mut *work)
+                .await?;
         }
-        work.commit().await
+        let known = sqlx::query("SELECT 1 FROM entries WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&mut *work)
+            .await?;
+        work.commit().await?;
+        Ok(known.is_some())
     }
 
     /// Scans of `until` or before of which nobody knows the result.
@@ -118,10 +136,10 @@ impl Store {
         Ok(())
     }
 
-    /// The last code that was scanned for an order.
+    /// The last numeric code that was scanned for an order.
     pub(super) async fn code_of_order(&self, order: &str) -> Result<Option<String>> {
         let row = sqlx::query(
-            "SELECT request FROM scans WHERE order_id = $1 ORDER BY asked_at DESC, trace DESC LIMIT 1",
+            "SELECT request FROM scans WHERE order_id = $1 AND kind = 'digits' ORDER BY asked_at DESC, trace DESC LIMIT 1",
         )
         .bind(order)
         .fetch_optional(self.db().pool())
@@ -133,7 +151,7 @@ impl Store {
 }
 
 /// The line of a payment in the books.
-fn entry_of(payment: &str) -> String {
+pub(crate) fn entry_of(payment: &str) -> String {
     format!("code/{payment}")
 }
 
@@ -170,17 +188,5 @@ async fn write_entry(
     if !approved || written.rows_affected() == 0 {
         return Ok(());
     }
-    let payable = format!("merchant:{}:payable", merchant.merchant_id);
-    for (account, amount) in [
-        (RECEIVABLE, scan.amount_minor),
-        (payable.as_str(), -scan.amount_minor),
-    ] {
-        sqlx::query("INSERT INTO postings (entry_id, account, amount_minor) VALUES ($1, $2, $3)")
-            .bind(id.as_str())
-            .bind(account)
-            .bind(amount)
-            .execute(&mut **work)
-            .await?;
-    }
-    Ok(())
+    post_sale(work, &id, merchant, scan.amount_minor).await
 }

@@ -1,5 +1,5 @@
 //! What a person does with the phone while it is held to readers: words on standard input, a line each, answered by JSON
-//! lines on standard output. One process has the wallet's folder, so it is told here.
+//! lines on standard output. One process has the wallet's folder, so it is told here. What has a blank in it is quoted.
 
 use std::io::BufRead;
 
@@ -9,7 +9,10 @@ use tapcore::ffi::{Purpose, WalletError};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::card::find;
+use super::code::{self, CodeArgs};
 use super::confirm::money;
+use super::live::Live;
+use super::pay::{self, Asking, PayArgs, ProofArgs};
 use super::person::verify_by_finger;
 use super::{Phone, serve};
 
@@ -36,6 +39,16 @@ enum Word {
     Screen { state: Screen },
     /// Take in what the issuer knows
     Sync,
+    /// Show a payment code and watch it
+    Code(CodeArgs),
+    /// Go on with the code: a fresh one after a pause, a payment or an end
+    Touch,
+    /// Close the code
+    Close,
+    /// Pay a shop's code
+    Pay(PayArgs),
+    /// Confirm the payment by code that waits for the person
+    Confirm(ProofArgs),
 }
 
 #[derive(Args)]
@@ -95,31 +108,69 @@ fn lines() -> UnboundedReceiver<String> {
 }
 
 /// Does what the lines say, one after the other, for as long as the phone is held to readers.
-pub(super) async fn listen(phone: &Phone) {
+pub(super) async fn listen(phone: &Phone, live: &mut Live) {
     let mut lines = lines();
     while let Some(line) = lines.recv().await {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if words.is_empty() {
+        let words = match split(&line) {
+            Ok(words) => words,
+            Err(why) => {
+                serve::print(&failed("", why));
+                continue;
+            }
+        };
+        // As it would be typed to a shell.
+        let words = match words.as_slice() {
+            [first, words @ ..] if first == "phone" => words,
+            words => words,
+        };
+        let Some(first) = words.first() else {
             continue;
-        }
-        serve::print(&match Line::try_parse_from(&words) {
-            Err(error) => failed(words[0], &usage(&error)),
-            Ok(line) => match obey(phone, line.word).await {
+        };
+        let answer = match Line::try_parse_from(words) {
+            Err(error) => Some(failed(first, &usage(&error))),
+            Ok(line) => match obey(phone, live, line.word).await {
                 Ok(done) => done,
-                Err(error) => match error.downcast::<WalletError>() {
-                    Ok(error) => refused(words[0], &error),
-                    Err(error) => failed(words[0], &format!("{error:#}")),
-                },
+                Err(error) => Some(match error.downcast::<WalletError>() {
+                    Ok(error) => refused(first, &error),
+                    Err(error) => failed(first, &format!("{error:#}")),
+                }),
             },
-        });
+        };
+        if let Some(answer) = answer {
+            serve::print(&answer);
+        }
     }
     // Nobody types any more; readers may still come.
     std::future::pending::<()>().await;
 }
 
-async fn obey(phone: &Phone, word: Word) -> anyhow::Result<Value> {
+/// The words of a line. Blanks are between them, unless they stand in quotation marks.
+fn split(line: &str) -> Result<Vec<String>, &'static str> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut mark = None;
+    for letter in line.chars() {
+        match mark {
+            Some(open) if letter == open => mark = None,
+            None if letter == '"' || letter == '\'' => {
+                mark = Some(letter);
+                word.get_or_insert_default();
+            }
+            None if letter.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    match mark {
+        None => Ok(words),
+        Some(_) => Err("a quotation mark is not closed: repeat the line"),
+    }
+}
+
+/// Answers what there is to say; a code that is shown speaks for itself.
+async fn obey(phone: &Phone, live: &mut Live, word: Word) -> anyhow::Result<Option<Value>> {
     let wallet = &phone.wallet;
-    match word {
+    let done = match word {
         Word::Verify(args) => {
             let currency = CURRENCY.to_owned();
             let purpose = match (&args.amount, &args.up_to) {
@@ -137,7 +188,7 @@ async fn obey(phone: &Phone, word: Word) -> anyhow::Result<Value> {
                 None => verify_by_finger(phone, purpose, false).await?,
             };
             wallet.permit_tap(id).await?;
-            Ok(json!({ "event": "verified" }))
+            json!({ "event": "verified" })
         }
         Word::Card { word } => {
             match word {
@@ -153,34 +204,81 @@ async fn obey(phone: &Phone, word: Word) -> anyhow::Result<Value> {
                     wallet.use_card_next(token_ref).await?;
                 }
             }
-            Ok(json!({ "event": "card_chosen" }))
+            json!({ "event": "card_chosen" })
         }
         Word::Screen { state } => {
             wallet.set_screen_locked(matches!(state, Screen::Locked));
-            Ok(json!({ "event": "screen" }))
+            json!({ "event": "screen" })
         }
         Word::Sync => {
             let report = wallet.sync().await?;
-            Ok(
-                json!({ "event": "sync_done", "new": report.new_entries, "keys": report.keys_received }),
-            )
+            json!({ "event": "sync_done", "new": report.new_entries, "keys": report.keys_received })
         }
-    }
+        Word::Code(args) => {
+            live.show(phone, &args).await?;
+            return Ok(None);
+        }
+        Word::Touch => {
+            live.touch().await?;
+            return Ok(None);
+        }
+        Word::Close => {
+            live.close().await?;
+            return Ok(None);
+        }
+        Word::Pay(args) => {
+            let (offer, payment) = pay::by_word(phone, &args).await?;
+            live.remember(&payment);
+            let mut paid = pay::as_json(&offer, &payment);
+            paid["event"] = "paid".into();
+            paid["wants_password"] = payment.wants_password.into();
+            paid
+        }
+        Word::Confirm(proof) => {
+            let waiting = live.waiting()?;
+            let confirmed = pay::confirm(phone, waiting, &proof, Asking::Nobody).await?;
+            live.remember(&confirmed);
+            json!({ "event": "confirmed", "payment": code::payment_json(&confirmed) })
+        }
+    };
+    Ok(Some(done))
 }
 
 fn refused(word: &str, error: &WalletError) -> Value {
     json!({
-        "event": "error", "word": word,
+        "event": "error", "word": word, "error": error.to_string(),
         "code": error.code(), "reason": error.reason_name(), "detail": error.to_string(),
     })
 }
 
 fn failed(word: &str, detail: &str) -> Value {
-    json!({ "event": "error", "word": word, "detail": detail })
+    json!({ "event": "error", "word": word, "error": detail, "detail": detail })
 }
 
 /// The first line of clap's message, which is the one that says what is wrong.
 fn usage(error: &clap::Error) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_in_quotation_marks_belong_to_a_word() {
+        let words = |line: &str| split(line).unwrap();
+        assert_eq!(
+            words(" code  --format\tcpm \n"),
+            ["code", "--format", "cpm"]
+        );
+        assert_eq!(
+            words("pay \"BEST TRANSPORT\" ''"),
+            ["pay", "BEST TRANSPORT", ""]
+        );
+        assert_eq!(words("pay it's fine'"), ["pay", "its fine"]);
+        assert_eq!(words("pay \"it's\""), ["pay", "it's"]);
+        assert!(words("  ").is_empty());
+        assert!(split("pay \"BEST").is_err());
+    }
 }

@@ -7,12 +7,15 @@
 
 mod ask;
 mod card;
+mod code;
 mod confirm;
 mod console;
 mod field;
+mod live;
 mod log;
 mod maker;
 mod password;
+mod pay;
 mod person;
 mod phones;
 mod platform;
@@ -97,6 +100,10 @@ enum PhoneCommand {
     },
     /// Be a card that readers can tap
     Serve(serve::ServeArgs),
+    /// Show a payment code for a shop to scan
+    Code(code::CodeArgs),
+    /// Pay a shop's own code
+    Pay(pay::PayArgs),
     /// Take in what the issuer knows
     Sync {
         /// Print one JSON object
@@ -141,7 +148,7 @@ struct Phone {
     data: PathBuf,
 }
 
-/// Runs the command. Exit codes: 0 done, 3 refused by another party, 1 any other error.
+/// Runs the command. Exit codes: 0 done, 3 declined or refused by another party, 1 any other error.
 pub(crate) async fn run(args: PhoneArgs) -> anyhow::Result<ExitCode> {
     let log = log::start(args.log);
     let phone = open(&args)?;
@@ -151,8 +158,8 @@ pub(crate) async fn run(args: PhoneArgs) -> anyhow::Result<ExitCode> {
     password::forget_with_wallet(&phone);
     log.finish();
     match done {
-        Ok(()) => shut_down
-            .map(|()| ExitCode::SUCCESS)
+        Ok(code) => shut_down
+            .map(|()| code)
             .or_else(|error| refused(error, json)),
         Err(error) => match error.downcast::<WalletError>() {
             Ok(error) => refused(error, json),
@@ -161,8 +168,8 @@ pub(crate) async fn run(args: PhoneArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn command(phone: &Phone, command: PhoneCommand) -> anyhow::Result<()> {
-    match command {
+async fn command(phone: &Phone, command: PhoneCommand) -> anyhow::Result<ExitCode> {
+    let done = match command {
         PhoneCommand::Enrol { provider, ca, link } => enrol(phone, provider, ca, link).await,
         PhoneCommand::Status { json } => status::show(phone, json).await,
         PhoneCommand::Card { command } => card::run(phone, command).await,
@@ -173,6 +180,9 @@ async fn command(phone: &Phone, command: PhoneCommand) -> anyhow::Result<()> {
         PhoneCommand::Confirm(args) => confirm::run(phone, args).await,
         PhoneCommand::Password { command } => password::run(phone, command).await,
         PhoneCommand::Serve(args) => serve::serve(phone, args).await,
+        PhoneCommand::Code(args) => code::run(phone, args).await,
+        // It may be declined, which is no error.
+        PhoneCommand::Pay(args) => return pay::run(phone, args).await,
         PhoneCommand::Sync { json } => statement::sync(phone, json).await,
         PhoneCommand::Statement { json } => statement::show(phone, json).await,
         PhoneCommand::Phones { json } => phones::list(phone, json).await,
@@ -180,7 +190,8 @@ async fn command(phone: &Phone, command: PhoneCommand) -> anyhow::Result<()> {
         PhoneCommand::Wipe { device } => phones::wipe(phone, device).await,
         PhoneCommand::Export => phones::export(phone).await,
         PhoneCommand::Erase { yes: _ } => phones::erase(phone).await,
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 impl PhoneCommand {
@@ -195,6 +206,8 @@ impl PhoneCommand {
             // The lie of confirming twice has printed its one object already.
             Self::Confirm(args) => args.json && !args.twice,
             Self::Link(args) => args.json,
+            Self::Code(args) => args.json,
+            Self::Pay(args) => args.json,
             _ => false,
         }
     }

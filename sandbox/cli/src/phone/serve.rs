@@ -17,7 +17,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::MissedTickBehavior;
 
+use super::code::payment_json;
 use super::field::Field;
+use super::live::Live;
 use super::statement::instant;
 use super::{Phone, console, vpcd};
 
@@ -87,13 +89,15 @@ pub(super) async fn serve(phone: &Phone, args: ServeArgs) -> anyhow::Result<()> 
             None => std::future::pending().await,
         }
     };
+    let mut live = Live::default();
     tokio::select! {
         () = stop => {}
         () = at_readers => {}
         () = in_reader => {}
         () = look(wallet, &field) => {}
-        () = console::listen(phone) => {}
+        () = console::listen(phone, &mut live) => {}
     }
+    live.leave().await;
     Ok(())
 }
 
@@ -221,6 +225,10 @@ impl WalletObserver for Printer {
             WalletEvent::Synced { new_entries } => json!({ "event": "synced", "new": new_entries }),
             WalletEvent::Replenished { keys } => json!({ "event": "replenished", "keys": keys }),
             WalletEvent::Wiped => json!({ "event": "wiped" }),
+            WalletEvent::CodesLow { left } => json!({ "event": "codes_low", "left": left }),
+            WalletEvent::CodeUsed { payment } => {
+                json!({ "event": "code_used", "payment": payment_json(&payment) })
+            }
         });
     }
 }

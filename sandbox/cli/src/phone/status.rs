@@ -14,6 +14,7 @@ pub(super) async fn show(phone: &Phone, json: bool) -> anyhow::Result<()> {
             "device_id": status.device_id,
             "cards": status.cards,
             "taps_left": status.taps_left,
+            "codes_left": status.codes_left,
             "refusal": status.refusal.map(refusal),
             "pin": status.pin_tries_left.map(|tries_left| json!({
                 "tries_left": tries_left,
@@ -27,8 +28,8 @@ pub(super) async fn show(phone: &Phone, json: bool) -> anyhow::Result<()> {
         None => print("not enrolled")?,
     }
     print(format_args!(
-        "cards: {}, taps without a network: {}",
-        status.cards, status.taps_left
+        "cards: {}, taps without a network: {}, codes without a network: {}",
+        status.cards, status.taps_left, status.codes_left
     ))?;
     if let Some(why) = status.refusal {
         print(format_args!("pays nothing: {}", refusal(why)))?;

@@ -82,6 +82,7 @@ impl Parties {
             provider_key: party_key(&data, PROVIDER)?.public(),
             acquirer_id: ACQUIRER.to_owned(),
             acquirer_key: party_key(&data, ACQUIRER)?.public(),
+            acquirer_url: url(&acquirer_listener)?,
             provider_url: url(&provider_listener)?,
             banks: routes,
             makers: vec![Maker {
@@ -115,7 +116,7 @@ impl Parties {
         let acquirer = Acquirer::open(acquirer_config(
             &data,
             &authority,
-            &network_url,
+            (network_url.as_str(), network.signing_key()),
             ca_keys.collect(),
             code_route,
             events,
@@ -241,7 +242,7 @@ fn provider_config(
 fn acquirer_config(
     data: &Path,
     authority: &Authority,
-    network_url: &str,
+    (network_url, network_key): (&str, [u8; 65]),
     ca_keys: Vec<CaKey>,
     code_route: CodeRoute,
     events: &Events,
@@ -250,6 +251,7 @@ fn acquirer_config(
         database: database(data, ACQUIRER),
         database_url: None,
         network_url: network_url.to_owned(),
+        network_key,
         ca_pem: authority.ca_pem().to_vec(),
         key: party_key(data, ACQUIRER)?,
         acquirer_id: ACQUIRER.to_owned(),

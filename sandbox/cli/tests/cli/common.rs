@@ -339,6 +339,13 @@ impl Phone {
         }
     }
 
+    /// A payment code, as the command line prints it.
+    pub(crate) fn code(&self, more: &[&str]) -> Value {
+        let words = ["code", "--json"];
+        let words = [&words[..], more].concat();
+        self.run(&words).exits(0).json()
+    }
+
     /// Its card, ready for readers.
     pub(crate) fn serve(&self) -> Serving {
         Serving::of(self.start(&["serve", "--tcp", "127.0.0.1:0"]))
@@ -409,18 +416,23 @@ impl Till {
 
     /// Takes a payment from the card at `card`.
     pub(crate) fn tap(&self, card: &str, amount: &str, more: &[&str]) -> Ended {
+        let words = ["tap", "--amount", amount, "--card", card];
+        self.does(&[&words[..], more].concat())
+    }
+
+    /// Takes a payment by this code.
+    pub(crate) fn scan(&self, code: &str, amount: &str, more: &[&str]) -> Ended {
+        let words = ["scan", code, "--amount", amount];
+        self.does(&[&words[..], more].concat())
+    }
+
+    /// What else a terminal does; answers JSON.
+    pub(crate) fn does(&self, task: &[&str]) -> Ended {
         let folder = self.folder.path().to_str().unwrap();
-        let mut words = vec!["pos", "--data", folder, "tap", "--json", "--amount", amount];
-        words.extend([
-            "--card",
-            card,
-            "--acquirer",
-            &self.acquirer,
-            "--ca",
-            &self.ca,
-        ]);
-        words.extend(more);
-        tapcore(&words)
+        let (acquirer, ca) = (self.acquirer.as_str(), self.ca.as_str());
+        let begin = ["pos", "--data", folder];
+        let end = ["--json", "--acquirer", acquirer, "--ca", ca];
+        tapcore(&[&begin[..], task, &end[..]].concat())
     }
 }
 

@@ -137,9 +137,14 @@ impl Running {
         stdin.write_all(text.as_bytes()).unwrap();
     }
 
+    /// Ends its input.
+    pub(crate) fn end_input(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// Ends its input and waits for its end.
     pub(crate) fn end(mut self) -> Ended {
-        drop(self.child.stdin.take());
+        self.end_input();
         let what = format!("the end of `{}`", self.line);
         let (out, err) = (self.out.to_the_end(&what), self.err.to_the_end(&what));
         let code = self.child.wait().unwrap().code();

@@ -299,6 +299,15 @@ impl Scheme {
         }
     }
 
+    /// The application interchange profile (tag 82) under the cryptogram of a consumer-presented code, hex: that of the path
+    /// which the card takes for a reader that tells nothing but zeros.
+    pub fn aip_unasked(self) -> &'static str {
+        match self {
+            Self::UnionPay | Self::Visa => qvsdc::AIP_ONLINE,
+            Self::Mastercard => mastercard::AIP,
+        }
+    }
+
     /// How the application cryptogram is made.
     pub fn cryptogram(self) -> Cryptogram {
         Cryptogram::by(match self {

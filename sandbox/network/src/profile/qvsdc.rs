@@ -15,7 +15,8 @@ const PDOL: &str = "9F66049F02069F03069F1A0295055F2A029A039C019F37049F4E14";
 const TTQ_CVM_REQUIRED: &str = "00400000";
 /// Application interchange profile: dynamic data authentication.
 pub(super) const AIP_FDDA: &str = "2000";
-const AIP_ONLINE: &str = "0000";
+/// And without it, for a reader that does not ask.
+pub(super) const AIP_ONLINE: &str = "0000";
 /// File 1: records 1 and 2 are read on both paths, 3 to 6 belong to data authentication; record 1 is signed.
 const AFL_FDDA: &str = "08010601";
 const AFL_ONLINE: &str = "08010200";

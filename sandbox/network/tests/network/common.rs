@@ -17,8 +17,10 @@ use sandbox_kit::maker_wallet;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::server::{Authority, Running, serve};
 use sandbox_network::authorise::AuthorisationQuery;
+use sandbox_network::card_data::EntryMode;
 use sandbox_network::entry::{EntryChallenge, EntryQuery, VerifyQuery};
 use sandbox_network::limits::KeyLimits;
+use sandbox_network::merchants::MerchantNotice;
 use sandbox_network::payload::{CARD_ENTRY_INFO, PROVISIONING_INFO, Provisioning, Signed};
 use sandbox_network::scheme::Scheme;
 use sandbox_network::secrets::Secrets;
@@ -35,6 +37,8 @@ pub(crate) struct Here {
     pub(crate) bank: Bank,
     pub(crate) sms: UnboundedReceiver<Event>,
     pub(crate) told: Arc<Mutex<Vec<Notification>>>,
+    /// What the acquirer has been told.
+    pub(crate) told_acquirer: Arc<Mutex<Vec<MerchantNotice>>>,
     pub(crate) provider_is_up: Arc<AtomicBool>,
     /// The provider takes this long over a notification, in milliseconds.
     pub(crate) provider_takes: Arc<AtomicU64>,
@@ -98,7 +102,16 @@ impl Here {
             inbox.lock().unwrap().push(note);
             Ok(Json(serde_json::json!({})))
         };
-        let router = Router::new().route("/v1/notifications", post(take));
+        let told_acquirer = Arc::new(Mutex::new(Vec::new()));
+        let inbox = Arc::clone(&told_acquirer);
+        let take_notice = move |Json(notice): Json<MerchantNotice>| async move {
+            inbox.lock().unwrap().push(notice);
+            Json(serde_json::json!({}))
+        };
+        // The acquirer is at the same address.
+        let router = Router::new()
+            .route("/v1/notifications", post(take))
+            .route("/v1/merchant-payments", post(take_notice));
         let provider = serve(router, listener(), &authority.party("provider").unwrap()).unwrap();
 
         let (ca_pem, provider_url) = (authority.ca_pem().to_vec(), provider.url.clone());
@@ -111,6 +124,7 @@ impl Here {
             provider_key,
             acquirer_id: "acq_1".into(),
             acquirer_key,
+            acquirer_url: provider_url.clone(),
             provider_url: provider_url.clone(),
             banks: vec![BankRoute {
                 name: "bank-a".into(),
@@ -132,6 +146,7 @@ impl Here {
             bank,
             sms,
             told,
+            told_acquirer,
             provider_is_up,
             provider_takes,
             seconds,
@@ -355,6 +370,8 @@ impl Phone {
             expiry: "2912".into(),
             psn: "01".into(),
             emv,
+            entry: EntryMode::Tap,
+            order: None,
         }
     }
 }

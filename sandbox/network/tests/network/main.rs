@@ -3,8 +3,10 @@
 mod authorisations;
 mod checks;
 mod common;
+mod cpm;
 mod limits;
 mod makers;
+mod merchants;
 mod on_file;
 mod schemes;
 mod states;

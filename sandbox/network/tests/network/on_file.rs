@@ -5,7 +5,7 @@ use sandbox_kit::problem::Problem;
 use sandbox_network::on_file::{OnFileQuery, ReversalQuery};
 use sandbox_network::state::{StateQuery, TokenState};
 
-fn payment(phone: &Phone, id: &str, amount_minor: i64) -> OnFileQuery {
+pub(crate) fn payment(phone: &Phone, id: &str, amount_minor: i64) -> OnFileQuery {
     OnFileQuery {
         payment_id: id.into(),
         device_id: DEVICE.into(),
@@ -19,16 +19,17 @@ fn payment(phone: &Phone, id: &str, amount_minor: i64) -> OnFileQuery {
         at: "2026-11-22T10:00:00Z".into(),
         amount_minor,
         currency: "CNY".into(),
+        order_id: None,
     }
 }
 
-fn undo(id: &str) -> ReversalQuery {
+pub(crate) fn undo(id: &str) -> ReversalQuery {
     ReversalQuery {
         payment_id: id.into(),
     }
 }
 
-fn code_of<T>(result: Result<T, Problem>) -> (u16, String) {
+pub(crate) fn code_of<T>(result: Result<T, Problem>) -> (u16, String) {
     match result {
         Ok(_) => panic!("this must be refused"),
         Err(problem) => (problem.status, problem.code),

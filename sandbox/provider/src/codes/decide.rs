@@ -6,14 +6,14 @@
 
 use sandbox_kit::problem::Problem;
 use sandbox_kit::{bytes, clock};
-use sqlx::Row;
 
-use super::aliases::{self, Found, Work};
+use super::aliases::{self, Found};
 use super::form::Scan;
 use super::format::{CodePolicy, Shown};
+use super::judge::{Purchase, judge};
 use super::otp::AliasKey;
 use super::payments::{self, Ending, Payment, State};
-use super::rules::{Class, CodeRules, day};
+use super::rules::Class;
 use super::{Codes, entries, misses};
 use crate::Inner;
 
@@ -91,12 +91,16 @@ pub(super) async fn decide(
         let ending = Ending::because("superseded");
         payments::end(&mut work, &old.payment_id, steps, &ending, &at).await?;
     }
-    let verdict = judge(&mut work, rules, policy, &found, scan, now).await?;
-    let (state, reason) = match verdict {
-        Verdict::Declined(reason) => (State::Declined, Some(reason)),
-        Verdict::Password => (State::Wanted, None),
-        Verdict::Free => (State::Started, None),
+    let purchase = Purchase {
+        user: &found.user,
+        device: &found.device,
+        token_state: &found.token_state,
+        mcc: &scan.mcc,
+        country: &scan.country,
+        amount_minor: scan.amount_minor,
+        currency: &scan.currency,
     };
+    let (state, reason) = judge(&mut work, rules, policy, &purchase, now).await?;
     let payment = Payment {
         payment_id: bytes::random_id("cpy"),
         acquirer_id: acquirer.to_owned(),
@@ -121,6 +125,7 @@ pub(super) async fn decide(
         at,
         began: now,
         confirm_until: now.saturating_add(rules.password_wait_s),
+        request: None,
     };
     payments::insert(&mut work, &payment, Some(&found.alias_id)).await?;
     aliases::end(&mut work, rules, shown.alias, "used", "scanned", now).await?;
@@ -173,59 +178,6 @@ fn unusable(found: &Found, now: i64) -> Option<&'static str> {
         "locked" => Some("code_throttled"),
         _ => Some("code_void"),
     }
-}
-
-enum Verdict {
-    Declined(String),
-    Password,
-    Free,
-}
-
-async fn judge(
-    work: &mut Work,
-    rules: &CodeRules,
-    policy: &CodePolicy,
-    found: &Found,
-    scan: &Scan,
-    now: i64,
-) -> Result<Verdict, Problem> {
-    let declined = |reason: &str| Ok(Verdict::Declined(reason.to_owned()));
-    if found.token_state != "active" {
-        return declined("account_not_active");
-    }
-    if scan.currency != policy.currency {
-        return declined("currency_not_supported");
-    }
-    if let Some(reason) = rules.refusal(&scan.mcc, &scan.country) {
-        return declined(reason);
-    }
-    let spent = payments::spent(work, &found.user, day(now)).await?;
-    let exceeds = |class| rules.exceeds(class, spent.of(class), scan.amount_minor);
-    let free = scan.amount_minor <= policy.password_above_minor
-        && spent.free < rules.free_payments
-        && !exceeds(Class::C);
-    if free {
-        return Ok(Verdict::Free);
-    }
-    // Nobody is asked for a password that could not help.
-    if exceeds(Class::A) && exceeds(Class::B) {
-        return declined("daily_limit");
-    }
-    if !can_confirm(work, found).await? {
-        return declined("password_not_set");
-    }
-    Ok(Verdict::Password)
-}
-
-/// Whether the person has a payment password that is not locked, or the phone a key to confirm with.
-async fn can_confirm(work: &mut Work, found: &Found) -> Result<bool, sqlx::Error> {
-    let ways: i64 = sqlx::query("SELECT CAST((SELECT COUNT(*) FROM passwords WHERE user_id = $1 AND tries_left > 0) + (SELECT COUNT(*) FROM confirmation_keys WHERE device_id = $2) AS BIGINT)")
-        .bind(found.user.as_str())
-        .bind(found.device.as_str())
-        .fetch_one(&mut **work)
-        .await?
-        .try_get(0)?;
-    Ok(ways > 0)
 }
 
 /// Whether a code is right at this moment and its alias live, by the one look-up that a payment makes.

@@ -18,7 +18,8 @@ pub(crate) struct CodeEntry {
     pub(crate) seq: i64,
     pub(crate) id: String,
     pub(crate) payment_id: String,
-    pub(crate) alias: String,
+    /// Absent where a shop's code was paid.
+    pub(crate) alias: Option<String>,
     pub(crate) token_ref: String,
     pub(crate) amount_minor: i64,
     pub(crate) currency: String,
@@ -112,7 +113,7 @@ pub(crate) fn code_entry(row: &AnyRow) -> Result<CodeEntry> {
         seq: row.try_get(0)?,
         id: row.try_get(1)?,
         payment_id: row.try_get(2)?,
-        alias: row.try_get(3)?,
+        alias: alias(row.try_get(3)?),
         token_ref: row.try_get(4)?,
         amount_minor: row.try_get(5)?,
         currency: row.try_get(6)?,
@@ -122,4 +123,9 @@ pub(crate) fn code_entry(row: &AnyRow) -> Result<CodeEntry> {
         authorisation: row.try_get(10)?,
         at: row.try_get(11)?,
     })
+}
+
+/// An alias as it is kept: nothing stands for none.
+pub(crate) fn alias(kept: String) -> Option<String> {
+    Some(kept).filter(|alias| !alias.is_empty())
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::payments::{Payment, State};
 
 /// The largest amount, as for taps.
-const MAX_AMOUNT: i64 = 999_999_999_999;
+pub(super) const MAX_AMOUNT: i64 = 999_999_999_999;
 /// The longest merchant's name, in characters: the person confirms it as the payee.
 const MAX_MERCHANT: usize = 140;
 /// The longest code that is read at all.

@@ -3,15 +3,17 @@
 //! The provider draws the aliases and gives each phone a few of them in a sealed batch, together with a seed. An alias
 //! is for one showing; while it is shown its one-time password changes with the time. A shop's acquirer hands a scanned
 //! code to [`shops::pay`], which finds account and seed by one look-up, decides, and asks the network for a payment on
-//! the account's token. What the numbers are worth stands in `docs/codes.md`.
+//! the account's token. A shop shows codes too ([`mpm`]): those are paid online, by the same rules and without an alias. What
+//! the numbers are worth stands in `docs/codes.md`.
 //!
 //! ```text
 //! format    the code's form, as phones are told it        rules     the provider's own limits
 //! otp       the one-time password                         seeds     phones' seeds, sealed at rest
 //! aliases   drawn, looked up, ended, recycled             misses    guesses, per merchant
 //! payments  their table and states                        entries   the statement's lines
+//! mpm       what a shop's code says                       judge     whether an account may pay a shop so much
 //! decide    a scanned code, in one transaction            settle    the network's part, and what was left open
-//! shops     routes for acquirers                          phone, watch   routes for phones
+//! shops     routes for acquirers                          phone, watch, merchants   routes for phones
 //! ```
 
 mod aliases;
@@ -19,7 +21,10 @@ mod decide;
 mod entries;
 mod form;
 mod format;
+mod judge;
+mod merchants;
 mod misses;
+mod mpm;
 mod otp;
 mod payments;
 mod phone;
@@ -41,7 +46,7 @@ use tokio::sync::watch as channel;
 use crate::{Inner, Shared};
 use seeds::Seeds;
 
-pub(crate) use entries::{CodeEntry, code_entry};
+pub(crate) use entries::{CodeEntry, alias, code_entry};
 pub use format::CodePolicy;
 pub use rules::{CodeAcquirer, CodeRules, DailyLimits, RefusedClass};
 
@@ -90,6 +95,8 @@ pub(crate) fn phone_routes() -> Router<Shared> {
         )
         .route("/v1/codes/aliases/{alias}", get(watch::alias))
         .route("/v1/codes/acceptance", get(watch::acceptance))
+        .route("/v1/merchant-codes", post(merchants::look_up))
+        .route("/v1/merchant-payments", post(merchants::pay))
 }
 
 /// Routes behind an acquirer's signature.

@@ -86,6 +86,17 @@ pub(super) struct Payment {
     pub(super) at: String,
     pub(super) began: i64,
     pub(super) confirm_until: i64,
+    /// The phone's request, of a payment by a shop's code.
+    pub(super) request: Option<Request>,
+}
+
+/// A phone's request to pay, by which the payment is known however often it comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    /// Hash of device and Idempotency-Key.
+    pub(super) key: String,
+    /// Hash of what it asks.
+    pub(super) content: String,
 }
 
 /// How a payment ends.
@@ -129,7 +140,7 @@ impl Spent {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT payment_id, acquirer_id, merchant_id, order_id, alias, user_id, device_id, token_ref, terminal_id, merchant, mcc, country, asked_at, amount_minor, currency, class, state, reason, authorisation, network_ref, at, began, confirm_until FROM code_payments ",
+            "SELECT payment_id, acquirer_id, merchant_id, order_id, alias, user_id, device_id, token_ref, terminal_id, merchant, mcc, country, asked_at, amount_minor, currency, class, state, reason, authorisation, network_ref, at, began, confirm_until, request_key, request FROM code_payments ",
             $rest
         )
     };
@@ -194,6 +205,15 @@ pub(super) async fn of_alias(work: &mut Work, alias_id: &str) -> Result<Option<P
     row.as_ref().map(read).transpose()
 }
 
+/// The payment that a phone's request, by its key, asked for.
+pub(super) async fn of_request(work: &mut Work, key: &str) -> Result<Option<Payment>> {
+    let row = sqlx::query(select!("WHERE request_key = $1"))
+        .bind(key)
+        .fetch_optional(&mut **work)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
 pub(super) async fn by_id(work: &mut Work, payment: &str) -> Result<Option<Payment>> {
     let row = sqlx::query(select!("WHERE payment_id = $1"))
         .bind(payment)
@@ -220,13 +240,14 @@ pub(super) async fn in_state(
     .collect()
 }
 
-/// Writes a payment down. The unique columns refuse a second one of the alias or, unless it is declined, of the order.
+/// Writes a payment down. The unique columns refuse a second one of the alias, of the phone's request or, unless it is
+/// declined, of the order.
 pub(super) async fn insert(
     work: &mut Work,
     payment: &Payment,
     alias_id: Option<&str>,
 ) -> Result<()> {
-    sqlx::query("INSERT INTO code_payments (payment_id, acquirer_id, merchant_id, order_id, alias_id, alias, user_id, device_id, token_ref, terminal_id, merchant, mcc, country, asked_at, amount_minor, currency, class, day, state, reason, authorisation, network_ref, at, began, confirm_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)")
+    sqlx::query("INSERT INTO code_payments (payment_id, acquirer_id, merchant_id, order_id, alias_id, alias, user_id, device_id, token_ref, terminal_id, merchant, mcc, country, asked_at, amount_minor, currency, class, day, state, reason, authorisation, network_ref, at, began, confirm_until, request_key, request) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)")
         .bind(payment.payment_id.as_str())
         .bind(payment.acquirer_id.as_str())
         .bind(payment.merchant_id.as_str())
@@ -252,6 +273,8 @@ pub(super) async fn insert(
         .bind(payment.at.as_str())
         .bind(payment.began)
         .bind(payment.confirm_until)
+        .bind(payment.request.as_ref().map(|request| request.key.as_str()))
+        .bind(payment.request.as_ref().map(|request| request.content.as_str()))
         .execute(&mut **work)
         .await?;
     Ok(())
@@ -362,5 +385,9 @@ fn read(row: &AnyRow) -> Result<Payment> {
         at: row.try_get(20)?,
         began: row.try_get(21)?,
         confirm_until: row.try_get(22)?,
+        request: match (row.try_get(23)?, row.try_get(24)?) {
+            (Some(key), Some(content)) => Some(Request { key, content }),
+            _ => None,
+        },
     })
 }

@@ -34,6 +34,9 @@ struct OnFile<'a> {
     at: &'a str,
     amount_minor: i64,
     currency: &'a str,
+    /// Of a payment by the shop's code, of which the network tells the acquirer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<&'a str>,
 }
 
 /// What is asked of a payment that the network knows.
@@ -89,6 +92,7 @@ async fn authorise(provider: &Inner, payment: &Payment) -> Result<bool, Problem>
         at: &payment.asked_at,
         amount_minor: payment.amount_minor,
         currency: &payment.currency,
+        order_id: payment.request.as_ref().map(|_| payment.order_id.as_str()),
     };
     let key = key("provider-code-payment", &payment.payment_id);
     let answer: Result<Authorisation, Problem> = provider

@@ -156,6 +156,7 @@ fn nothing_paid(acquirer: &str, name: &OrderName, now: i64, at: &str) -> Payment
         at: at.to_owned(),
         began: now,
         confirm_until: now,
+        request: None,
     }
 }
 

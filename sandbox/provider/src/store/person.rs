@@ -7,7 +7,7 @@ use sqlx::{Row, query};
 
 use super::entries::entry;
 use super::{Result, Store};
-use crate::codes::{CodeEntry, code_entry};
+use crate::codes::{self, CodeEntry, code_entry};
 use crate::entries::Entry;
 
 /// What the provider holds of a user.
@@ -134,7 +134,8 @@ struct CodePayment {
     payment_id: String,
     device_id: String,
     token_ref: String,
-    alias: String,
+    /// Absent where a shop's code was paid.
+    alias: Option<String>,
     merchant_id: String,
     order_id: String,
     merchant: String,
@@ -293,7 +294,7 @@ fn code_payment(row: &AnyRow) -> Result<CodePayment> {
         payment_id: row.try_get(0)?,
         device_id: row.try_get(1)?,
         token_ref: row.try_get(2)?,
-        alias: row.try_get(3)?,
+        alias: codes::alias(row.try_get(3)?),
         merchant_id: row.try_get(4)?,
         order_id: row.try_get(5)?,
         merchant: row.try_get(6)?,

@@ -14,7 +14,11 @@ use crate::opaque::{PASSWORD, beside, by_password, run};
 
 impl Phone<'_> {
     /// Confirms a payment by the password, for this amount.
-    async fn type_password(&self, payment: &str, amount_minor: i64) -> Result<Value, CallError> {
+    pub(crate) async fn type_password(
+        &self,
+        payment: &str,
+        amount_minor: i64,
+    ) -> Result<Value, CallError> {
         let (word, key) = self.word(amount_minor).await?;
         self.give(payment, &word, &key).await
     }

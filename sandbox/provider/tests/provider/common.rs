@@ -62,6 +62,7 @@ impl FakeNetwork {
         let (cards, tokens, keys) = (self.clone(), self.clone(), self.clone());
         let (states, checks, checked) = (self.clone(), self.clone(), self.clone());
         let (makers, on_file, reversals) = (self.clone(), self.clone(), self.clone());
+        let merchants = self.clone();
         let some_box = || hpke::seal(&PartyKey::generate().public(), b"", b"", b"keys").unwrap();
         let routes = Router::new()
             .route(
@@ -134,6 +135,23 @@ impl FakeNetwork {
                 post(move |ApiJson(body): ApiJson<Value>| async move {
                     let id = body["payment_id"].as_str().unwrap_or_default().to_owned();
                     reversals.answer(body, |_| decision(&id, Some("reversed")))
+                }),
+            )
+            .route(
+                "/v1/merchant-lookups",
+                post(move |ApiJson(body): ApiJson<Value>| async move {
+                    let (name, mcc) = match body["merchant_id"].as_str() {
+                        Some("898110058120001") => ("Mapo Tofu House", "5812"),
+                        Some("898110058120002") => ("彩票站", "7995"),
+                        _ => {
+                            return Err(Problem::new(404, "payee_unknown", "Unknown", "Nobody."));
+                        }
+                    };
+                    let id = body["merchant_id"].clone();
+                    merchants.answer(body, |_| {
+                        json!({ "merchant_id": id, "name": name, "mcc": mcc, "country": "0156", "city": "Chengdu",
+                                "currency": "CNY" })
+                    })
                 }),
             )
             .route(

@@ -11,6 +11,7 @@ mod desk;
 mod enrolment;
 mod entries;
 mod makers;
+mod merchants;
 mod opaque;
 mod password;
 mod person;

@@ -10,6 +10,7 @@ mod mask;
 mod message;
 mod names;
 mod node;
+mod presented;
 mod scheme;
 mod tlv;
 mod value;

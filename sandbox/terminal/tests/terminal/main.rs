@@ -1,7 +1,9 @@
-//! The POS from outside: its kernel against a card made of plain bytes, and whole taps with an acquirer.
+//! The POS from outside: its kernel against a card made of plain bytes, whole taps and scanned codes with an acquirer.
 
 mod common;
 mod kernel;
+mod merchant_codes;
 mod online;
+mod scans;
 mod schemes;
 mod verification;

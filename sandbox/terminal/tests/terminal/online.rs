@@ -18,17 +18,17 @@ use sandbox_terminal::tap::{Order, Pos};
 use serde_json::{Value, json};
 
 /// What the acquirer saw and how it is to behave.
-struct Acquirer {
+pub(crate) struct Acquirer {
     key: PartyKey,
     signer: PartyKey,
     registrations: usize,
-    seen: Vec<Value>,
+    pub(crate) seen: Vec<Value>,
     /// Problems to answer with first, status and code; 200 is none.
-    trouble: Vec<(u16, &'static str)>,
-    result: &'static str,
+    pub(crate) trouble: Vec<(u16, &'static str)>,
+    pub(crate) result: &'static str,
 }
 
-type Shared = Arc<Mutex<Acquirer>>;
+pub(crate) type Shared = Arc<Mutex<Acquirer>>;
 
 async fn register(
     State(acquirer): State<Shared>,
@@ -80,21 +80,42 @@ async fn authorise(
     );
     Ok(Json(
         json!({"result": acquirer.result, "reason": null, "authorisation": authorisation,
-        "at": "2026-11-22T10:11:12Z", "network_ref": "N1",
+        "at": "2026-11-22T10:11:12Z", "network_ref": "N1", "payment_id": "P1",
         "receipt_signature": hex::encode_upper(acquirer.signer.sign(&message))}),
     ))
 }
 
+/// Takes what a terminal asks for beside payments, and answers with its order.
+async fn order_of(
+    State(acquirer): State<Shared>,
+    Json(body): Json<Value>,
+) -> Result<Json<Value>, Problem> {
+    let mut acquirer = acquirer.lock().unwrap();
+    acquirer.seen.push(body.clone());
+    if let Some((status, code)) = acquirer.trouble.pop() {
+        return Err(Problem::new(
+            status,
+            code,
+            "Trouble",
+            "The test wants it so.",
+        ));
+    }
+    Ok(Json(
+        json!({"order_id": body["order_id"], "payment_id": null, "state": "revoked",
+        "at": "2026-11-22T10:11:12Z", "code": "0002010102", "amount_minor": null, "currency": "CNY"}),
+    ))
+}
+
 /// A shop: acquirer, its certificate, the POS's folder.
-struct Shop {
-    acquirer: Shared,
+pub(crate) struct Shop {
+    pub(crate) acquirer: Shared,
     server: Running,
     authority: Authority,
     folder: tempfile::TempDir,
 }
 
 impl Shop {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::open(&folder.path().join("ca")).unwrap();
         let key = PartyKey::generate();
@@ -109,6 +130,9 @@ impl Shop {
         let router = Router::new()
             .route("/v1/terminals", post(register))
             .route("/v1/authorisations", post(authorise))
+            .route("/v1/scans", post(authorise))
+            .route("/v1/scans/revoke", post(order_of))
+            .route("/v1/merchant-codes", post(order_of))
             .with_state(acquirer.clone());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server =
@@ -121,7 +145,7 @@ impl Shop {
         }
     }
 
-    async fn pos(&self) -> Pos {
+    pub(crate) async fn pos(&self) -> Pos {
         Pos::open(
             &self.folder.path().join("pos"),
             &self.server.url,

@@ -1,17 +1,23 @@
-//! `tapcore decode`: names every tag and bit of what a card or a reader said.
+//! `tapcore decode`: names every tag and bit of what a card or a reader said, and every object of a payment code.
+
+mod merchant;
 
 use std::io::{Write, stdin, stdout};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum};
-use sandbox_terminal::trace::{Decoder, Scheme};
+use sandbox_terminal::scan::{CPM_BEGIN, MPM_BEGIN};
+use sandbox_terminal::trace::{Decoder, Node, Scheme};
 
 /// Explains bytes tag by tag and bit by bit.
 #[derive(Debug, Args)]
 pub(crate) struct DecodeArgs {
-    /// TLV, a command, an answer or a data object list in hexadecimal, with or without spaces; `-` reads a conversation
-    /// from standard input, a message in each line
+    /// TLV, a command, an answer or a data object list in hexadecimal, with or without spaces; or the text of a payment
+    /// code, consumer-presented (base64) or merchant-presented; `-` reads a conversation from standard input, a message in
+    /// each line
     #[arg(value_name = "HEX", required = true)]
     hex: Vec<String>,
     /// Show card numbers, names and PIN data as well
@@ -60,7 +66,7 @@ pub(crate) fn run(args: &DecodeArgs) -> anyhow::Result<ExitCode> {
         decoder.set_list(&list).context("--dol")?;
     }
     if args.hex != ["-"] {
-        explain(&mut decoder, &args.hex.concat(), args.json)?;
+        explain(&mut decoder, &args.hex.join(" "), args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut explained = 0;
@@ -82,7 +88,7 @@ pub(crate) fn run(args: &DecodeArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn explain(decoder: &mut Decoder, text: &str, json: bool) -> anyhow::Result<()> {
-    let node = decoder.explain(&bytes(text)?)?;
+    let node = node(decoder, text.trim())?;
     let told = match json {
         true => format!("{}\n", serde_json::to_string(&node)?),
         false => node.to_text(0),
@@ -90,6 +96,19 @@ fn explain(decoder: &mut Decoder, text: &str, json: bool) -> anyhow::Result<()> 
     stdout()
         .write_all(told.as_bytes())
         .context("standard output cannot be written")
+}
+
+fn node(decoder: &mut Decoder, text: &str) -> anyhow::Result<Node> {
+    if text.starts_with(MPM_BEGIN) {
+        return merchant::explain(text);
+    }
+    if text.starts_with(CPM_BEGIN) {
+        let code = STANDARD.decode(text).map_err(|why| {
+            anyhow!("the consumer-presented code is no sound base64: {why}; scan it again")
+        })?;
+        return Ok(decoder.presented(&code)?);
+    }
+    Ok(decoder.explain(&bytes(text)?)?)
 }
 
 /// Hexadecimal with anything blank in it, and colons, as some tools print bytes.

@@ -1,46 +1,26 @@
-//! `tapcore pos`: the sandbox's point of sale on the command line.
+//! `tapcore pos tap`.
 
 use std::io::{Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
-use clap::{Args, Subcommand};
+use clap::Args;
 use sandbox_terminal::amount;
-use sandbox_terminal::tap::{Listener, Order, Pos, Report};
+use sandbox_terminal::tap::{Listener, Order, Report};
 
+use super::{AcquirerArgs, Words, exit_code, money};
 use crate::style::Style;
 
-/// Plays a shop's terminal.
 #[derive(Debug, Args)]
-pub(crate) struct PosArgs {
-    /// Folder that holds the terminal's key, trace number and receipts [default: a temporary one]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    #[command(subcommand)]
-    command: PosCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum PosCommand {
-    /// Take one contactless payment
-    Tap(TapArgs),
-}
-
-#[derive(Debug, Args)]
-struct TapArgs {
+pub(super) struct TapArgs {
     /// What is to be paid, such as 12.50
     #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     amount: String,
     /// Where the card is, host and port
     #[arg(long, value_name = "ADDR")]
     card: String,
-    /// The acquirer's address
-    #[arg(long, value_name = "URL")]
-    acquirer: String,
-    /// The only root certificate to trust, PEM
-    #[arg(long, value_name = "FILE")]
-    ca: PathBuf,
+    #[command(flatten)]
+    acquirer: AcquirerArgs,
     /// Ask the card for offline data authentication and check it
     #[arg(long)]
     oda: bool,
@@ -62,8 +42,7 @@ struct TapArgs {
 }
 
 /// Runs the command. Exit codes: 0 approved, 3 declined, 1 unclear.
-pub(crate) async fn run(args: PosArgs) -> anyhow::Result<ExitCode> {
-    let PosCommand::Tap(tap) = args.command;
+pub(super) async fn run(data: Option<PathBuf>, tap: TapArgs) -> anyhow::Result<ExitCode> {
     let order = Order {
         amount_minor: money("--amount", &tap.amount)?,
         card: tap.card,
@@ -76,19 +55,7 @@ pub(crate) async fn run(args: PosArgs) -> anyhow::Result<ExitCode> {
             .map(|text| money("--send-amount", text))
             .transpose()?,
     };
-    let ca = std::fs::read(&tap.ca)
-        .with_context(|| format!("the certificate file {} cannot be read", tap.ca.display()))?;
-    let folder = match args.data {
-        Some(folder) => folder,
-        // Kept when the command ends: the receipt in it is part of the result.
-        None => tempfile::Builder::new()
-            .prefix("tapcore-pos-")
-            .tempdir()
-            .context("no temporary folder can be made")?
-            .keep(),
-    };
-
-    let pos = Pos::open(&folder, &tap.acquirer, &ca).await?;
+    let pos = tap.acquirer.contact(data).await?;
     let listener = tap.trace.then(|| -> Listener {
         // A trace that nobody reads is no reason to break off a payment.
         Box::new(|text| drop(write!(stderr(), "{text}")))
@@ -104,43 +71,18 @@ pub(crate) async fn run(args: PosArgs) -> anyhow::Result<ExitCode> {
     } else {
         write!(stdout(), "{}", for_a_person(&report, Style::stdout()))?;
     }
-    Ok(match report.result.as_str() {
-        "approved" => ExitCode::SUCCESS,
-        "declined" => ExitCode::from(3),
-        _ => {
-            let why = report
-                .detail
-                .as_deref()
-                .unwrap_or("the acquirer gave no answer");
-            eprintln!(
-                "Whether the payment went through is unclear: {why}. Ask the acquirer before you take it again."
-            );
-            ExitCode::FAILURE
-        }
-    })
-}
-
-fn money(option: &str, text: &str) -> anyhow::Result<i64> {
-    amount::parse(text).map_err(|why| anyhow!("{option} {text:?} is refused: {why}"))
+    Ok(exit_code(&report.result, report.detail.as_deref()))
 }
 
 fn for_a_person(report: &Report, style: Style) -> String {
-    let verdict = match report.result.as_str() {
-        "approved" => style.green("approved"),
-        "declined" => style.red("declined"),
-        other => style.yellow(other),
-    };
-    let mut text = format!(
-        "{verdict}  {} {} at {}\n",
-        amount::show(report.amount_minor),
-        report.currency,
-        report.merchant
+    let mut words = Words::begin(
+        style,
+        &report.result,
+        report.amount_minor,
+        &report.currency,
+        &report.merchant,
     );
-    let mut line = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            text.push_str(&format!("  {name:<14}{value}\n"));
-        }
-    };
+    let mut line = |name: &str, value: Option<String>| words.line(name, value);
     line("reason", report.reason.clone());
     line("detail", report.detail.clone());
     line("token", report.token.clone());
@@ -169,5 +111,5 @@ fn for_a_person(report: &Report, style: Style) -> String {
             .map(Path::display)
             .map(|path| path.to_string()),
     );
-    text
+    words.0
 }

@@ -1,0 +1,267 @@
+//! The acquirer with everybody around it.
+
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::post;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sandbox_acquirer::{Acquirer, AcquirerConfig, CodeRoute, CodeWaits, Merchant};
+use sandbox_kit::bind::bind;
+use sandbox_kit::client::{CallError, Client};
+use sandbox_kit::db::Db;
+use sandbox_kit::event::Events;
+use sandbox_kit::keys::{self, PartyKey};
+use sandbox_kit::problem::Problem;
+use sandbox_kit::server::{Authority, Running, serve};
+use sandbox_kit::signed::{self, FixedKeys, Verifier};
+use sandbox_kit::{ApiJson, bytes};
+use serde_json::{Value, json};
+
+/// The application that terminals here select.
+pub(crate) const AID: &str = "A000000333010101";
+
+pub(crate) type Reply = Arc<Mutex<Result<Value, Problem>>>;
+
+/// Network and provider in one: what they were asked, by path, and what they answer to each.
+#[derive(Clone)]
+pub(crate) struct Others {
+    pub(crate) asked: Arc<Mutex<Vec<(&'static str, Value)>>>,
+    pub(crate) authorise: Reply,
+    pub(crate) merchants: Reply,
+    pub(crate) pay: Reply,
+    pub(crate) query: Reply,
+    pub(crate) revoke: Reply,
+}
+
+fn reply(value: Value) -> Reply {
+    Arc::new(Mutex::new(Ok(value)))
+}
+
+pub(crate) fn standing(state: &str, reason: Option<&str>) -> Value {
+    let approved = state == "approved";
+    json!({ "order_id": "A-1", "payment_id": "cpy_1", "state": state, "wants": null, "reason": reason,
+            "authorisation": approved.then_some("654321"), "network_ref": approved.then_some("net_9"),
+            "at": "2026-11-22T09:30:01Z" })
+}
+
+pub(crate) fn approval() -> Value {
+    json!({ "result": "approved", "reason": null, "authorisation": "123456", "at": "2026-11-22T09:30:01Z", "network_ref": "net_1" })
+}
+
+pub(crate) fn decline(reason: &str) -> Value {
+    json!({ "result": "declined", "reason": reason, "authorisation": null, "at": "2026-11-22T09:30:02Z", "network_ref": "net_2" })
+}
+
+pub(crate) fn away() -> Problem {
+    Problem::new(500, "internal", "Internal error", "Later.")
+}
+
+impl Others {
+    fn new() -> Self {
+        Self {
+            asked: Arc::default(),
+            authorise: reply(approval()),
+            merchants: reply(json!({ "merchant_id": "898110058120001" })),
+            pay: reply(standing("approved", None)),
+            query: reply(standing("pending", None)),
+            revoke: reply(standing("revoked", Some("revoked"))),
+        }
+    }
+
+    fn router(&self, verifier: Verifier) -> Router {
+        let route = |name: &'static str, reply: &Reply| {
+            let (asked, reply) = (Arc::clone(&self.asked), Arc::clone(reply));
+            post(move |ApiJson(body): ApiJson<Value>| async move {
+                asked.lock().unwrap().push((name, body));
+                reply.lock().unwrap().clone().map(axum::Json)
+            })
+        };
+        let routes = Router::new()
+            .route("/v1/authorisations", route("authorise", &self.authorise))
+            .route("/v1/merchants", route("merchants", &self.merchants))
+            .route("/v1/codes/pay", route("pay", &self.pay))
+            .route("/v1/codes/query", route("query", &self.query))
+            .route("/v1/codes/revoke", route("revoke", &self.revoke));
+        signed::require(routes, verifier)
+    }
+
+    pub(crate) fn say(reply: &Reply, answer: Result<Value, Problem>) {
+        *reply.lock().unwrap() = answer;
+    }
+
+    /// What they were asked under this name.
+    pub(crate) fn asked(&self, name: &str) -> Vec<Value> {
+        let asked = self.asked.lock().unwrap();
+        asked
+            .iter()
+            .filter(|(known, _)| *known == name)
+            .map(|(_, body)| body.clone())
+            .collect()
+    }
+}
+
+pub(crate) struct Bench {
+    _folder: tempfile::TempDir,
+    pub(crate) acquirer: Acquirer,
+    running: Running,
+    pub(crate) others: Others,
+    _others_running: Running,
+    network_key: PartyKey,
+    ca: Vec<u8>,
+}
+
+pub(crate) async fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::open(folder.path()).unwrap();
+    let (key, network_key) = (PartyKey::generate(), PartyKey::generate());
+    let db = Db::open_at(&folder.path().join("others.db"), None, &[])
+        .await
+        .unwrap();
+    let verifier = Verifier::new(db, FixedKeys::one("acquirer", key.public()));
+    let others = Others::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let identity = authority.party("network").unwrap();
+    let others_running = serve(others.router(verifier), listener, &identity).unwrap();
+    let acquirer = Acquirer::open(AcquirerConfig {
+        database: sandbox_acquirer::database(folder.path()),
+        database_url: None,
+        network_url: others_running.url.clone(),
+        network_key: network_key.public(),
+        ca_pem: authority.ca_pem().to_vec(),
+        key,
+        acquirer_id: "acquirer".to_owned(),
+        merchant: Merchant::default(),
+        aids: vec![AID.to_owned()],
+        ca_keys: Vec::new(),
+        code_routes: vec![CodeRoute {
+            prefix: "73".to_owned(),
+            provider_url: others_running.url.clone(),
+        }],
+        code_waits: CodeWaits {
+            poll: Duration::from_millis(50),
+            give_up: Duration::from_millis(400),
+        },
+        events: Events::nobody(),
+    })
+    .await
+    .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let identity = authority.party("acquirer").unwrap();
+    let running = serve(acquirer.router(), listener, &identity).unwrap();
+    Bench {
+        ca: authority.ca_pem().to_vec(),
+        _folder: folder,
+        acquirer,
+        running,
+        others,
+        _others_running: others_running,
+        network_key,
+    }
+}
+
+impl Bench {
+    pub(crate) async fn terminal(&self) -> Terminal<'_> {
+        let key = PartyKey::generate();
+        let proof = key.sign(&bind("tapcore-terminal-v1", &[&key.public()]));
+        let body = json!({ "public_key": key.public_hex(), "proof": bytes::to_hex(&proof) });
+        let url = format!("{}/v1/terminals", self.running.url);
+        let client = Client::unsigned(&self.ca).unwrap();
+        let told: Value = client.post(&url, &body, None).await.unwrap();
+        let id = told["terminal_id"].as_str().unwrap().to_owned();
+        Terminal {
+            bench: self,
+            client: Client::new(&self.ca, key, id.as_str()).unwrap(),
+            acquirer_key: bytes::from_hex(told["acquirer_key"].as_str().unwrap()).unwrap(),
+            id,
+        }
+    }
+
+    /// The network tells of a payment by a code of the shop's.
+    pub(crate) async fn notify(&self, notice: &Value) -> Result<Value, CallError> {
+        let client = Client::new(&self.ca, self.network_key.clone(), "network").unwrap();
+        let url = format!("{}/v1/merchant-payments", self.running.url);
+        client.post(&url, notice, None).await
+    }
+}
+
+pub(crate) struct Terminal<'a> {
+    bench: &'a Bench,
+    pub(crate) id: String,
+    client: Client,
+    acquirer_key: Vec<u8>,
+}
+
+impl Terminal<'_> {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, CallError> {
+        let url = format!("{}{path}", self.bench.running.url);
+        self.client.post(&url, body, None).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, CallError> {
+        let url = format!("{}{path}", self.bench.running.url);
+        self.client.get(&url).await
+    }
+
+    /// Scans a code for order A-1 of 12.50 yuan.
+    pub(crate) async fn scan(&self, trace: u32, code: &str) -> Result<Value, CallError> {
+        self.post("/v1/scans", &scan(trace, code)).await
+    }
+
+    pub(crate) fn receipt_holds(&self, request: &Value, answer: &Value) -> bool {
+        let texts = [
+            self.id.clone(),
+            request["trace"].to_string(),
+            request["amount_minor"].to_string(),
+            request["currency"].as_str().unwrap().to_owned(),
+            answer["result"].as_str().unwrap().to_owned(),
+            answer["authorisation"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        ];
+        let parts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+        let signature = bytes::from_hex(answer["receipt_signature"].as_str().unwrap()).unwrap();
+        let message = bind("tapcore-receipt-v1", &parts);
+        keys::verify(&self.acquirer_key, &message, &signature)
+    }
+}
+
+pub(crate) fn scan(trace: u32, code: &str) -> Value {
+    json!({ "trace": trace, "at": "2026-11-22T09:30:00Z", "code": code, "amount_minor": 1250, "currency": "CNY", "order_id": "A-1" })
+}
+
+/// A consumer-presented code of this application under this counter.
+pub(crate) fn card_code(aid: &str, atc: u16) -> String {
+    let object = |tag: &str, value: &str| format!("{tag}{:02X}{value}", value.len() / 2);
+    let payment = [
+        object("9F10", "0B010103A000000106570201"),
+        object("9F26", "0011223344556677"),
+        object("9F36", &format!("{atc:04X}")),
+        object("9F37", "03912345"),
+    ];
+    let application = [
+        object("4F", aid),
+        object("50", &bytes::to_hex(b"UnionPay")),
+        object("57", "6258071234567890D291222000000000"),
+    ];
+    let objects = [
+        object("85", &bytes::to_hex(b"CPV01")),
+        object("61", &application.concat()),
+        object("62", &object("64", &payment.concat())),
+    ];
+    STANDARD.encode(bytes::from_hex(&objects.concat()).unwrap())
+}
+
+pub(crate) fn refusal(result: Result<Value, CallError>) -> (u16, String) {
+    match result.unwrap_err() {
+        CallError::Refused(problem) => (problem.status, problem.code),
+        other => panic!("{other}"),
+    }
+}
+
+pub(crate) fn is(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}
