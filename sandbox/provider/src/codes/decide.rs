@@ -63,7 +63,7 @@ pub(super) async fn decide(
         return Ok(Decided::Refused(NOT_VALID));
     };
     let found = aliases::look_up(&mut *work, shown.alias).await?;
-    let right = is_right(codes, policy, shown, found.as_ref(), now);
+    let right = is_right(codes, shown, found.as_ref(), now);
     let found = match found {
         Some(found) if right => found,
         found => {
@@ -150,7 +150,6 @@ fn stands(open: &Payment, scan: &Scan, shown: Option<Shown<'_>>) -> Stays {
 
 fn is_right(
     codes: &Codes,
-    policy: &CodePolicy,
     shown: Shown<'_>,
     found: Option<&Found>,
     now: i64,
@@ -160,7 +159,7 @@ fn is_right(
     // Somebody's seed or nobody's, the work is the same, and so is the time it takes.
     let seed = seed.unwrap_or_default();
     let right = AliasKey::derive(seed.as_slice(), shown.alias)
-        .is_some_and(|key| key.accepts(shown.otp, now, policy.step_s));
+        .is_some_and(|key| key.accepts(shown.otp, now));
     known && right
 }
 
@@ -240,6 +239,6 @@ pub(super) async fn resolves(
     let now = clock::unix_now();
     let mut connection = provider.store.db().pool().acquire().await?;
     let found = aliases::look_up(&mut connection, shown.alias).await?;
-    let right = is_right(&provider.codes, policy, shown, found.as_ref(), now);
+    let right = is_right(&provider.codes, shown, found.as_ref(), now);
     Ok(right && found.is_some_and(|found| unusable(&found, now).is_none()))
 }
