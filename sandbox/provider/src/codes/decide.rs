@@ -62,7 +62,7 @@ pub(super) async fn decide(
     let Some(shown) = shown else {
         return Ok(Decided::Refused(NOT_VALID));
     };
-    let found = aliases::look_up(&mut *work, shown.alias).await?;
+    let found = aliases::look_up(&mut work, shown.alias).await?;
     let right = is_right(codes, shown, found.as_ref(), now);
     let found = match found {
         Some(found) if right => found,
@@ -148,12 +148,7 @@ fn stands(open: &Payment, scan: &Scan, shown: Option<Shown<'_>>) -> Stays {
     }
 }
 
-fn is_right(
-    codes: &Codes,
-    shown: Shown<'_>,
-    found: Option<&Found>,
-    now: i64,
-) -> bool {
+fn is_right(codes: &Codes, shown: Shown<'_>, found: Option<&Found>, now: i64) -> bool {
     let seed = found.and_then(|found| codes.seeds.open_row(&found.device, &found.sealed_seed));
     let known = seed.is_some();
     // Somebody's seed or nobody's, the work is the same, and so is the time it takes.
