@@ -35,8 +35,9 @@ pub(super) async fn decide(
     policy: &CodePolicy,
     acquirer: &str,
     scan: &Scan,
+    now: i64,
 ) -> Result<Decided, Problem> {
-    let (codes, now, at) = (&provider.codes, clock::unix_now(), clock::now_text());
+    let (codes, at) = (&provider.codes, clock::unix_text(now));
     let rules = &codes.rules;
     let merchant = (acquirer, scan.merchant_id.as_str());
     let shown = policy.read(&scan.code);
@@ -222,16 +223,16 @@ async fn can_confirm(work: &mut Work, found: &Found) -> Result<bool, sqlx::Error
     Ok(ways > 0)
 }
 
-/// Whether a code is right at this moment and its alias live, by the one look-up that a payment makes.
+/// Whether a code is right at a moment and its alias live, by the one look-up that a payment makes.
 pub(super) async fn resolves(
     provider: &Inner,
     policy: &CodePolicy,
     code: &str,
+    now: i64,
 ) -> Result<bool, sqlx::Error> {
     let Some(shown) = policy.read(code) else {
         return Ok(false);
     };
-    let now = clock::unix_now();
     let mut connection = provider.store.db().pool().acquire().await?;
     let found = aliases::look_up(&mut connection, shown.alias).await?;
     let right = is_right(&provider.codes, shown, found.as_ref(), now);
