@@ -14,18 +14,27 @@ use crate::opaque::{PASSWORD, beside, by_password, run};
 
 impl Phone<'_> {
     /// Confirms a payment by the password, for this amount.
-    async fn type_password(&self, payment: &str, amount_minor: i64) -> Result<Value, CallError> {
+    pub(crate) async fn type_password(
+        &self,
+        payment: &str,
+        amount_minor: i64,
+    ) -> Result<Value, CallError> {
         let (word, key) = self.word(amount_minor).await?;
         self.give(payment, &word, &key).await
     }
 
-    async fn give(&self, payment: &str, word: &Value, key: &str) -> Result<Value, CallError> {
+    pub(crate) async fn give(
+        &self,
+        payment: &str,
+        word: &Value,
+        key: &str,
+    ) -> Result<Value, CallError> {
         let path = format!("/v1/codes/payments/{payment}/confirm");
         self.post(&path, word, key).await
     }
 
     /// The person's word for this amount, and the key that it is good under.
-    async fn word(&self, amount_minor: i64) -> Result<(Value, String), CallError> {
+    pub(crate) async fn word(&self, amount_minor: i64) -> Result<(Value, String), CallError> {
         let (login, key) = (self.login().await, fresh_key());
         let bound = self.bound(amount_minor, "CNY", "Mapo Tofu House", &key);
         let body = json!({ "amount_minor": amount_minor, "currency": "CNY", "payee": "Mapo Tofu House",
