@@ -204,7 +204,7 @@ async fn draw(
 ) -> Result<Option<String>> {
     let width = usize::try_from(policy.alias_digits).unwrap_or(0);
     for _ in 0..DRAWS {
-        // 128 random bits over at most 10^17 numbers: no number is noticeably likelier than another.
+        // 128 random bits over at most 10^16 numbers: no number is noticeably likelier than another.
         let number = u128::from_be_bytes(bytes::random()) % u128::from(policy.space());
         let alias = format!("{number:0width$}");
         let taken = sqlx::query("INSERT INTO code_aliases (alias, alias_id, device_id, token_ref, state, why, wrong, not_after, free_at) VALUES ($1, $2, $3, $4, 'live', '', 0, $5, $6) ON CONFLICT (alias) DO NOTHING")

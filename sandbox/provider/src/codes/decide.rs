@@ -35,8 +35,9 @@ pub(super) async fn decide(
     policy: &CodePolicy,
     acquirer: &str,
     scan: &Scan,
+    now: i64,
 ) -> Result<Decided, Problem> {
-    let (codes, now, at) = (&provider.codes, clock::unix_now(), clock::now_text());
+    let (codes, at) = (&provider.codes, clock::unix_text(now));
     let rules = &codes.rules;
     let merchant = (acquirer, scan.merchant_id.as_str());
     let shown = policy.read(&scan.code);
@@ -62,8 +63,8 @@ pub(super) async fn decide(
     let Some(shown) = shown else {
         return Ok(Decided::Refused(NOT_VALID));
     };
-    let found = aliases::look_up(&mut *work, shown.alias).await?;
-    let right = is_right(codes, policy, shown, found.as_ref(), now);
+    let found = aliases::look_up(&mut work, shown.alias).await?;
+    let right = is_right(codes, shown, found.as_ref(), now);
     let found = match found {
         Some(found) if right => found,
         found => {
@@ -153,19 +154,13 @@ fn stands(open: &Payment, scan: &Scan, shown: Option<Shown<'_>>) -> Stays {
     }
 }
 
-fn is_right(
-    codes: &Codes,
-    policy: &CodePolicy,
-    shown: Shown<'_>,
-    found: Option<&Found>,
-    now: i64,
-) -> bool {
+fn is_right(codes: &Codes, shown: Shown<'_>, found: Option<&Found>, now: i64) -> bool {
     let seed = found.and_then(|found| codes.seeds.open_row(&found.device, &found.sealed_seed));
     let known = seed.is_some();
     // Somebody's seed or nobody's, the work is the same, and so is the time it takes.
     let seed = seed.unwrap_or_default();
     let right = AliasKey::derive(seed.as_slice(), shown.alias)
-        .is_some_and(|key| key.accepts(shown.otp, now, policy.step_s));
+        .is_some_and(|key| key.accepts(shown.otp, now));
     known && right
 }
 
@@ -180,18 +175,18 @@ fn unusable(found: &Found, now: i64) -> Option<&'static str> {
     }
 }
 
-/// Whether a code is right at this moment and its alias live, by the one look-up that a payment makes.
+/// Whether a code is right at a moment and its alias live, by the one look-up that a payment makes.
 pub(super) async fn resolves(
     provider: &Inner,
     policy: &CodePolicy,
     code: &str,
+    now: i64,
 ) -> Result<bool, sqlx::Error> {
     let Some(shown) = policy.read(code) else {
         return Ok(false);
     };
-    let now = clock::unix_now();
     let mut connection = provider.store.db().pool().acquire().await?;
     let found = aliases::look_up(&mut connection, shown.alias).await?;
-    let right = is_right(&provider.codes, policy, shown, found.as_ref(), now);
+    let right = is_right(&provider.codes, shown, found.as_ref(), now);
     Ok(right && found.is_some_and(|found| unusable(&found, now).is_none()))
 }

@@ -14,14 +14,12 @@ const TAKEN: [&str; 14] = [
 pub struct CodePolicy {
     /// The first digits of every code, by which acquirers find this provider.
     pub prefix: String,
-    /// Digits of an alias.
+    /// Digits of an alias, 8 to 16.
     pub alias_digits: u32,
-    /// Digits of the one-time password.
+    /// Digits of the one-time password, 6 to 8.
     pub otp_digits: u32,
     /// Whether a Luhn digit ends the code.
     pub check_digit: bool,
-    /// How long a one-time password is shown, seconds.
-    pub step_s: u32,
     /// How many aliases a phone holds in all, over its accounts.
     pub aliases: u32,
     /// With fewer than this left, a phone asks for more.
@@ -32,6 +30,8 @@ pub struct CodePolicy {
     pub password_above_minor: i64,
     /// Of that amount, ISO 4217 letters.
     pub currency: String,
+    /// How many cryptograms one showing of a consumer-presented code may use: each costs a counter and a use of the key.
+    pub cpm_refreshes: u32,
 }
 
 impl Default for CodePolicy {
@@ -41,12 +41,12 @@ impl Default for CodePolicy {
             alias_digits: 10,
             otp_digits: 6,
             check_digit: false,
-            step_s: 30,
             aliases: 15,
             refill_below: 5,
             contact_hours: 72,
             password_above_minor: 100_000,
             currency: "CNY".to_owned(),
+            cpm_refreshes: 5,
         }
     }
 }
@@ -98,16 +98,16 @@ impl CodePolicy {
             "codes.prefix is one that shops route to another wallet"
         );
         ensure!(
-            (8..=17).contains(&self.alias_digits) && (6..=8).contains(&self.otp_digits),
-            "codes.alias_digits must be 8 to 17, codes.otp_digits 6 to 8"
+            (8..=16).contains(&self.alias_digits) && (6..=8).contains(&self.otp_digits),
+            "codes.alias_digits must be 8 to 16, codes.otp_digits 6 to 8"
         );
         ensure!(
-            (17..=24).contains(&self.length()),
-            "a code must have 17 to 24 digits in all"
+            (16..=24).contains(&self.length()),
+            "a code must have 16 to 24 digits in all"
         );
         ensure!(
-            (15..=60).contains(&self.step_s),
-            "codes.step_s must be 15 to 60"
+            (1..=20).contains(&self.cpm_refreshes),
+            "codes.cpm_refreshes must be 1 to 20"
         );
         ensure!(
             (1..=100).contains(&self.aliases) && self.refill_below <= self.aliases,
@@ -209,11 +209,25 @@ mod tests {
             },
             CodePolicy {
                 alias_digits: 17,
-                otp_digits: 8,
                 ..standard()
             },
             CodePolicy {
-                step_s: 600,
+                alias_digits: 7,
+                otp_digits: 8,
+                ..standard()
+            },
+            // Each number is allowed, but not the 25 digits that they make.
+            CodePolicy {
+                alias_digits: 16,
+                check_digit: true,
+                ..standard()
+            },
+            CodePolicy {
+                cpm_refreshes: 0,
+                ..standard()
+            },
+            CodePolicy {
+                cpm_refreshes: 21,
                 ..standard()
             },
             CodePolicy {
@@ -227,11 +241,13 @@ mod tests {
         ] {
             assert!(odd.check().is_err(), "{odd:?}");
         }
-        let long = CodePolicy {
-            alias_digits: 16,
-            ..standard()
-        };
-        long.check().unwrap();
-        assert_eq!(long.length(), 24);
+        for (alias_digits, length) in [(8, 16), (16, 24)] {
+            let policy = CodePolicy {
+                alias_digits,
+                ..standard()
+            };
+            policy.check().unwrap();
+            assert_eq!(policy.length(), length);
+        }
     }
 }

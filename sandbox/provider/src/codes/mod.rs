@@ -21,6 +21,8 @@ mod decide;
 mod entries;
 mod form;
 mod format;
+#[cfg(test)]
+mod guessing;
 mod judge;
 mod merchants;
 mod misses;
@@ -39,6 +41,7 @@ use std::path::Path;
 
 use axum::Router;
 use axum::routing::{get, post};
+use sandbox_kit::clock;
 use sandbox_kit::db::Db;
 use sandbox_kit::signed::FixedKeys;
 use tokio::sync::watch as channel;
@@ -110,7 +113,7 @@ pub(crate) fn shop_routes() -> Router<Shared> {
 /// Whether a code would be taken at this moment, whoever asks.
 pub(crate) async fn resolves(provider: &Inner, code: &str) -> anyhow::Result<bool> {
     let policy = provider.policy().await?.codes;
-    Ok(decide::resolves(provider, &policy, code).await?)
+    Ok(decide::resolves(provider, &policy, code, clock::unix_now()).await?)
 }
 
 /// What erasing a user ($1) removes here, after all devices of the user are wiped. What is still under way keeps its

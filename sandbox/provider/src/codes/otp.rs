@@ -1,13 +1,16 @@
 //! The one-time password of an alias: TOTP (RFC 6238) with SHA-256 under HKDF-SHA256(device seed, info = alias).
 //!
 //! A code is good in the step it was made in, in the next (it was shown late) and in the one before (the phone's clock
-//! runs ahead): 90 seconds after it was made with steps of 30.
+//! runs ahead): 90 seconds after it was made.
 
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
+
+/// How long a password is shown, seconds (RFC 6238's default). It is no configuration: phones have it built in.
+const STEP_S: i64 = 30;
 
 /// What the passwords of one alias come from.
 pub(super) struct AliasKey(Zeroizing<[u8; 32]>);
@@ -24,8 +27,8 @@ impl AliasKey {
 
     /// Whether `otp` is one of the passwords that count at this moment. All of them are compared, each in a time that
     /// tells nothing.
-    pub(super) fn accepts(&self, otp: &str, unix: i64, step_s: u32) -> bool {
-        let now = unix.div_euclid(i64::from(step_s.max(1)));
+    pub(super) fn accepts(&self, otp: &str, unix: i64) -> bool {
+        let now = unix.div_euclid(STEP_S);
         let mut right = Choice::from(0);
         for step in [now.saturating_sub(1), now, now.saturating_add(1)] {
             let Some(made) = password(self.0.as_slice(), step, otp.len()) else {
@@ -66,7 +69,7 @@ mod tests {
             (2_000_000_000, "90698825"),
             (20_000_000_000, "77737706"),
         ] {
-            assert_eq!(password(key, unix / 30, 8).unwrap().as_str(), expected);
+            assert_eq!(password(key, unix / STEP_S, 8).unwrap().as_str(), expected);
         }
     }
 
@@ -74,7 +77,7 @@ mod tests {
     fn a_password_counts_in_three_steps() {
         let key = AliasKey::derive(&[7; 32], "0123456789").unwrap();
         let made = 1_800_000_000;
-        let otp = password(key.0.as_slice(), made / 30, 6).unwrap();
+        let otp = password(key.0.as_slice(), made / STEP_S, 6).unwrap();
         for (late, good) in [
             (-31, false),
             (-30, true),
@@ -82,7 +85,7 @@ mod tests {
             (59, true),
             (60, false),
         ] {
-            assert_eq!(key.accepts(&otp, made + late, 30), good, "{late}");
+            assert_eq!(key.accepts(&otp, made + late), good, "{late}");
         }
         // Another alias of the same phone has other passwords.
         let other = AliasKey::derive(&[7; 32], "0123456788").unwrap();

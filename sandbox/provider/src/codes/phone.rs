@@ -382,13 +382,13 @@ fn named(aliases: &[String]) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::invalid(format!(
-        "At most {MOST_NAMED} aliases may be named, each of 8 to 17 digits."
+        "At most {MOST_NAMED} aliases may be named, each of 8 to 16 digits."
     )))
 }
 
 /// Whether `text` has the form of an alias, of whatever policy it was drawn under.
 pub(super) fn is_alias(text: &str) -> bool {
-    (8..=17).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    (8..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn unknown() -> Problem {

@@ -63,6 +63,12 @@ impl Seeds {
     /// A fresh seed, and its sealed form for this device's row.
     pub(super) fn draw(&self, device: &str) -> anyhow::Result<(Seed, Vec<u8>)> {
         let seed = Zeroizing::new(bytes::random::<32>());
+        let kept = self.seal(device, &seed)?;
+        Ok((seed, kept))
+    }
+
+    /// A seed as it is kept in this device's row.
+    pub(super) fn seal(&self, device: &str, seed: &Seed) -> anyhow::Result<Vec<u8>> {
         let nonce = bytes::random::<NONCE_LEN>();
         let mut sealed = seed.to_vec();
         self.0
@@ -74,7 +80,7 @@ impl Seeds {
             .map_err(|_| anyhow::anyhow!("a seed cannot be sealed"))?;
         let mut kept = nonce.to_vec();
         kept.extend_from_slice(&sealed);
-        Ok((seed, kept))
+        Ok(kept)
     }
 
     /// The seed of a device's row; `None` when the row is not as it was written.

@@ -38,7 +38,7 @@ pub(super) async fn pay(
 ) -> Result<Json<Standing>, Problem> {
     scan.check()?;
     let policy = provider.policy().await?.codes;
-    match decide(&provider, &policy, &acquirer, &scan).await? {
+    match decide(&provider, &policy, &acquirer, &scan, clock::unix_now()).await? {
         Decided::Refused(reason) => {
             // A code that was tried too often is dead: its phone is to show another.
             provider.codes.changed();

@@ -23,13 +23,18 @@ impl Phone<'_> {
         self.give(payment, &word, &key).await
     }
 
-    async fn give(&self, payment: &str, word: &Value, key: &str) -> Result<Value, CallError> {
+    pub(crate) async fn give(
+        &self,
+        payment: &str,
+        word: &Value,
+        key: &str,
+    ) -> Result<Value, CallError> {
         let path = format!("/v1/codes/payments/{payment}/confirm");
         self.post(&path, word, key).await
     }
 
     /// The person's word for this amount, and the key that it is good under.
-    async fn word(&self, amount_minor: i64) -> Result<(Value, String), CallError> {
+    pub(crate) async fn word(&self, amount_minor: i64) -> Result<(Value, String), CallError> {
         let (login, key) = (self.login().await, fresh_key());
         let bound = self.bound(amount_minor, "CNY", "Mapo Tofu House", &key);
         let body = json!({ "amount_minor": amount_minor, "currency": "CNY", "payee": "Mapo Tofu House",

@@ -1,5 +1,6 @@
 //! A provider over TLS with a network that is played by the test, and a phone made of two keys.
 
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -28,10 +29,25 @@ pub(crate) const ACQUIRER: &str = "acquirer";
 pub(crate) struct FakeNetwork {
     pub(crate) asked: Arc<Mutex<Vec<Value>>>,
     pub(crate) refuse: Arc<Mutex<Option<Problem>>>,
+    /// How well payments by code are heard, there and back.
+    pub(crate) line: Arc<Mutex<Line>>,
+    /// Payments by code that it has decided on, with the reason of those that it has not paid or has taken back.
+    pub(crate) decided: Arc<Mutex<HashMap<String, Option<&'static str>>>>,
     /// While somebody holds it, no token is issued and no payment by code answered.
     gate: Arc<tokio::sync::Mutex<()>>,
     waiting: Arc<tokio::sync::Notify>,
     counter: Arc<AtomicU32>,
+}
+
+/// The way to the played network and back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Line {
+    #[default]
+    Up,
+    /// Its answers are lost.
+    Lost,
+    /// It hears nothing.
+    Away,
 }
 
 impl FakeNetwork {
@@ -56,6 +72,30 @@ impl FakeNetwork {
         }
         let number = self.counter.fetch_add(1, Ordering::SeqCst);
         Ok((axum::http::StatusCode::CREATED, axum::Json(answer(number))))
+    }
+
+    /// Decides on a payment by code, or tells what it has decided before; `decide` is given what that was.
+    fn on_file(
+        &self,
+        body: Value,
+        decide: impl FnOnce(Option<Option<&'static str>>) -> Option<&'static str>,
+    ) -> Result<(axum::http::StatusCode, axum::Json<Value>), Problem> {
+        let line = *self.line.lock().unwrap();
+        let away = || Problem::new(503, "away", "Away", "Not now.");
+        if line == Line::Away || self.refuse.lock().unwrap().is_some() {
+            return self.answer(body, |_| Value::Null).and(Err(away()));
+        }
+        let id = body["payment_id"].as_str().unwrap_or_default().to_owned();
+        let mut decided = self.decided.lock().unwrap();
+        let reason = decide(decided.get(&id).copied());
+        decided.insert(id.clone(), reason);
+        drop(decided);
+        let answer = self.answer(body, |_| decision(&id, reason));
+        if line == Line::Up {
+            answer
+        } else {
+            Err(away())
+        }
     }
 
     fn router(&self, verifier: Verifier) -> Router {
@@ -124,17 +164,15 @@ impl FakeNetwork {
                 post(move |ApiJson(body): ApiJson<Value>| async move {
                     on_file.waiting.notify_one();
                     let _held = on_file.gate.lock().await;
-                    let id = body["payment_id"].as_str().unwrap_or_default().to_owned();
                     // This amount is more than the account has.
                     let declined = body["amount_minor"] == 4_444;
-                    on_file.answer(body, |_| decision(&id, declined.then_some("insufficient_funds")))
+                    on_file.on_file(body, |before| before.unwrap_or(declined.then_some("insufficient_funds")))
                 }),
             )
             .route(
                 "/v1/on-file-reversals",
                 post(move |ApiJson(body): ApiJson<Value>| async move {
-                    let id = body["payment_id"].as_str().unwrap_or_default().to_owned();
-                    reversals.answer(body, |_| decision(&id, Some("reversed")))
+                    reversals.on_file(body, |before| before.flatten().or(Some("reversed")))
                 }),
             )
             .route(

@@ -32,8 +32,9 @@ async fn an_enrolled_device_learns_pins_keys_and_policy() {
             "pin": { "tries": 10, "delays_s": [0, 0, 30, 60, 300, 900, 3600] },
             "verification_window_s": 60, "one_tap_ceiling_minor": 100_000,
             "tap_verification": "never", "pays_locked": true, "deactivation_grace_ms": 500,
-            "codes": { "prefix": "73", "alias_digits": 10, "otp_digits": 6, "check_digit": false, "step_s": 30, "aliases": 15,
-                       "refill_below": 5, "contact_hours": 72, "password_above_minor": 100_000, "currency": "CNY" }
+            "codes": { "prefix": "73", "alias_digits": 10, "otp_digits": 6, "check_digit": false, "aliases": 15,
+                       "refill_below": 5, "contact_hours": 72, "password_above_minor": 100_000, "currency": "CNY",
+                       "cpm_refreshes": 5 }
         })
     );
     assert!(clock::parse(answer["server_time"].as_str().unwrap()).is_some());

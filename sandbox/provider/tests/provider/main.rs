@@ -3,6 +3,7 @@
 mod attested;
 mod cards;
 mod codes;
+mod codes_crashes;
 mod codes_orders;
 mod codes_shops;
 mod common;
