@@ -2,7 +2,7 @@
 
 use sqlx::{Any, Row, Transaction};
 
-use super::table::entry_of;
+use super::table::{entry_of, keep};
 use super::{Answer, Scan};
 use crate::Merchant;
 use crate::authorise::{self, Request};
@@ -128,6 +128,13 @@ impl Store {
 
     /// Lets go of an order that this scan does not pay after all.
     pub(super) async fn let_go(&self, terminal: &str, scan: &Scan) -> Result<()> {
+        let mut work = self.db().begin().await?;
+        let_go(&mut work, terminal, scan).await?;
+        work.commit().await
+    }
+}
+
+async fn let_go(&self, terminal: &str, scan: &Scan) -> Result<()> {
         let mut work = self.db().begin().await?;
         let_go(&mut work, terminal, scan).await?;
         work.commit().await
