@@ -134,30 +134,6 @@ impl Store {
     }
 }
 
-async fn let_go(&self, terminal: &str, scan: &Scan) -> Result<()> {
-        let mut work = self.db().begin().await?;
-        let_go(&mut work, terminal, scan).await?;
-        work.commit().await
-    }
-}
-
-async fn keep(
-    work: &mut Transaction<'static, Any>,
-    terminal: &str,
-    trace: u32,
-    answer: &Answer,
-) -> Result<bool> {
-    let text = serde_json::to_string(answer).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let kept = sqlx::query("UPDATE scans SET result = $1, answer = $2 WHERE terminal_id = $3 AND trace = $4 AND answer IS NULL")
-        .bind(answer.result.name())
-        .bind(text)
-        .bind(terminal)
-        .bind(i64::from(trace))
-        .execute(&mut **work)
-        .await?;
-    Ok(kept.rows_affected() == 1)
-}
-
 async fn let_go(work: &mut Transaction<'static, Any>, terminal: &str, scan: &Scan) -> Result<()> {
     sqlx::query("DELETE FROM card_orders WHERE order_id = $1 AND terminal_id = $2 AND trace = $3")
         .bind(scan.order_id.as_str())
