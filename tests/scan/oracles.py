@@ -67,6 +67,7 @@ def mpm(line):
     crc = crcmod.predefined.mkCrcFun("crc-ccitt-false")(covered.encode())
     yield "crcmod's checksum", f"{crc:04X}", stated
     yield "cemacqr's objects", flat(code), line["objects"]
+    yield "cemacqr's initiation", code.point_of_initiation == "12", line["dynamic"]
     yield "cemacqr's currency", code.currency, NUMERIC[line["currency"]]
     unit = decimal.Decimal(10) ** line["exponent"]
     for name, text, scale in (("amount", code.amount, unit), ("fee", code.get("56"), unit), ("percent", code.get("57"), 100)):
@@ -75,10 +76,10 @@ def mpm(line):
 
 
 def flat(code):
-    """The objects by id, those of templates by both ids; without amount, currency, fees and what belongs to the format."""
+    """The objects by id, those of templates by both ids; without those that say what the code is and what it costs."""
     objects = {}
     for tag in code.tags:
-        if tag in ("00", "53", "54", "56", "57", "63"):
+        if tag in ("00", "01", "53", "54", "56", "57", "63"):
             continue
         template = 26 <= int(tag) <= 51 or tag in ("62", "64") or 80 <= int(tag)
         inner = {f"{tag}.{id}": value for id, value in code.template(tag).items()} if template else {tag: code.get(tag)}
