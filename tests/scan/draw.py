@@ -23,11 +23,12 @@ def without_quiet_zone(dark):
     return dark[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def picture(dark, pixels, page=LIGHT, angle=0, sigma=0.0):
+def picture(dark, pixels, page=LIGHT, angle=0, smooth=False, sigma=0.0):
     """Draws a matrix.
 
-    `pixels` is the width of a module; `angle` counts in degrees, counter-clockwise; `sigma` is the standard deviation of
-    a Gaussian blur, in pixels.
+    `pixels` is the width of a module; `angle` counts in degrees, counter-clockwise, and a turned symbol keeps to black and
+    white unless it is `smooth` (interpolated between pixels); `sigma` is the standard deviation of a Gaussian blur, in
+    pixels.
     """
     gray = numpy.where(dark, 0, LIGHT).astype(numpy.uint8)
     gray = gray.repeat(pixels, axis=0).repeat(pixels, axis=1)
@@ -36,7 +37,8 @@ def picture(dark, pixels, page=LIGHT, angle=0, sigma=0.0):
     gray = numpy.rot90(gray, quarters)
     image = Image.fromarray(numpy.ascontiguousarray(gray))
     if rest:
-        image = image.rotate(rest, resample=Image.Resampling.BILINEAR, expand=True, fillcolor=page)
+        resample = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+        image = image.rotate(rest, resample=resample, expand=True, fillcolor=page)
     return blurred(image, sigma) if sigma else image
 
 

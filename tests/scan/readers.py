@@ -1,7 +1,9 @@
 """Three readers that nobody here wrote, each in one process over all pictures: zbar, ZXing (Java) and zxing-cpp.
 
-A reader takes files and answers for each what it found, as a list of (symbology, text). All run with what they do by
-default; ZXing with the hint to try harder, as scanners of still pictures set it.
+A reader takes files and answers for each what it found, as a list of (symbology, text). All are set as tills are, to the
+codes that they take: with every symbology allowed, a Code 128 upside down or part of a QR code is now and then something
+else. ZXing looks twice: as its reader of several codes does, and, under a name of its own, as its plain reader does, which
+gives up where the first finder patterns that it likes are the wrong ones.
 """
 
 import json
@@ -16,6 +18,8 @@ from PIL import Image
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ZBAR = "{http://zbar.sourceforge.net/2008/barcode}"
+PLAIN = "zxing plain"
+"""Reported, never gated."""
 
 
 def symbology(name):
@@ -26,10 +30,11 @@ def symbology(name):
 class Zbar:
     """`zbarimg` of Debian's zbar-tools."""
 
-    name = "zbar"
+    names = ("zbar",)
+    command = ("zbarimg", "--quiet", "--xml", "--nodbus", "-Sdisable", "-Sqrcode.enable", "-Scode128.enable")
 
     def read(self, files):
-        run = subprocess.run(["zbarimg", "--quiet", "--xml", "--nodbus", *files], capture_output=True, check=False)
+        run = subprocess.run([*self.command, *files], capture_output=True, check=False)
         # 4: not in every picture was there something.
         if run.returncode not in (0, 4):
             raise RuntimeError("zbarimg failed: " + run.stderr.decode(errors="replace"))
@@ -39,7 +44,7 @@ class Zbar:
             found[source.get("href")] = [
                 (symbology(symbol.get("type")), symbol.findtext(ZBAR + "data")) for symbol in symbols
             ]
-        return [found.get(file, []) for file in files]
+        return {"zbar": [found.get(file, []) for file in files]}
 
     def close(self):
         """Nothing stays open."""
@@ -48,15 +53,15 @@ class Zbar:
 class ZxingCpp:
     """The Python package zxing-cpp."""
 
-    name = "zxing-cpp"
+    names = ("zxing-cpp",)
+    formats = (zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.Code128)
 
     def read(self, files):
-        return [self.one(file) for file in files]
+        return {"zxing-cpp": [self.one(file) for file in files]}
 
-    @staticmethod
-    def one(file):
+    def one(self, file):
         with Image.open(file) as image:
-            found = zxingcpp.read_barcodes(image)
+            found = zxingcpp.read_barcodes(image, formats=self.formats)
         return [(symbology(code.format.name), code.text) for code in found]
 
     def close(self):
@@ -66,7 +71,7 @@ class ZxingCpp:
 class Zxing:
     """ZXing's own library in a Java process, which is told files and answers in lines."""
 
-    name = "zxing"
+    names = ("zxing", PLAIN)
 
     def __init__(self, jar):
         self.process = subprocess.Popen(
@@ -77,7 +82,8 @@ class Zxing:
         )
 
     def read(self, files):
-        return [self.one(file) for file in files]
+        answers = zip(*[self.one(file) for file in files])
+        return dict(zip(self.names, answers))
 
     def one(self, file):
         self.process.stdin.write(file + "\n")
@@ -85,7 +91,7 @@ class Zxing:
         answer = self.process.stdout.readline()
         if not answer:
             raise RuntimeError("ZXing's process ended")
-        return [(symbology(format), text) for format, text in json.loads(answer)]
+        return [[(symbology(format), text) for format, text in codes] for codes in json.loads(answer)]
 
     def close(self):
         self.process.stdin.close()
@@ -98,7 +104,7 @@ class Readers:
 
     def __init__(self, jar):
         self.readers = [Zbar(), Zxing(jar), ZxingCpp()]
-        self.names = [reader.name for reader in self.readers]
+        self.names = [name for reader in self.readers for name in reader.names]
         self.pool = ThreadPoolExecutor(len(self.readers))
 
     def __enter__(self):
@@ -111,8 +117,10 @@ class Readers:
 
     def read(self, files):
         """For each reader, what it found in each file."""
-        work = self.pool.map(lambda reader: reader.read(files), self.readers)
-        return dict(zip(self.names, work))
+        found = {}
+        for answers in self.pool.map(lambda reader: reader.read(files), self.readers):
+            found.update(answers)
+        return found
 
 
 def main():
