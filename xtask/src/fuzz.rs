@@ -3,13 +3,13 @@
 //! `TAPCORE_FUZZ_SECONDS` says how long each runs, ten seconds if nothing does. The core forbids unsafe code, so no
 //! sanitizer watches over memory; what is looked for are panics and answers that must not be.
 
+use crate::amount::amount;
 use crate::count::Count;
 use crate::paths;
 use crate::setup::Tool;
 use crate::step::{Missing, Step, cargo, path_with};
 use crate::venv::Venv;
 use anyhow::{Context, Result, bail};
-use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -50,7 +50,7 @@ pub(crate) fn run(step: &mut Step, may_set_up: bool) -> Result<Count> {
         prepare(step)?;
     }
     VENV.require()?;
-    let seconds = seconds()?;
+    let seconds = amount("TAPCORE_FUZZ_SECONDS", SECONDS)?;
     let mut failed = Vec::new();
     for (target, more) in TARGETS {
         if fuzz(step, target, more, seconds)? {
@@ -109,16 +109,6 @@ fn fuzz(step: &Step, target: &str, more: &[&str], seconds: u64) -> Result<bool> 
         step.note(&format!("{target}: {runs} runs in {slice} s"))?;
     }
     Ok(true)
-}
-
-fn seconds() -> Result<u64> {
-    let Some(text) = env::var_os("TAPCORE_FUZZ_SECONDS") else {
-        return Ok(SECONDS);
-    };
-    let seconds = text.to_string_lossy().parse::<u64>().ok();
-    seconds
-        .filter(|seconds| *seconds > 0)
-        .context("TAPCORE_FUZZ_SECONDS must be a number of seconds, 1 or more")
 }
 
 /// How often the target was called, as libFuzzer says at its end: `Done 12345 runs in 11 second(s)`.

@@ -5,6 +5,7 @@
 //! more says so, installs it through the system's package manager where it may, and otherwise names what
 //! is missing. One file per subject; [`step`] runs programs and keeps their output, the others use it.
 
+mod amount;
 mod api;
 mod bench;
 mod bindings;
@@ -16,6 +17,7 @@ mod kotlin;
 mod paths;
 mod pcsc;
 mod rust;
+mod scan;
 mod score;
 mod setup;
 mod size;

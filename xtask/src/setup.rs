@@ -29,6 +29,8 @@ pub(crate) enum Tool {
     PcSc,
     /// A C++ compiler, which libFuzzer is built with.
     Cpp,
+    /// A reader of symbols and a maker of one-time passwords, to compare with.
+    Scanners,
 }
 
 impl Tool {
@@ -43,6 +45,7 @@ impl Tool {
                 "clang, and Rust's standard library in source, for phone targets"
             }
             Self::Cpp => "a C++ compiler",
+            Self::Scanners => "zbarimg and oathtool",
             Self::PcSc => "pcscd, vsmartcard-vpcd and Python 3, all of them Debian's packages",
         }
     }
@@ -64,6 +67,9 @@ impl Tool {
                 files.iter().all(|file| Path::new(file).exists()) && debian_rust_has_source()
             }
             Self::Cpp => succeeds("c++", &["--version"]),
+            Self::Scanners => ["zbarimg", "oathtool"]
+                .iter()
+                .all(|program| succeeds(program, &["--version"])),
             Self::PcSc => {
                 Path::new("/usr/lib/pcsc/drivers/serial/libifdvpcd.so").exists()
                     && system_tool("pcscd").is_some()
@@ -89,6 +95,7 @@ impl Tool {
                 "libc6-dev-arm64-cross",
             ],
             Self::Cpp => &["g++"],
+            Self::Scanners => &["zbar-tools", "oathtool"],
             Self::PcSc => &["pcscd", "vsmartcard-vpcd", "python3"],
         }
     }
@@ -98,6 +105,7 @@ impl Tool {
             Self::Java => &["openjdk@17"],
             Self::Maven => &["maven"],
             Self::Python => &["python@3.12"],
+            Self::Scanners => &["zbar", "oath-toolkit"],
             // Xcode brings Swift, a compiler for phones and one for C++; macOS has no virtual reader.
             Self::Debootstrap | Self::OpenSsl | Self::PhoneCompilers | Self::PcSc | Self::Cpp => {
                 &[]

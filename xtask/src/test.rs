@@ -7,7 +7,7 @@ use crate::count::Count;
 use crate::paths;
 use crate::setup::{self, Tool};
 use crate::step::{Missing, Step, clock};
-use crate::{api, deny, fuzz, kotlin, pcsc, rust, size, swift, targets};
+use crate::{api, deny, fuzz, kotlin, pcsc, rust, scan, size, swift, targets};
 use anyhow::{Result, anyhow};
 use clap::ValueEnum;
 use std::thread::{self, JoinHandle};
@@ -34,6 +34,8 @@ pub(crate) enum Name {
     Api,
     /// The phone in a virtual PC/SC reader.
     Pcsc,
+    /// Symbols before other people's readers, codes before their libraries.
+    Scan,
     /// The card and what it reads, under a fuzzer.
     Fuzz,
     /// The core for phone targets.
@@ -54,6 +56,7 @@ impl Name {
             Self::Swift => "swift",
             Self::Api => "api",
             Self::Pcsc => "pcsc",
+            Self::Scan => "scan",
             Self::Fuzz => "fuzz",
             Self::Targets => "targets",
             Self::Size => "size",
@@ -65,6 +68,7 @@ impl Name {
             Self::Kotlin => &[Tool::Java, Tool::Maven],
             Self::Api | Self::Deny => &[Tool::Python],
             Self::Pcsc => &[Tool::PcSc],
+            Self::Scan => scan::TOOLS,
             Self::Fuzz => &[Tool::Cpp, Tool::Python],
             Self::Swift => swift::tools(),
             Self::Targets if targets::by_debian() => &[Tool::PhoneCompilers],
@@ -118,6 +122,7 @@ fn one(name: Name, step: &mut Step, may_set_up: bool) -> Result<Count> {
         Name::Swift => swift::run(step),
         Name::Api => api::run(step, may_set_up),
         Name::Pcsc => pcsc::run(step),
+        Name::Scan => scan::run(step, may_set_up),
         Name::Fuzz => fuzz::run(step, may_set_up),
         Name::Targets => {
             if may_set_up {
@@ -138,6 +143,7 @@ pub(crate) fn setup_only() -> Result<bool> {
         api::prepare(&step),
         deny::prepare(&step),
         fuzz::prepare(&step),
+        scan::prepare(&step),
         targets::prepare(&step),
         fetching.map_or(Ok(()), finish),
     ];
@@ -152,7 +158,14 @@ pub(crate) fn setup_only() -> Result<bool> {
 
 /// What is still not there.
 fn missing() -> Option<anyhow::Error> {
-    let tools = [Tool::Java, Tool::Maven, Tool::Python, Tool::PcSc, Tool::Cpp];
+    let tools = [
+        Tool::Java,
+        Tool::Maven,
+        Tool::Python,
+        Tool::PcSc,
+        Tool::Cpp,
+        Tool::Scanners,
+    ];
     if let Some(error) = tools.iter().find_map(|tool| tool.require().err()) {
         return Some(error);
     }
@@ -173,12 +186,12 @@ fn set_up(chosen: &[Name]) -> Result<Option<JoinHandle<Result<()>>>> {
             "setup: Maven keeps what it fetches (Kotlin, JUnit, Android's framework classes) in its own cache"
         );
     }
-    if [Name::Api, Name::Deny, Name::Fuzz]
+    if [Name::Api, Name::Deny, Name::Fuzz, Name::Scan]
         .iter()
         .any(|name| chosen.contains(name))
     {
         println!(
-            "setup: Python packages for the API, deny and fuzz steps go to {}",
+            "setup: Python packages for the API, deny, fuzz and scan steps go to {}",
             paths::scratch().display()
         );
     }
