@@ -29,7 +29,7 @@ def main():
     arguments.add_argument("folder")
     arguments.add_argument("--jar", required=True)
     arguments.add_argument("--part", nargs="+", choices=PARTS, default=PARTS, help="runs only these")
-    arguments.add_argument("--table", type=int, default=20, help="symbols of each kind in the table (up to 200)")
+    arguments.add_argument("--table", type=int, default=10, help="symbols of each kind in the table (up to 200)")
     arguments.add_argument("--json", action="store_true")
     words = arguments.parse_args()
 
