@@ -105,7 +105,8 @@ impl Store {
             return Ok(false);
         }
         let id = entry_of(&notice.payment_id);
-        sqlx::query("INSERT INTO entries (id, at, kind, amount_minor, currency, merchant, reference, result, reason, atc, arqc, token) VALUES ($1, $2, 'payment', $3, $4, $5, $6, 'approved', NULL, NULL, NULL, NULL)")
+        // A till that scanned a code for the order may have heard of the payment, and booked it, before.
+        let written = sqlx::query("INSERT INTO entries (id, at, kind, amount_minor, currency, merchant, reference, result, reason, atc, arqc, token) VALUES ($1, $2, 'payment', $3, $4, $5, $6, 'approved', NULL, NULL, NULL, NULL) ON CONFLICT (id) DO NOTHING")
             .bind(id.as_str())
             .bind(notice.at.as_str())
             .bind(notice.amount_minor)
@@ -114,7 +115,9 @@ impl Store {
             .bind(notice.network_ref.as_str())
             .execute(&mut *work)
             .await?;
-        post_sale(&mut work, &id, merchant, notice.amount_minor).await?;
+        if written.rows_affected() == 1 {
+            post_sale(&mut work, &id, merchant, notice.amount_minor).await?;
+        }
         work.commit().await?;
         Ok(true)
     }

@@ -2,7 +2,7 @@
 
 use sqlx::{Any, Row, Transaction};
 
-use super::table::entry_of;
+use super::table::{entry_of, keep};
 use super::{Answer, Scan};
 use crate::Merchant;
 use crate::authorise::{self, Request};
@@ -132,23 +132,6 @@ impl Store {
         let_go(&mut work, terminal, scan).await?;
         work.commit().await
     }
-}
-
-async fn keep(
-    work: &mut Transaction<'static, Any>,
-    terminal: &str,
-    trace: u32,
-    answer: &Answer,
-) -> Result<bool> {
-    let text = serde_json::to_string(answer).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let kept = sqlx::query("UPDATE scans SET result = $1, answer = $2 WHERE terminal_id = $3 AND trace = $4 AND answer IS NULL")
-        .bind(answer.result.name())
-        .bind(text)
-        .bind(terminal)
-        .bind(i64::from(trace))
-        .execute(&mut **work)
-        .await?;
-    Ok(kept.rows_affected() == 1)
 }
 
 async fn let_go(work: &mut Transaction<'static, Any>, terminal: &str, scan: &Scan) -> Result<()> {

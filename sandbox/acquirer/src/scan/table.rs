@@ -62,17 +62,8 @@ impl Store {
         merchant: &Merchant,
         answer: &Answer,
     ) -> Result<bool> {
-        let text =
-            serde_json::to_string(answer).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let mut work = self.db().begin().await?;
-        let kept = sqlx::query("UPDATE scans SET result = $1, answer = $2 WHERE terminal_id = $3 AND trace = $4 AND answer IS NULL")
-            .bind(answer.result.name())
-            .bind(text)
-            .bind(terminal)
-            .bind(i64::from(scan.trace))
-            .execute(&mut *work)
-            .await?;
-        if kept.rows_affected() == 0 {
+        if !keep(&mut work, terminal, scan.trace, answer).await? {
             return Ok(false);
         }
         write_entry(&mut work, terminal, scan, merchant, answer).await?;
@@ -96,16 +87,18 @@ impl Store {
                 .bind(paid.as_str())
                 .execute(&mut *work)
                 .await?;
-            sqlx::query("UPDATE merchant_payments SET reversed_at = $1 WHERE payment_id = $2")
-                .bind(at)
-                .bind(payment)
-                .execute(&mut *work)
-                .await?;
         }
         let known = sqlx::query("SELECT 1 FROM entries WHERE id = $1")
             .bind(id.as_str())
             .fetch_optional(&mut *work)
             .await?;
+        if known.is_some() {
+            sqlx::query("UPDATE merchant_payments SET reversed_at = $1 WHERE payment_id = $2 AND reversed_at IS NULL")
+                .bind(at)
+                .bind(payment)
+                .execute(&mut *work)
+                .await?;
+        }
         work.commit().await?;
         Ok(known.is_some())
     }
@@ -148,6 +141,24 @@ impl Store {
         let scan = serde_json::from_str::<Scan>(&row.try_get::<String, _>(0)?);
         Ok(scan.ok().map(|scan| scan.code))
     }
+}
+
+/// Keeps the answer to a scan; `false` when it has one.
+pub(super) async fn keep(
+    work: &mut Transaction<'static, Any>,
+    terminal: &str,
+    trace: u32,
+    answer: &Answer,
+) -> Result<bool> {
+    let text = serde_json::to_string(answer).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let kept = sqlx::query("UPDATE scans SET result = $1, answer = $2 WHERE terminal_id = $3 AND trace = $4 AND answer IS NULL")
+        .bind(answer.result.name())
+        .bind(text)
+        .bind(terminal)
+        .bind(i64::from(trace))
+        .execute(&mut **work)
+        .await?;
+    Ok(kept.rows_affected() == 1)
 }
 
 /// The line of a payment in the books.

@@ -200,7 +200,12 @@ async fn codes_of_nobody_and_what_is_no_code_move_nothing() {
     let foreign = card_code("A0000000041010", 1);
     let answer = terminal.scan(1, &foreign).await.unwrap();
     assert_eq!(answer["reason"], "code_not_routed");
-    for odd in ["hQVDUFYwMQ==", "not a code", "7312", &"A".repeat(1000)] {
+    for odd in [
+        "hQVDUFYwMQ==",
+        "not a code",
+        "7312",
+        "A".repeat(1000).as_str(),
+    ] {
         let refused = terminal.scan(2, odd).await;
         assert_eq!(refusal(refused), is(422, "request_invalid"), "{odd}");
     }

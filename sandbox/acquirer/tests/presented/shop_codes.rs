@@ -146,6 +146,32 @@ async fn what_the_network_tells_is_booked_once_and_seen_at_the_till() {
 }
 
 #[tokio::test]
+async fn a_till_that_scans_what_a_shop_s_code_paid_hears_of_it_and_books_nothing_twice() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    terminal
+        .post(PATH, &wanted(Some(1250), Some("A-1")))
+        .await
+        .unwrap();
+    // The provider says so before the network's message is there.
+    let answer = terminal.scan(1, "730123456789654321").await.unwrap();
+    assert_eq!(answer["payment_id"], "cpy_1");
+    bench
+        .notify(&notice("cpy_1", "A-1", 1250, "approved"))
+        .await
+        .unwrap();
+    let ledger = bench.acquirer.ledger().await.unwrap();
+    assert!(ledger.balanced);
+    assert_eq!(ledger.entries.len(), 1);
+    let path = format!("{PATH}/A-1");
+    assert_eq!(terminal.get(&path).await.unwrap()["state"], "paid");
+    let order = json!({ "order_id": "A-1" });
+    terminal.post("/v1/scans/revoke", &order).await.unwrap();
+    assert_eq!(terminal.get(&path).await.unwrap()["state"], "revoked");
+    assert!(bench.acquirer.ledger().await.unwrap().balanced);
+}
+
+#[tokio::test]
 async fn an_order_is_shown_or_scanned_and_a_shown_one_can_be_revoked() {
     let bench = bench().await;
     let terminal = bench.terminal().await;
