@@ -40,7 +40,9 @@ const fn currency_of(letters: &'static str, number: &'static str, exponent: u32)
 /// The currency of these letters.
 #[must_use]
 pub fn currency(letters: &str) -> Option<Currency> {
-    CURRENCIES.into_iter().find(|known| known.letters == letters)
+    CURRENCIES
+        .into_iter()
+        .find(|known| known.letters == letters)
 }
 
 /// The currency of this number, in three digits.

@@ -90,11 +90,11 @@ pub(crate) fn read(query: &AuthorisationQuery, scheme: Scheme) -> Result<CardSai
     let exact = || Problem::invalid("A tag of the card has the wrong length.");
     let (country, step) = match query.entry {
         EntryMode::Tap => {
-            let country = value("9F1A")?.try_into().map_err(|_| exact())?;
+            let country: [u8; 2] = value("9F1A")?.try_into().map_err(|_| exact())?;
             (Some(country), None)
         }
         EntryMode::Cpm => {
-            let step = value("9F37")?.try_into().map_err(|_| exact())?;
+            let step: [u8; 4] = value("9F37")?.try_into().map_err(|_| exact())?;
             (None, Some(u32::from_be_bytes(step)))
         }
     };

@@ -125,7 +125,7 @@ async fn stands(
     holder: Holder,
 ) -> Result<Option<Answer>, Problem> {
     let held: Scan = serde_json::from_str(&holder.request).map_err(|_| Problem::internal())?;
-    let answer = match &holder.answer {
+    let answer: Answer = match &holder.answer {
         Some(answer) => serde_json::from_str(answer).map_err(|_| Problem::internal())?,
         None => {
             let request = CardCode::read(&held.code)

@@ -318,3 +318,15 @@ fn issuer_data_is_read_back_by_its_template() {
         assert_eq!(said(Scheme::UnionPay, other), None, "{other}");
     }
 }
+
+#[test]
+fn a_code_has_the_interchange_profile_of_the_path_for_zeros() {
+    for scheme in Scheme::ALL {
+        let profile = blank(scheme);
+        // No bit that a condition looks for is set in zeros; a path without a condition is always there.
+        let path = profile.paths.iter().find(|path| path.when.is_none());
+        let answer = &path.unwrap().answer;
+        let aip = answer.iter().find(|object| object.tag == "82").unwrap();
+        assert_eq!(aip.value.as_deref(), Some(scheme.aip_unasked()));
+    }
+}

@@ -90,8 +90,8 @@ impl Phone<'_> {
 /// What the network was asked to pay last.
 fn last_payment(bench: &Bench) -> Value {
     let asked = bench.network.asked.lock().unwrap();
-    let payments = asked.iter().filter(|body| body["payment_id"].is_string());
-    payments.last().cloned().unwrap()
+    let is_payment = |body: &&Value| body["payment_id"].is_string();
+    asked.iter().rfind(is_payment).cloned().unwrap()
 }
 
 #[tokio::test]
@@ -397,18 +397,20 @@ async fn a_shop_s_payment_outlives_a_crash_and_is_asked_about_by_its_key() {
         let key = fresh_key();
         // What the token's issue left behind.
         bench.network.reached().await;
-        // The network is away once the payment is written down.
-        let held = bench.network.hold();
-        let pays = phone.pay_shop(&body, &key);
-        tokio::pin!(pays);
-        tokio::select! {
-            _ = &mut pays => panic!("the network was held"),
-            () = bench.network.reached() => {}
-        }
-        let away = Problem::new(500, "internal", "Internal error", "Later.");
-        *bench.network.refuse.lock().unwrap() = Some(away);
-        drop(held);
-        let open = pays.await.unwrap();
+        let open = {
+            // The network is away once the payment is written down.
+            let held = bench.network.hold();
+            let pays = phone.pay_shop(&body, &key);
+            tokio::pin!(pays);
+            tokio::select! {
+                _ = &mut pays => panic!("the network was held"),
+                () = bench.network.reached() => {}
+            }
+            let away = Problem::new(500, "internal", "Internal error", "Later.");
+            *bench.network.refuse.lock().unwrap() = Some(away);
+            drop(held);
+            pays.await.unwrap()
+        };
         assert_eq!(
             (&open["state"], &open["wants"]),
             (&json!("pending"), &Value::Null)
