@@ -6,6 +6,7 @@ mod common;
 mod limits;
 mod makers;
 mod on_file;
+mod on_file_crashes;
 mod schemes;
 mod states;
 mod tokens;

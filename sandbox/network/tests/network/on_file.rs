@@ -5,7 +5,7 @@ use sandbox_kit::problem::Problem;
 use sandbox_network::on_file::{OnFileQuery, ReversalQuery};
 use sandbox_network::state::{StateQuery, TokenState};
 
-fn payment(phone: &Phone, id: &str, amount_minor: i64) -> OnFileQuery {
+pub(crate) fn payment(phone: &Phone, id: &str, amount_minor: i64) -> OnFileQuery {
     OnFileQuery {
         payment_id: id.into(),
         device_id: DEVICE.into(),
@@ -22,7 +22,7 @@ fn payment(phone: &Phone, id: &str, amount_minor: i64) -> OnFileQuery {
     }
 }
 
-fn undo(id: &str) -> ReversalQuery {
+pub(crate) fn undo(id: &str) -> ReversalQuery {
     ReversalQuery {
         payment_id: id.into(),
     }
