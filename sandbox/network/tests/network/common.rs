@@ -10,6 +10,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use sandbox_bank::{Bank, BankConfig, BankIdentity};
 use sandbox_kit::bind::bind;
+use sandbox_kit::db::sqlite_url;
 use sandbox_kit::event::{Event, Events};
 use sandbox_kit::hpke::{self, Sealed};
 use sandbox_kit::keys::{PartyKey, verify};
@@ -159,6 +160,12 @@ impl Here {
             background,
             _folder: folder,
         }
+    }
+
+    /// The network's database, beside it.
+    pub(crate) async fn database(&self) -> sqlx::AnyPool {
+        let path = sandbox_network::database(&(self.config)().folder);
+        sqlx::AnyPool::connect(&sqlite_url(&path)).await.unwrap()
     }
 
     /// Stops the network and opens it again on the same folder.

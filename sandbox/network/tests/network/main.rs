@@ -8,6 +8,7 @@ mod limits;
 mod makers;
 mod merchants;
 mod on_file;
+mod on_file_crashes;
 mod schemes;
 mod states;
 mod tokens;
