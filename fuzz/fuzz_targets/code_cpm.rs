@@ -40,6 +40,7 @@ fuzz_target!(|data: &[u8]| {
         }],
         common,
         payment: Some(CpmPayment {
+            sequence: None,
             iad,
             cryptogram: [0xAC; 8],
             atc: 1,

@@ -369,6 +369,25 @@ impl<'a> VaultTx<'a> {
         Ok(())
     }
 
+    /// A record as it stands in the file.
+    #[cfg(test)]
+    pub(crate) fn sealed_record(&self, name: &'static str) -> Result<Vec<u8>, StoreError> {
+        let sql = "SELECT sealed FROM record WHERE name = ?1";
+        Ok(self.transaction.query_row(sql, [name], |row| row.get(0))?)
+    }
+
+    /// Puts a record back as it stood in the file, as somebody does who has an older copy of it.
+    #[cfg(test)]
+    pub(crate) fn put_sealed_record(
+        &self,
+        name: &'static str,
+        sealed: &[u8],
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE record SET sealed = ?2 WHERE name = ?1";
+        self.transaction.execute(sql, (name, sealed))?;
+        Ok(())
+    }
+
     fn reference(&self, token: &TokenRef) -> [u8; 16] {
         self.sealer.lookup("token", token.as_str().as_bytes())
     }

@@ -9,6 +9,7 @@ use crate::code::steps::{ClockUnsure, ProviderClock};
 use crate::code::{Alias, CodeFormat, CodePolicy};
 use crate::secret::Secret;
 use crate::statement::JournalEvent;
+use crate::store::StoreError;
 use crate::token::TokenRef;
 use crate::vault::VaultError;
 use crate::wallet::arm::retire_older;
@@ -238,13 +239,15 @@ fn s29_no_codes_of_days_to_come() {
 
 #[test]
 fn s12_an_older_record_of_codes_put_back_is_noticed() {
-    let (phone, life) = phone_with(4);
-    let of_codes = "SELECT sealed FROM record WHERE name = 'codes'";
-    let file = rusqlite::Connection::open(phone.path().join("vault.db")).unwrap();
-    let before: Vec<u8> = file.query_row(of_codes, [], |row| row.get(0)).unwrap();
+    let (_phone, life) = phone_with(4);
+    let opened = life.wallet.opened().unwrap();
+    let before = opened.vault.read(|tx| tx.sealed_record(RECORD)).unwrap();
     show(&life, CodeKind::Numeric).unwrap();
-    let put_back = "UPDATE record SET sealed = ?1 WHERE name = 'codes'";
-    file.execute(put_back, [before]).unwrap();
+    let put_back: Result<(), StoreError> = opened
+        .vault
+        .write(|tx| tx.put_sealed_record(RECORD, &before));
+    put_back.unwrap();
+    drop(opened);
     let shown = show(&life, CodeKind::Numeric);
     assert!(
         matches!(shown, Err(WalletError::Vault(VaultError::RolledBack))),

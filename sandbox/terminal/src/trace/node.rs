@@ -45,6 +45,24 @@ enum Kind {
 }
 
 impl Node {
+    /// A code of so many characters, before its objects are put inside.
+    #[must_use]
+    pub fn code(name: String, length: usize) -> Self {
+        Self::message(name, length)
+    }
+
+    /// An object of a code whose ids and values are text. Without a value there are others inside.
+    #[must_use]
+    pub fn text_object(id: &str, name: &str, length: usize, value: Option<&str>) -> Self {
+        Self {
+            tag: Some(id.to_owned()),
+            name: name.to_owned(),
+            length,
+            value: value.map(str::to_owned),
+            ..Self::default()
+        }
+    }
+
     /// A data object without its value.
     pub(super) fn object(tag: u32, name: &str, length: usize) -> Self {
         Self {
