@@ -87,7 +87,6 @@ pub(crate) fn presented_code(random: &mut Random) -> Result<Presented, Failure> 
             (Tag::new(0x9F25), &last_digits),
         ],
         payment: Some(CpmPayment {
-            sequence: None,
             iad: &iad,
             cryptogram,
             atc: u16::from_be_bytes(counter),

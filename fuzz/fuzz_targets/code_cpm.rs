@@ -40,7 +40,6 @@ fuzz_target!(|data: &[u8]| {
         }],
         common,
         payment: Some(CpmPayment {
-            sequence: None,
             iad,
             cryptogram: [0xAC; 8],
             atc: 1,

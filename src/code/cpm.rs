@@ -3,7 +3,7 @@
 //! ```text
 //! 85 "CPV01"
 //! 61 { 4F AID, 50 label, 57 or 5A … }               one per application
-//! 62 { 5A …, 64 { 5F34, 9F10, 9F26, 9F36, 9F37 } }  what all share; 64 is the payment
+//! 62 { 5A …, 64 { 9F10, 9F26, 9F36, 9F37 } }  what all share; 64 is the payment
 //! ```
 //! The amount is not in it, and nobody asks the phone anything: so 9F37, the unpredictable number of a tap, carries the
 //! step of time ([`super::steps::Step::unpredictable`]), which the issuer takes for as long as a numeric code's.
@@ -74,8 +74,6 @@ pub struct CpmApplication<'a> {
 /// The payment, as a tap's answer has it.
 #[derive(Clone, Copy, Debug)]
 pub struct CpmPayment<'a> {
-    /// The token's sequence number (5F34), where it has one: 1 byte.
-    pub sequence: Option<&'a [u8]>,
     /// Issuer application data (9F10), 1 to 32 bytes.
     pub iad: &'a [u8],
     /// The application cryptogram (9F26).
@@ -110,7 +108,6 @@ pub fn of_card(application: &Application, presented: &Presented) -> Result<Strin
         }],
         common: &[],
         payment: Some(CpmPayment {
-            sequence: presented.sequence.as_deref(),
             iad: &presented.iad,
             cryptogram: presented.cryptogram,
             atc: presented.atc,
@@ -150,9 +147,6 @@ impl CpmCode<'_> {
         write_all(&mut content, self.common)?;
         if let Some(payment) = &self.payment {
             let mut objects = Vec::new();
-            if let Some(sequence) = payment.sequence {
-                write(&mut objects, tags::SEQUENCE, sequence, 1..=1)?;
-            }
             write(&mut objects, tags::IAD, payment.iad, 1..=32)?;
             tlv::write(&mut objects, tags::CRYPTOGRAM, &payment.cryptogram);
             tlv::write(&mut objects, tags::ATC, &payment.atc.to_be_bytes());
@@ -238,7 +232,6 @@ mod tests {
                 (Tag::new(0x5F2D), b"ruesdeen"),
             ],
             payment: Some(CpmPayment {
-                sequence: None,
                 iad: &[0x06, 0x01, 0x0A, 0x03, 0, 0, 0],
                 cryptogram: [0x58, 0x4F, 0xD3, 0x85, 0xFA, 0x23, 0x4B, 0xCC],
                 atc: 1,
@@ -305,7 +298,6 @@ mod tests {
             CpmError::Foreign(tags::CRYPTOGRAM)
         );
         let payment = CpmPayment {
-            sequence: None,
             iad: &[0; 33],
             cryptogram: [0; 8],
             atc: 0,

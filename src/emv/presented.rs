@@ -15,8 +15,6 @@ use super::profile::{Application, Decision, Flow, tags};
 pub struct Presented {
     /// Track 2 equivalent data (57): the token's number, never the card's.
     pub track_2: Vec<u8>,
-    /// The token's sequence number (5F34), where the profile has one.
-    pub sequence: Option<Vec<u8>>,
     /// Issuer application data (9F10).
     pub iad: Vec<u8>,
     /// The application cryptogram (9F26).
@@ -67,7 +65,6 @@ impl ArmedToken {
         let computed = Computed::new(&request, rng).ok()?;
         Some(Presented {
             track_2: track_2.to_vec(),
-            sequence: profile.told(path.1, tags::SEQUENCE).map(<[u8]>::to_vec),
             iad: computed.value(tags::IAD)?.to_vec(),
             cryptogram: computed.value(tags::CRYPTOGRAM)?.try_into().ok()?,
             atc,

@@ -31,7 +31,6 @@ pub(crate) mod tags {
     pub(crate) const FCI_DISCRETIONARY: Tag = Tag::new(0xBF0C);
     pub(crate) const COUNTRY: Tag = Tag::new(0x9F1A);
     pub(crate) const CURRENCY: Tag = Tag::new(0x5F2A);
-    pub(crate) const SEQUENCE: Tag = Tag::new(0x5F34);
     pub(crate) const CRYPTOGRAM_INFORMATION: Tag = Tag::new(0x9F27);
     pub(crate) const AMOUNT: Tag = Tag::new(0x9F02);
     pub(crate) const IAD: Tag = Tag::new(0x9F10);
