@@ -69,8 +69,8 @@ def in_minutes(minutes):
     return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=minutes)
 
 
-def post(path, body=None, auth=None):
-    headers = {"Idempotency-Key": secrets.token_hex(16)} if auth else {}
+def post(path, body=None, auth=None, key=None):
+    headers = {"Idempotency-Key": key or secrets.token_hex(16)} if auth else {}
     answer = requests.post(PROVIDER + path, json=body, headers=headers, auth=auth, verify=CA, timeout=30)
     answer.raise_for_status()
     return answer.json()
@@ -124,6 +124,7 @@ class Device(requests.auth.AuthBase):
         self._session = None
         self._until = 0.0
         self._tokens = {}
+        self._alias = None
         # What may be left out is left out now and then.
         self._schemes = itertools.cycle([{}, *({"scheme": name} for name in ("unionpay", "visa", "mastercard"))])
         self._classes = itertools.cycle([{}, {"verified_keys": True}, {"verified_keys": False}])
@@ -223,6 +224,28 @@ class Device(requests.auth.AuthBase):
             "maker_signature": vouched,
             "proof": proof,
         }
+
+    def code_batch(self):
+        """The body that asks for aliases of payment codes, and the key the answer is sealed for."""
+        token, _ = self.token("codes")
+        key = Key()
+        proof = self._key.prove("tapcore-code-aliases-v1", self.id, key.public)
+        body = {"have": [], "token_refs": [token], "provisioning_key": key.public_hex, "proof": proof}
+        return body, key
+
+    def alias(self):
+        """An alias of this device, asked for at the first call."""
+        with self._lock:
+            known = self._alias
+        if known is None:
+            (body, key), name = self.code_batch(), secrets.token_hex(16)
+            answer = post("/v1/codes/aliases", body, self, name)
+            aad = bind("code-aliases", self.id, name)
+            payload = json.loads(hpke.unseal(key.private, b"tapcore codes v1", aad, answer["sealed"]))
+            known = payload["aliases"][0]["alias"]
+            with self._lock:
+                self._alias = known
+        return known
 
     def replenishment(self):
         """A token and the body that asks for new keys for it, nothing having been paid."""
