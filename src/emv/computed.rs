@@ -26,9 +26,15 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// Reads the values that answer `list`.
+    /// Reads the values that answer `list`; nothing when they are malformed, or no more than a code on the screen is made of.
     pub(super) fn read(list: &Dol, data: &[u8]) -> Option<Self> {
         let value = |tag| list.value(tag, data);
+        // Whoever tells neither amount nor place nor day would get the cryptogram of a consumer-presented code, for a step of
+        // time of his own choice. That one only the phone's screen gives out.
+        let told = [tags::AMOUNT, tags::CURRENCY, tags::COUNTRY, tags::DATE].map(value);
+        if told.into_iter().flatten().flatten().all(|byte| *byte == 0) {
+            return None;
+        }
         // A reader's text is shown to a person, with the amount beside it: nothing in it may turn or hide that.
         let merchant = value(tags::MERCHANT).map(|name| {
             let name = String::from_utf8_lossy(name);

@@ -175,6 +175,8 @@ class Device(requests.auth.AuthBase):
         request.headers["Content-Digest"] = digest
         request.headers["Signature-Input"] = "sig1=" + parameters
         request.headers["Signature"] = "sig1=:%s:" % base64.b64encode(signature).decode()
+        # A connection that the server has just closed over an odd request must not be taken for the next one.
+        request.headers["Connection"] = "close"
         return request
 
     def new_card(self):

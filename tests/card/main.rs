@@ -4,6 +4,7 @@
 
 mod concurrent;
 mod generate_ac;
+mod presented;
 mod several;
 
 use std::sync::Arc;

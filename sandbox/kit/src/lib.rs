@@ -20,6 +20,7 @@ pub mod keys;
 pub mod ledger;
 pub mod maker;
 pub mod maker_wallet;
+pub mod mask;
 pub mod problem;
 pub mod server;
 pub mod signed;

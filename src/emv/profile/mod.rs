@@ -25,6 +25,7 @@ pub(crate) mod tags {
     pub(crate) const RESPONSE: Tag = Tag::new(0x77);
     pub(crate) const AIP: Tag = Tag::new(0x82);
     pub(crate) const DF_NAME: Tag = Tag::new(0x84);
+    pub(crate) const DATE: Tag = Tag::new(0x9A);
     pub(crate) const PRIORITY: Tag = Tag::new(0x87);
     pub(crate) const AFL: Tag = Tag::new(0x94);
     pub(crate) const FCI_PROPRIETARY: Tag = Tag::new(0xA5);

@@ -6,7 +6,7 @@
 use sandbox_kit::bytes;
 use sandbox_kit::client::CallError;
 use sandbox_kit::event::Event;
-use sandbox_kit::ledger::masked;
+use sandbox_kit::mask::mask_number;
 use sandbox_kit::problem::Problem;
 
 use super::cpm::CardCode;
@@ -92,7 +92,7 @@ pub(super) async fn settle(
         receipt_signature: paid.receipt_signature.clone(),
         atc: atc.map(u16::from_be_bytes),
         arqc: request.emv.get("9F26").cloned(),
-        token: Some(masked(&request.token)),
+        token: Some(mask_number(&request.token)),
     };
     let booked = acquirer
         .store

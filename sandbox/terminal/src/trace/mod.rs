@@ -16,7 +16,6 @@ mod tlv;
 mod value;
 
 pub use bits::Bit;
-pub use mask::mask_number;
 pub use node::Node;
 pub use scheme::Scheme;
 pub use tlv::Malformed;

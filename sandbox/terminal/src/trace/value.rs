@@ -5,6 +5,7 @@ use emv::de::application_file_locator::ApplicationFileLocator;
 use super::mask;
 use super::scheme::Scheme;
 use crate::amount;
+use sandbox_kit::mask::mask_number;
 
 /// Longer values are public keys, certificates and signatures: in a trace their ends tell them apart.
 const LONGEST_WHOLE: usize = 40;
@@ -44,7 +45,7 @@ pub(super) fn show(tag: u32, value: &[u8], how: Show) -> Shown {
     let text = text(value);
     if how != Show::Whole {
         match tag {
-            0x5A => return only(mask::mask_number(hex.trim_end_matches('F'))),
+            0x5A => return only(mask_number(hex.trim_end_matches('F'))),
             0x57 | 0x9F6B => return only(mask::track2(&hex)),
             // PIN data, names of people, tracks in letters, the issuer's own track digits.
             0x99 | 0x56 | 0x5F20 | 0x9F0B | 0x9F1F | 0x9F20 => {
