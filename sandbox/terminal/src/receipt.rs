@@ -6,7 +6,7 @@ use crate::amount;
 use crate::folder::Registration;
 use crate::kernel::Cryptogram;
 use crate::online::{Answer, Payment, Request, ScanRequest, Verdict};
-use crate::trace::mask_number;
+use sandbox_kit::mask::mask_number;
 
 /// Writes the receipt of one authorisation.
 #[must_use]

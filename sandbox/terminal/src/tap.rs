@@ -18,6 +18,7 @@ use crate::folder::{Folder, Registration};
 use crate::kernel::{Cryptogram, Outcome, Settings};
 use crate::online::{Acquirer, Payment, Request, Unregistered, Verdict};
 use crate::receipt;
+use sandbox_kit::mask::mask_number;
 
 /// What is to be paid, where the card is, and whether to lie about it.
 #[derive(Debug, Clone)]
