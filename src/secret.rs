@@ -89,8 +89,11 @@ pub(crate) fn wipe_stack() {
     std::hint::black_box(&below);
 }
 
-/// How deep work with secrets goes, in bytes.
-const WORK_STACK: usize = 48 * 1024;
+/// How deep work with secrets goes, in bytes. Without optimisation, frames are about twice as big.
+const WORK_STACK: usize = match cfg!(debug_assertions) {
+    true => 96 * 1024,
+    false => 48 * 1024,
+};
 
 /// A secret of any length, as it was unsealed.
 pub struct SecretBytes(Vec<u8>);

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: the core's speed against the bare libraries under it.
 //!
-//! `benches/tapcore` measures and prints one JSON object per bench; here they become a table and
-//! `target/bench.json`. Only ratios travel: ours and the floor are measured in turn in the same run.
+//! `benches/tapcore`, and for what a scan costs the sandbox's provider, measure and print one JSON object per bench; here
+//! they become a table and `target/bench.json`. Only ratios travel: ours and the floor are measured in turn in the same run.
 
 use crate::count::Count;
 use crate::paths;
@@ -21,14 +21,28 @@ struct Reading {
     ratio: Option<f64>,
 }
 
+/// The programs that measure, by package; the provider's takes minutes to build, and its names tell it apart.
+const BENCHES: [(&str, &str, bool); 2] = [
+    ("tapcore", "tapcore", false),
+    ("sandbox-provider", "resolve", true),
+];
+
 /// Runs the benches whose names begin with `only`, prints them and writes them down.
 pub(crate) fn run(step: &mut Step, only: Option<&str>) -> Result<Count> {
-    let mut command = cargo();
-    command.args(["bench", "--package", "tapcore", "--bench", "tapcore", "--"]);
-    if let Some(prefix) = only {
-        command.args(["--only", prefix]);
+    let mut readings = Vec::new();
+    let prefix = only.unwrap_or_default();
+    for (package, bench, is_provider) in BENCHES {
+        let named = prefix.starts_with("provider");
+        if is_provider != named && !prefix.is_empty() {
+            continue;
+        }
+        let mut command = cargo();
+        command.args(["bench", "--package", package, "--bench", bench, "--"]);
+        if let Some(prefix) = only {
+            command.args(["--only", prefix]);
+        }
+        readings.extend(read(&step.run_collecting(&mut command)?)?);
     }
-    let readings = read(&step.run_collecting(&mut command)?)?;
     if readings.is_empty() {
         bail!("no bench's name begins with {:?}", only.unwrap_or_default());
     }

@@ -201,6 +201,9 @@ impl Provider {
         Ok(self.inner.store.ledger().await?)
     }
 
+    /// The one statement by which an alias ($1) is looked up, for measurements.
+    pub const CODE_LOOK_UP: &str = codes::LOOK_UP;
+
     /// Whether a payment code would be taken at this moment: the look-up and the check that every payment by code makes,
     /// for measurements. Nothing is counted or used up.
     pub async fn resolves_code(&self, code: &str) -> anyhow::Result<bool> {

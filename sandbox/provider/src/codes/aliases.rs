@@ -61,7 +61,7 @@ pub(super) struct Found {
 }
 
 /// Everything a payment must know of an alias, by one look-up.
-const LOOK_UP: &str = "SELECT a.alias_id, a.state, a.wrong, a.not_after, d.device_id, d.user_id, t.token_ref, t.state, s.sealed FROM code_aliases a LEFT JOIN devices d ON d.device_id = a.device_id LEFT JOIN tokens t ON t.token_ref = a.token_ref LEFT JOIN code_seeds s ON s.device_id = a.device_id WHERE a.alias = $1";
+pub(crate) const LOOK_UP: &str = "SELECT a.alias_id, a.state, a.wrong, a.not_after, d.device_id, d.user_id, t.token_ref, t.state, s.sealed FROM code_aliases a LEFT JOIN devices d ON d.device_id = a.device_id LEFT JOIN tokens t ON t.token_ref = a.token_ref LEFT JOIN code_seeds s ON s.device_id = a.device_id WHERE a.alias = $1";
 
 pub(super) async fn look_up(connection: &mut AnyConnection, alias: &str) -> Result<Option<Found>> {
     let row = sqlx::query(LOOK_UP)

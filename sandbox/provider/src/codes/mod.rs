@@ -38,6 +38,8 @@ mod watch;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -49,6 +51,7 @@ use tokio::sync::watch as channel;
 use crate::{Inner, Shared};
 use seeds::Seeds;
 
+pub(crate) use aliases::LOOK_UP;
 pub(crate) use entries::{CodeEntry, alias, code_entry};
 pub use format::CodePolicy;
 pub use rules::{CodeAcquirer, CodeRules, DailyLimits, RefusedClass};
@@ -59,7 +62,13 @@ pub(crate) struct Codes {
     rules: CodeRules,
     /// Counts up whenever an alias or a payment changes, for phones that wait for it.
     changes: channel::Sender<u64>,
+    /// The policy, and when it was read.
+    policy: Mutex<Option<(Instant, CodePolicy)>>,
 }
+
+/// How old the policy may be that a till's question is answered by: the support desk, which may be another process, changes
+/// it now and then, and a statement of its own for each scan would double the cost of a look-up.
+const POLICY_AGE: Duration = Duration::from_secs(1);
 
 impl Codes {
     /// Opens the key beside the database that seeds are sealed with.
@@ -68,7 +77,24 @@ impl Codes {
             seeds: Seeds::open(database, db).await?,
             rules,
             changes: channel::Sender::new(0),
+            policy: Mutex::new(None),
         })
+    }
+
+    /// The policy, as of a second ago at most.
+    async fn policy(&self, provider: &Inner) -> anyhow::Result<CodePolicy> {
+        let held = self
+            .policy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some((_, policy)) = held.filter(|(read, _)| read.elapsed() < POLICY_AGE) {
+            return Ok(policy);
+        }
+        let policy = provider.policy().await?.codes;
+        let now = Some((Instant::now(), policy.clone()));
+        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(policy)
     }
 
     /// The keys of the acquirers that may ask for payments.
@@ -112,7 +138,7 @@ pub(crate) fn shop_routes() -> Router<Shared> {
 
 /// Whether a code would be taken at this moment, whoever asks.
 pub(crate) async fn resolves(provider: &Inner, code: &str) -> anyhow::Result<bool> {
-    let policy = provider.policy().await?.codes;
+    let policy = provider.codes.policy(provider).await?;
     Ok(decide::resolves(provider, &policy, code, clock::unix_now()).await?)
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn pay(
     ApiJson(scan): ApiJson<Scan>,
 ) -> Result<Json<Standing>, Problem> {
     scan.check()?;
-    let policy = provider.policy().await?.codes;
+    let policy = provider.codes.policy(&provider).await?;
     match decide(&provider, &policy, &acquirer, &scan, clock::unix_now()).await? {
         Decided::Refused(reason) => {
             // A code that was tried too often is dead: its phone is to show another.
