@@ -16,7 +16,7 @@ pub const STEP_MS: i64 = 30_000;
 /// a step behind is within what the provider takes.
 const SLACK_MS: i64 = STEP_MS;
 
-/// The provider's policy on clocks.
+/// How far clocks are trusted: the age of a contact is the provider's to set, the time off is this core's own bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockRules {
     /// How long after the last contact with the provider codes are still shown, in milliseconds.

@@ -87,6 +87,15 @@ impl AliasStock {
         })
     }
 
+    /// Ends the aliases that nobody has seen and nobody will: of another length than the provider's format has by now.
+    pub fn end_unfit(&mut self, digits: usize) {
+        for entry in &mut self.0 {
+            if entry.state == AliasState::Fresh && entry.alias.as_str().len() != digits {
+                entry.state = AliasState::Spent;
+            }
+        }
+    }
+
     /// Ends whatever is on the screen, and answers it: for the start of a process, and for the provider, who is to be told.
     pub fn end_showing(&mut self) -> Option<Alias> {
         let entry = self

@@ -95,6 +95,8 @@ pub enum CodeRefusal {
     Clock,
     /// The card has no key or counter left for a consumer-presented code: go online, or choose another card.
     NoKeys,
+    /// The phone looks unsafe: no code is shown on it.
+    Unsafe,
     /// The card is not offered as a consumer-presented code: show a numeric one, or choose another card.
     NotOffered,
 }
@@ -246,6 +248,7 @@ impl CodeRefusal {
             Self::NeverFetched => "never_fetched",
             Self::Clock => "clock",
             Self::NoKeys => "no_keys",
+            Self::Unsafe => "unsafe",
             Self::NotOffered => "not_offered",
         }
     }
@@ -311,6 +314,7 @@ impl From<wallet::CodeRefusal> for CodeRefusal {
             wallet::CodeRefusal::NeverFetched => Self::NeverFetched,
             wallet::CodeRefusal::Clock(_) => Self::Clock,
             wallet::CodeRefusal::NoKeys => Self::NoKeys,
+            wallet::CodeRefusal::Unsafe => Self::Unsafe,
             wallet::CodeRefusal::NotOffered => Self::NotOffered,
         }
     }

@@ -226,7 +226,7 @@ impl From<Inner> for WalletError {
         let detail = error.to_string();
         match error {
             Inner::NotEnrolled => Self::NotEnrolled { detail },
-            Inner::NotStarted | Inner::EnrolledAlready | Inner::Insecure | Inner::Unsafe => {
+            Inner::NotStarted | Inner::EnrolledAlready | Inner::Insecure => {
                 Self::Blocked { detail }
             }
             Inner::Input(_) | Inner::NoChallenge | Inner::NoSuchCard | Inner::MerchantCode(_) => {

@@ -177,6 +177,8 @@ impl Wallet {
     /// Takes the cards out of the field for good and gives back the payments that were reserved and not used.
     pub(super) async fn disarm(self: &Arc<Self>) -> Result<(), WalletError> {
         self.with_keys(|wallet, opened| {
+            // One that was on its way to the screen when the wallet was closed as well.
+            wallet.take_code_away();
             let unused = wallet.tap.disarm();
             if unused.iter().all(|(_, _, left)| *left == 0) {
                 return Ok(());

@@ -13,8 +13,8 @@ use crate::backend::protocol::{
 use crate::backend::{Backend, fresh_key};
 use crate::bind::bind;
 
-/// The longest name of a payee, in bytes.
-const PAYEE: usize = 128;
+/// The longest name of a payee, in characters.
+const PAYEE: usize = 140;
 
 impl Wallet {
     /// Confirms a payment by a verification of the person, which is used up whatever comes of it.
@@ -137,9 +137,9 @@ fn check(money: Money, payee: &str) -> Result<(), WalletError> {
     if money.minor <= 0 {
         return Err(WalletError::Input("the amount must be above zero"));
     }
-    if payee.is_empty() || payee.len() > PAYEE || payee.chars().any(char::is_control) {
+    if payee.is_empty() || payee.chars().count() > PAYEE || payee.chars().any(char::is_control) {
         return Err(WalletError::Input(
-            "the payee has 1 to 128 plain characters",
+            "the payee has 1 to 140 plain characters",
         ));
     }
     Ok(())

@@ -78,9 +78,6 @@ pub enum WalletError {
     /// A shop's code cannot be read.
     #[error(transparent)]
     MerchantCode(#[from] MpmError),
-    /// The phone looks unsafe.
-    #[error("this phone looks unsafe: no payment code is shown on it")]
-    Unsafe,
     /// The app is older than the provider admits.
     #[error("this app is too old to pay: update it to version {0} or newer")]
     Outdated(String),

@@ -162,7 +162,10 @@ pub(super) fn set_state(
     }
     let unused = match state {
         TokenLife::Active => Vec::new(),
-        TokenLife::Suspended | TokenLife::Deleted => wallet.tap.take_out(token),
+        TokenLife::Suspended | TokenLife::Deleted => {
+            wallet.take_code_of(token);
+            wallet.tap.take_out(token)
+        }
     };
     let mut arming = opened.arming()?;
     stored.state = state;

@@ -36,38 +36,7 @@ impl Wallet {
         let armed = self.arm().await;
         self.follow_provider().await?;
         armed?;
-        {
-            let _syncing = self.syncing.lock().await;
-            let (backend, _) = self.backend().await?;
-            let mut after = self.issuer_position().await?;
-            let mut restarts = 0;
-            loop {
-                let page: EntriesAnswer = backend
-                    .get(&format!("/v1/entries?after={after}&limit=200"))
-                    .await?;
-                let (next, more) = (page.next, page.more && page.next > after);
-                match self.take_in(after, page).await? {
-                    Some(new) => report.new_entries += new,
-                    // The statement was made anew meanwhile: from its beginning again.
-                    None if restarts < RESTARTS => {
-                        restarts += 1;
-                        after = self.issuer_position().await?;
-                        continue;
-                    }
-                    None => return Err(WalletError::Interrupted),
-                }
-                if !more {
-                    break;
-                }
-                after = next;
-            }
-        }
-        tracing::info!(new_entries = report.new_entries, "synced");
-        if report.new_entries > 0 {
-            self.tell(WalletEvent::Synced {
-                new_entries: report.new_entries,
-            });
-        }
+        report.new_entries = self.fetch_entries().await?;
         report.keys_received = self.replenish().await?;
         if report.keys_received > 0 {
             tracing::info!(count = report.keys_received, "replenished");
@@ -80,6 +49,42 @@ impl Wallet {
             tracing::info!(%error, "no payment codes came");
         }
         Ok(report)
+    }
+
+    /// Takes in what the issuer has; answers how many entries were not known.
+    pub(super) async fn fetch_entries(self: &Arc<Self>) -> Result<u32, WalletError> {
+        let mut new_entries = 0;
+        let _syncing = self.syncing.lock().await;
+        let (backend, _) = self.backend().await?;
+        let mut after = self.issuer_position().await?;
+        let mut restarts = 0;
+        loop {
+            let page: EntriesAnswer = backend
+                .get(&format!("/v1/entries?after={after}&limit=200"))
+                .await?;
+            let (next, more) = (page.next, page.more && page.next > after);
+            match self.take_in(after, page).await? {
+                Some(new) => new_entries += new,
+                // The statement was made anew meanwhile: from its beginning again.
+                None if restarts < RESTARTS => {
+                    restarts += 1;
+                    after = self.issuer_position().await?;
+                    continue;
+                }
+                None => return Err(WalletError::Interrupted),
+            }
+            if !more {
+                break;
+            }
+            after = next;
+        }
+        tracing::info!(new_entries, "synced");
+        if new_entries > 0 {
+            self.tell(WalletEvent::Synced {
+                new_entries: new_entries,
+            });
+        }
+        Ok(new_entries)
     }
 
     async fn issuer_position(self: &Arc<Self>) -> Result<i64, WalletError> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::code::steps::{ProviderClock, Step};
-use crate::code::{Alias, AliasStock};
+use crate::code::{Alias, AliasStock, CodeFormat};
 use crate::secret::Secret;
 use crate::store::{StoreError, VaultTx};
 use crate::token::TokenRef;
@@ -25,6 +25,9 @@ pub(in crate::wallet) struct CodeBook {
     pub(super) clock: ProviderClock,
     /// The aliases by account.
     pub(super) stocks: BTreeMap<TokenRef, AliasStock>,
+    /// Whether the next code needs the person: digits were uncovered or photographed.
+    #[serde(default)]
+    pub(super) needs_person: bool,
 }
 
 impl CodeBook {
@@ -42,7 +45,16 @@ impl CodeBook {
             seed: hex::encode_upper(arming.seal_seed(seed)?),
             clock,
             stocks: BTreeMap::new(),
+            needs_person: false,
         })
+    }
+
+    /// Ends aliases that do not fit the provider's format any more.
+    pub(super) fn end_unfit(&mut self, format: &CodeFormat) {
+        let digits = usize::from(format.alias_digits());
+        for stock in self.stocks.values_mut() {
+            stock.end_unfit(digits);
+        }
     }
 
     /// The seed of the device, which is the same in every batch unless the provider has lost it.

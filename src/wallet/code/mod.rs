@@ -22,6 +22,7 @@ use crate::account::Money;
 use crate::backend::BackendError;
 use crate::backend::parse_rfc3339_ms;
 use crate::backend::protocol::CodePaymentAnswer;
+use crate::code::Alias;
 use crate::code::steps::ClockUnsure;
 use crate::token::TokenRef;
 use showing::Showing;
@@ -126,6 +127,9 @@ pub enum CodeRefusal {
     /// The card has no key or no counter left.
     #[error("the card has no key left for a payment code: go online once to get new ones")]
     NoKeys,
+    /// The phone looks unsafe.
+    #[error("this phone looks unsafe: no payment code is shown on it")]
+    Unsafe,
     /// The provider, or the card, has no such codes.
     #[error("this card cannot be shown as a payment code of this kind: show another card or kind")]
     NotOffered,
@@ -175,7 +179,9 @@ pub(super) struct Codes {
     views: AtomicU64,
     /// Held by whoever asks the provider for aliases.
     refilling: tokio::sync::Mutex<()>,
-    /// Whether the next code needs the person: its digits were uncovered or photographed.
+    /// Numbers showings: a view has one after the other.
+    showings: AtomicU64,
+    /// Whether the next code needs the person, where the record of codes could not be written.
     needs_person: AtomicBool,
 }
 
@@ -186,12 +192,20 @@ impl Codes {
             changes: channel::Sender::new(0),
             views: AtomicU64::new(0),
             refilling: tokio::sync::Mutex::new(()),
+            showings: AtomicU64::new(0),
             needs_person: AtomicBool::new(false),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Showing>> {
         self.showing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The alias on the screen, while it can be scanned.
+    fn open_alias(&self) -> Option<Alias> {
+        let showing = self.lock();
+        let open = showing.as_ref().filter(|showing| showing.is_open());
+        open.and_then(Showing::alias).cloned()
     }
 
     /// Wakes the views.

@@ -116,14 +116,20 @@ impl Wallet {
         if accounts.is_empty() || opened.known().locked {
             return Ok(None);
         }
-        let book = opened.vault.read(CodeBook::read)?;
+        let mut book = opened.vault.read(CodeBook::read)?;
+        if let Some(book) = &mut book {
+            book.end_unfit(&policy.format);
+        }
         let now_ms = opened.time_ms();
         let enough = book.as_ref().is_some_and(|book| {
             let known = accounts
                 .iter()
                 .all(|account| book.stocks.contains_key(account));
             let fresh = now_ms.saturating_sub(book.clock.contact_ms()) < STALE_MS;
-            known && fresh && !book.is_untold() && book.left(now_ms) >= policy.refill_below
+            // A clock that nobody can vouch for is cured by a contact alone.
+            let told = book.clock.step(&self.clock.now(), &policy.clock).is_ok();
+            let plenty = book.left(now_ms) >= policy.refill_below;
+            known && fresh && told && !book.is_untold() && plenty
         });
         if enough {
             return Ok(None);
@@ -183,6 +189,9 @@ impl Wallet {
             let accounts = &asked.request.token_refs;
             // What stood for a card that is gone stands for nobody.
             book.stocks.retain(|account, _| accounts.contains(account));
+            if let Some(policy) = self.policy_in(opened)?.codes {
+                book.end_unfit(&policy.format);
+            }
             for account in accounts {
                 let stock = book.stocks.entry(account.clone()).or_default();
                 let of_account = fresh.iter().filter(|(of, _)| of == account);

@@ -1,7 +1,7 @@
 //! Showing a code: an alias, or counters of a card, taken durably before anybody sees them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cpm::CardOnScreen;
 use super::showing::{AliasOnScreen, Means, Showing};
@@ -13,12 +13,13 @@ use crate::code::numeric::code_key;
 use crate::code::steps::Step;
 use crate::code::{Alias, CodePolicy};
 use crate::emv::verification::VerificationRule;
-use crate::store::StoredToken;
+use crate::store::{ArmingRecord, StoredToken};
 use crate::token::TokenRef;
 use crate::vault::VaultError;
 use crate::wallet::arm::{grant, retire_older, take_back};
 use crate::wallet::open::Opened;
 use crate::wallet::permit::paying;
+use crate::wallet::person::person_in;
 use crate::wallet::tap::Returned;
 use crate::wallet::{TapRefusal, Wallet, WalletError};
 
@@ -29,11 +30,14 @@ pub(super) struct Ask {
     pub(super) kind: CodeKind,
     pub(super) account: Option<TokenRef>,
     pub(super) revealed: bool,
+    /// Whether the person was verified for it.
+    pub(super) verified: bool,
+    /// Whether the view was closed meanwhile.
+    pub(super) closed: Arc<AtomicBool>,
 }
 
 impl Wallet {
-    /// Shows a code; without an account, that of the default card, or of the next that has any. What was on the screen
-    /// before is over. Without aliases, or when nobody can say what time it is, the provider is asked first.
+    /// Shows a code; without an account, that of the default card. What was on the screen before is over. Without aliases, or when nobody can say what time it is, the provider is asked first.
     ///
     /// After a code's digits were uncovered or photographed, `verification` (for
     /// [`Purpose::Access`](crate::wallet::Purpose::Access)) must be given where a person is set up.
@@ -47,36 +51,29 @@ impl Wallet {
         account: Option<TokenRef>,
         verification: Option<String>,
     ) -> Result<Arc<CodeView>, WalletError> {
-        self.person_for_code(verification).await?;
         let view = self.codes.views.fetch_add(1, Ordering::Relaxed) + 1;
         let ask = Ask {
             view,
             kind,
             account,
             revealed: false,
+            verified: self.is_verified(verification)?,
+            closed: Arc::default(),
         };
         self.show(ask.clone()).await?;
         Ok(CodeView::new(self, ask))
     }
 
-    /// Uses the verification that the next code needs.
-    pub(super) async fn person_for_code(
-        self: &Arc<Self>,
-        verification: Option<String>,
-    ) -> Result<(), WalletError> {
-        if !self.codes.needs_person.load(Ordering::SeqCst) {
-            return Ok(());
-        }
-        if self.has_person().await? {
-            let id = verification.ok_or(WalletError::NotVerified)?;
-            drop(self.take_access(&id)?);
-        }
-        self.codes.needs_person.store(false, Ordering::SeqCst);
-        Ok(())
+    /// Uses a verification for the next code, where one is given.
+    pub(super) fn is_verified(&self, verification: Option<String>) -> Result<bool, WalletError> {
+        let verified = verification.map(|id| self.take_access(&id)).transpose()?;
+        Ok(verified.is_some())
     }
 
     /// Puts a code on the screen, once more after the provider was asked where that may help.
     pub(super) async fn show(self: &Arc<Self>, ask: Ask) -> Result<(), WalletError> {
+        // What is on the screen ends here, whatever comes of the next.
+        self.tell_void(self.codes.open_alias().map(closed).into_iter().collect());
         let shown = self.show_once(ask.clone()).await;
         let shown = match shown {
             Err(WalletError::Code(refusal)) if refusal != CodeRefusal::NotOffered => {
@@ -106,9 +103,12 @@ impl Wallet {
         Ok(())
     }
 
-    /// Answers the aliases that are over by it.
+    /// Answers the aliases that are over by it and of which nobody was told.
     async fn show_once(self: &Arc<Self>, ask: Ask) -> Result<Vec<VoidAlias>, WalletError> {
         self.with_keys(move |wallet, opened| {
+            if wallet.closed.load(Ordering::Relaxed) {
+                return Err(WalletError::NotStarted);
+            }
             let policy = wallet.policy_in(opened)?;
             let codes = wallet.may_show(opened, &policy)?;
             let reading = wallet.clock.now();
@@ -116,17 +116,23 @@ impl Wallet {
             let book = book.ok_or(WalletError::Code(CodeRefusal::NeverFetched))?;
             let step = book.clock.step(&reading, &codes.clock);
             let step = step.map_err(|unsure| WalletError::Code(CodeRefusal::Clock(unsure)))?;
+            let needs_person =
+                book.needs_person || wallet.codes.needs_person.load(Ordering::SeqCst);
+            if needs_person && !ask.verified && person_in(opened)?.is_some() {
+                return Err(WalletError::NotVerified);
+            }
             // A code is shown to nobody in particular: it is no way to pay what the person must be verified for.
             let unverified = policy.tap_verification != VerificationRule::Always;
             if ask.kind == CodeKind::ConsumerPresented && !unverified {
                 return Err(WalletError::Code(CodeRefusal::NotOffered));
             }
-            let accounts = accounts(opened, ask.account.as_ref())?;
-            // What is on the screen ends here, whatever comes of the next.
-            let told = wallet.take_showing();
+            let account = account(opened, ask.account.as_ref())?;
+            let before = wallet.take_showing();
             let returned = wallet.tap.take_returned();
             let begun = Begun {
+                id: wallet.codes.showings.fetch_add(1, Ordering::Relaxed) + 1,
                 book,
+                before: before.as_ref(),
                 returned: &returned,
                 codes: &codes,
                 reading: &reading,
@@ -136,17 +142,33 @@ impl Wallet {
                 CodeKind::Numeric => numeric,
                 CodeKind::ConsumerPresented => card,
             };
-            match begin(opened, &ask, begun, &accounts) {
-                Ok((showing, mut ended)) => {
-                    ended.retain(|ended| told.as_ref() != Some(&ended.alias));
-                    *wallet.codes.lock() = Some(showing);
-                    Ok(ended)
-                }
+            let (showing, mut ended, record) = match begin(opened, &ask, begun, &account) {
+                Ok(shown) => shown,
                 Err(error) => {
                     wallet.not_written(returned, &error);
-                    Err(error)
+                    return Err(error);
                 }
+            };
+            // From here on it is written down, whatever comes: it must not be given back a second time.
+            let retired = retire_older(opened, &record);
+            wallet.codes.needs_person.store(false, Ordering::SeqCst);
+            let told = before.as_ref().and_then(Showing::alias);
+            ended.retain(|ended| Some(ended) != told);
+            let mut ended: Vec<_> = ended.into_iter().map(closed).collect();
+            if let Err(error) = retired {
+                wallet.tap.spare(showing.unused());
+                return Err(error);
             }
+            let mut screen = wallet.codes.lock();
+            // The view was closed, or the wallet, while this was on its way.
+            if ask.closed.load(Ordering::SeqCst) || wallet.closed.load(Ordering::Relaxed) {
+                drop(screen);
+                wallet.tap.spare(showing.unused());
+                ended.extend(showing.alias().cloned().map(closed));
+                return Ok(ended);
+            }
+            *screen = Some(showing);
+            Ok(ended)
         })
         .await
     }
@@ -158,7 +180,7 @@ impl Wallet {
             Some(TapRefusal::Outdated) => {
                 return Err(WalletError::Outdated(policy.minimum_app_version.clone()));
             }
-            Some(TapRefusal::Risk) => return Err(WalletError::Unsafe),
+            Some(TapRefusal::Risk) => return Err(WalletError::Code(CodeRefusal::Unsafe)),
             // Who looks at the screen has unlocked it.
             Some(TapRefusal::ScreenLocked) | None => {}
         }
@@ -172,70 +194,81 @@ impl Wallet {
         self.codes.changed();
     }
 
-    /// Takes what is on the screen away; answers the alias of which the provider knows already that it is over. What a card
-    /// had reserved and did not need comes back with the next arming.
-    fn take_showing(&self) -> Option<Alias> {
+    /// Takes what is on the screen away where a card's is that pays no more.
+    pub(in crate::wallet) fn take_code_of(&self, token: &TokenRef) {
+        let showing = self.codes.lock();
+        let of_token = showing
+            .as_ref()
+            .is_some_and(|showing| showing.account == *token);
+        drop(showing);
+        if of_token {
+            self.take_code_away();
+        }
+    }
+
+    /// Takes what is on the screen away. What a card had reserved and did not need comes back with the next arming.
+    fn take_showing(&self) -> Option<Showing> {
         let over = self.codes.lock().take()?;
         self.tap.spare(over.unused());
-        over.alias()
-            .filter(|_| over.state != CodeState::Showing)
-            .cloned()
+        Some(over)
     }
 }
 
 /// What a showing begins with.
 struct Begun<'a> {
+    id: u64,
     book: CodeBook,
+    /// What was on the screen before.
+    before: Option<&'a Showing>,
     returned: &'a Returned,
     codes: &'a CodePolicy,
     reading: &'a ClockReading,
     step: &'a Step,
 }
 
-/// The accounts that may be shown: the one that is asked for, or all that pay, the default one first.
-fn accounts(opened: &Opened, asked: Option<&TokenRef>) -> Result<Vec<StoredToken>, WalletError> {
-    let mut paying = paying(opened)?;
-    if let Some(asked) = asked {
-        paying.retain(|stored| stored.token.reference == *asked);
-    }
-    match paying.is_empty() {
-        true => Err(WalletError::NoSuchCard),
-        false => Ok(paying),
-    }
+/// What has been made durable: the showing, the aliases that are over by it, the arming in force.
+type Shown = (Showing, Vec<Alias>, ArmingRecord);
+
+/// The account that is asked for, or the default one.
+fn account(opened: &Opened, asked: Option<&TokenRef>) -> Result<StoredToken, WalletError> {
+    let mut paying = paying(opened)?.into_iter();
+    let account = match asked {
+        Some(asked) => paying.find(|stored| stored.token.reference == *asked),
+        None => paying.next(),
+    };
+    account.ok_or(WalletError::NoSuchCard)
 }
 
 fn numeric(
     opened: &Opened,
     ask: &Ask,
     begun: Begun<'_>,
-    accounts: &[StoredToken],
-) -> Result<(Showing, Vec<VoidAlias>), WalletError> {
+    stored: &StoredToken,
+) -> Result<Shown, WalletError> {
     let Begun {
+        id,
         mut book,
         returned,
         codes,
         reading,
         step,
+        ..
     } = begun;
     let mut arming = opened.arming()?;
     take_back(&mut arming, returned);
     let ended = book.end_showing();
-    let accounts = accounts.iter().map(|stored| &stored.token.reference);
-    let mut taken = accounts.filter_map(|account| Some((account, book.take(account, step)?)));
-    let (account, (alias, not_after_ms)) = taken
-        .next()
+    book.end_unfit(&codes.format);
+    let account = stored.token.reference.clone();
+    let (alias, not_after_ms) = book
+        .take(&account, step)
         .ok_or(WalletError::Code(CodeRefusal::NoneLeft))?;
-    let account = account.clone();
-    drop(taken);
-    if alias.as_str().len() != usize::from(codes.format.alias_digits()) {
-        // The provider has changed its format since; the next batch fits.
-        return Err(WalletError::Code(CodeRefusal::NoneLeft));
-    }
     book.clock.note(step, reading);
+    // Another look at another time needs the person again.
+    book.needs_person = ask.revealed;
     let key = code_key(&book.seed(&arming)?, &alias).map_err(|_| VaultError::Unsealable)?;
     let ((), record) = opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&book))?))?;
-    retire_older(opened, &record)?;
     let showing = Showing {
+        id,
         view: ask.view,
         account,
         offline_left: book.left(step.at_ms),
@@ -252,17 +285,19 @@ fn numeric(
         revealed: ask.revealed,
         state: CodeState::Showing,
     };
-    Ok((showing, closed(ended)))
+    Ok((showing, ended, record))
 }
 
 fn card(
     opened: &Opened,
     ask: &Ask,
     begun: Begun<'_>,
-    accounts: &[StoredToken],
-) -> Result<(Showing, Vec<VoidAlias>), WalletError> {
+    stored: &StoredToken,
+) -> Result<Shown, WalletError> {
     let Begun {
+        id,
         mut book,
+        before,
         returned,
         codes,
         reading,
@@ -271,22 +306,19 @@ fn card(
     let mut arming = opened.arming()?;
     take_back(&mut arming, returned);
     let now_ms = opened.time_ms();
-    let mut granted = None;
-    for stored in accounts {
-        granted = grant(opened, &mut arming, stored, codes.cpm_refreshes, now_ms)?;
-        if granted.is_some() {
-            break;
-        }
-    }
+    let granted = grant(opened, &mut arming, stored, codes.cpm_refreshes, now_ms)?;
     let armed = granted.ok_or(WalletError::Code(CodeRefusal::NoKeys))?;
     let ended = book.end_showing();
     book.clock.note(step, reading);
+    book.needs_person = false;
     let account = armed.token.clone();
+    let before = before.filter(|before| before.view == ask.view && before.account == account);
+    let lingering = before.map_or(&[][..], Showing::atcs);
     let left = arming.state().tokens.get(&account);
     let left = left.map_or(0, |state| state.keys.uses_left(now_ms, false));
     let ((), record) = opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&book))?))?;
-    retire_older(opened, &record)?;
     let showing = Showing {
+        id,
         view: ask.view,
         account,
         // What this showing has reserved is used up one by one.
@@ -294,15 +326,14 @@ fn card(
         few: codes.refill_below,
         clock: book.clock,
         rules: codes.clock,
-        means: Means::Card(CardOnScreen::new(armed)),
+        means: Means::Card(CardOnScreen::new(armed, lingering)),
         revealed: false,
         state: CodeState::Showing,
     };
-    Ok((showing, closed(ended)))
+    Ok((showing, ended, record))
 }
 
-fn closed(aliases: Vec<Alias>) -> Vec<VoidAlias> {
+fn closed(alias: Alias) -> VoidAlias {
     let why = VoidReason::Closed;
-    let aliases = aliases.into_iter();
-    aliases.map(|alias| VoidAlias { alias, why }).collect()
+    VoidAlias { alias, why }
 }

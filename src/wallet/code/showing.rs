@@ -14,6 +14,8 @@ use crate::token::{KeyIndex, TokenRef};
 
 /// What is on the screen.
 pub(super) struct Showing {
+    /// Its own number: what was begun for an earlier showing is not meant for this one.
+    pub(super) id: u64,
     /// The view's number, so that an older view does not end it.
     pub(super) view: u64,
     pub(super) account: TokenRef,
@@ -49,8 +51,8 @@ pub(super) struct Look {
     pub(super) shown: CodeShown,
     /// A cryptogram that is about to be seen.
     pub(super) event: Option<JournalEvent>,
-    /// Milliseconds until it is worth looking again.
-    pub(super) wait_ms: u64,
+    /// Milliseconds until it is worth looking again; nothing when only news from elsewhere can change it.
+    pub(super) wait_ms: Option<u64>,
 }
 
 /// Why there is nothing to scan at this moment.
@@ -94,13 +96,13 @@ impl Showing {
     /// what has come to its end, is shown no more.
     pub(super) fn look(&mut self, reading: &ClockReading) -> Look {
         let mut event = None;
-        let mut wait_ms = 1_000;
+        let mut wait_ms = None;
         let mut live = None;
         if self.state == CodeState::Showing {
             match self.clock.step(reading, &self.rules) {
                 Err(unsure) => self.end(CodeState::Refused(CodeRefusal::Clock(unsure))),
                 Ok(step) => {
-                    wait_ms = until_next_second(step.at_ms);
+                    wait_ms = Some(until_next_second(step.at_ms));
                     let made = match &mut self.means {
                         Means::Numeric(alias) => alias.at(step.number, step.at_ms, self.revealed),
                         Means::Card(card) => {
@@ -150,13 +152,21 @@ impl Showing {
         }
     }
 
-    /// It cannot be scanned any more: what it was made with is not needed.
+    /// It cannot be scanned any more: what it was made with leaves the memory.
     pub(super) fn end(&mut self, state: CodeState) {
         self.state = state;
-        if let Means::Numeric(alias) = &mut self.means {
-            alias.key = None;
-            alias.made = None;
+        match &mut self.means {
+            Means::Numeric(alias) => {
+                alias.key = None;
+                alias.made = None;
+            }
+            Means::Card(card) => card.end(),
         }
+    }
+
+    /// Whether it can still be scanned, or go on.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, CodeState::Showing | CodeState::Paused)
     }
 
     /// The alias on the screen.

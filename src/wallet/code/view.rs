@@ -6,14 +6,24 @@ use std::time::Duration;
 
 use super::show::Ask;
 use super::showing::Look;
-use super::{CodeEnd, CodeShown, CodeState};
+use super::{CodeBook, CodeEnd, CodeRefusal, CodeShown, CodeState, RECORD};
 use crate::backend::protocol::{VoidAlias, VoidReason};
-use crate::wallet::person::person_in;
+use crate::wallet::arm::retire_older;
 use crate::wallet::settle::News;
-use crate::wallet::{Wallet, WalletError};
+use crate::wallet::{TapRefusal, Wallet, WalletError};
 
 /// How long closing waits for the provider to hear of it.
 const TELLING: Duration = Duration::from_secs(3);
+
+/// What a view waits for before it looks again.
+enum Wait {
+    /// So many milliseconds, or news.
+    For(u64),
+    /// What somebody else does.
+    News,
+    /// Nothing: it is over.
+    Over,
+}
 
 /// A code on the screen. Dropped, it is closed in the background.
 pub struct CodeView {
@@ -45,21 +55,26 @@ impl CodeView {
     /// first is yielded at once; nothing once the view is over and its last state was yielded.
     pub async fn next(&self) -> Option<CodeShown> {
         loop {
-            let mut changes = self.wallet.upgrade()?.codes.changes.subscribe();
-            let (shown, wait_ms) = self.look();
-            let over = {
+            // Listening begins before the look, so that nothing changes unheard between the two.
+            let changes = self.wallet.upgrade();
+            let changes = changes.map(|wallet| wallet.codes.changes.subscribe());
+            let (shown, wait) = self.look();
+            {
                 let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
                 if told.as_ref() != Some(&shown) {
                     return Some(told.insert(shown).clone());
                 }
-                wait_ms.is_none()
-            };
-            if over {
-                return None;
             }
-            let wait = Duration::from_millis(wait_ms.unwrap_or(1_000));
-            // A change is as good a reason to look again as the next second.
-            drop(tokio::time::timeout(wait, changes.changed()).await);
+            let mut changes = changes?;
+            match wait {
+                // A change is as good a reason to look again as the next second.
+                Wait::For(ms) => {
+                    let wait = Duration::from_millis(ms);
+                    drop(tokio::time::timeout(wait, changes.changed()).await);
+                }
+                Wait::News => drop(changes.changed().await),
+                Wait::Over => return None,
+            }
         }
     }
 
@@ -73,11 +88,10 @@ impl CodeView {
         let wallet = self.wallet.upgrade().ok_or(WalletError::NotStarted)?;
         drop(wallet.take_access(&verification)?);
         self.void(&wallet, CodeEnd::Revealed);
-        // Another look at another time needs the person again.
-        wallet.codes.needs_person.store(true, Ordering::SeqCst);
         wallet
             .show(Ask {
                 revealed: true,
+                verified: true,
                 ..self.ask.clone()
             })
             .await
@@ -90,6 +104,8 @@ impl CodeView {
         };
         self.void(&wallet, CodeEnd::Photographed);
         wallet.codes.needs_person.store(true, Ordering::SeqCst);
+        // Over a start of the app as well; where it cannot be written down, it holds until then.
+        drop(wallet.note_photograph().await);
     }
 
     /// Shows a fresh code in the same view: after it was used, has failed or ended, or to go on after a pause.
@@ -98,13 +114,19 @@ impl CodeView {
     /// Those of [`Wallet::show_code`].
     pub async fn renew(&self, verification: Option<String>) -> Result<(), WalletError> {
         let wallet = self.wallet.upgrade().ok_or(WalletError::NotStarted)?;
-        wallet.person_for_code(verification).await?;
-        wallet.show(self.ask.clone()).await
+        let verified = wallet.is_verified(verification)?;
+        wallet
+            .show(Ask {
+                verified,
+                ..self.ask.clone()
+            })
+            .await
     }
 
     /// Ends the showing: where there is a network, the provider knows when this returns.
     pub async fn close(&self) {
         self.detached.store(true, Ordering::SeqCst);
+        self.ask.closed.store(true, Ordering::SeqCst);
         let Some(wallet) = self.wallet.upgrade() else {
             return;
         };
@@ -119,19 +141,25 @@ impl CodeView {
         self.detached.store(true, Ordering::SeqCst);
     }
 
-    /// What is shown, and how long until it is worth looking again; nothing to wait for once it is over.
-    fn look(&self) -> (CodeShown, Option<u64>) {
+    /// What is shown, and what it is worth waiting for.
+    fn look(&self) -> (CodeShown, Wait) {
         let Some(wallet) = self.wallet.upgrade() else {
-            return (self.over(), None);
+            return (self.over(), Wait::Over);
         };
         // Before the lock: the clock is the shell's.
         let now = wallet.clock.now();
+        let is_unsafe = wallet.tap.refusal() == Some(TapRefusal::Risk);
         let look = {
             let mut showing = wallet.codes.lock();
             let mine = showing
                 .as_mut()
                 .filter(|showing| showing.view == self.ask.view);
-            mine.map(|showing| showing.look(&now))
+            mine.map(|showing| {
+                if is_unsafe && showing.is_open() {
+                    showing.end(CodeState::Refused(CodeRefusal::Unsafe));
+                }
+                showing.look(&now)
+            })
         };
         crate::secret::wipe_stack();
         let Some(Look {
@@ -140,13 +168,12 @@ impl CodeView {
             wait_ms,
         }) = look
         else {
-            return (self.over(), None);
+            return (self.over(), Wait::Over);
         };
         if let Some(event) = event {
             wallet.tap.announce(News::Presented(event));
         }
-        let closed = shown.state == CodeState::Ended(CodeEnd::Closed);
-        (shown, (!closed).then_some(wait_ms))
+        (shown, wait_ms.map_or(Wait::News, Wait::For))
     }
 
     /// What was shown last, as over.
@@ -189,10 +216,9 @@ impl CodeView {
             let mine = showing
                 .as_mut()
                 .filter(|showing| showing.view == self.ask.view)?;
-            let living = matches!(mine.state, CodeState::Showing | CodeState::Paused);
-            let alias = mine.alias().filter(|_| living).cloned();
+            let alias = mine.alias().filter(|_| mine.is_open()).cloned();
             let unused = mine.unused();
-            if living {
+            if mine.is_open() {
                 mine.end(CodeState::Ended(end));
             }
             if end == CodeEnd::Closed {
@@ -218,6 +244,9 @@ impl CodeView {
 
 impl Drop for CodeView {
     fn drop(&mut self) {
+        if !*self.detached.get_mut() {
+            self.ask.closed.store(true, Ordering::SeqCst);
+        }
         if !*self.detached.get_mut()
             && let Some(wallet) = self.wallet.upgrade()
         {
@@ -244,9 +273,18 @@ impl Wallet {
         }))
     }
 
-    /// Whether somebody is set up to be verified.
-    pub(super) async fn has_person(self: &Arc<Self>) -> Result<bool, WalletError> {
-        self.blocking(|_, opened| Ok(person_in(opened)?.is_some()))
-            .await
+    /// Writes down that the next code needs the person.
+    async fn note_photograph(self: &Arc<Self>) -> Result<(), WalletError> {
+        self.with_keys(|_, opened| {
+            let Some(mut book) = opened.vault.read(CodeBook::read)? else {
+                return Ok(());
+            };
+            book.needs_person = true;
+            let arming = opened.arming()?;
+            let ((), record) =
+                opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&book))?))?;
+            retire_older(opened, &record)
+        })
+        .await
     }
 }

@@ -1,8 +1,10 @@
 //! While a code is on the screen: the provider is asked whether a shop has scanned it, and the view flips at once.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use super::showing::Showing;
 use super::{CodeEnd, CodePayment, CodePaymentState, CodeState};
 use crate::backend::BackendError;
 use crate::backend::protocol::AliasStanding;
@@ -17,6 +19,8 @@ const HOLD_S: u32 = 10;
 const BACK_OFF_MS: (u64, u64) = (1_000, 15_000);
 /// How often a consumer-presented code is asked for: the network, not the provider, is paid by it.
 const LOOK: Duration = Duration::from_secs(2);
+/// How long a question takes at least, whatever the other side makes of the time to hold it.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// What is watched.
 enum Watched {
@@ -32,9 +36,9 @@ impl Wallet {
                 Some(alias) => Watched::Alias(alias.clone()),
                 None => Watched::Card(showing.account.clone()),
             };
-            (showing.view, what)
+            (showing.id, what)
         });
-        let Some((view, watched)) = watched else {
+        let Some((id, watched)) = watched else {
             return;
         };
         let wallet = Arc::downgrade(self);
@@ -45,18 +49,19 @@ impl Wallet {
                 let Some(wallet) = wallet.upgrade() else {
                     return;
                 };
-                if !wallet.is_watched(view, &watched) {
+                if !wallet.is_watched(id) {
                     return;
                 }
+                let begun = Instant::now();
                 let looked = match &watched {
-                    Watched::Alias(alias) => wallet.look_after(view, alias, &mut seen).await,
-                    Watched::Card(account) => wallet.look_for_card(view, account).await,
+                    Watched::Alias(alias) => wallet.look_after(id, alias, &mut seen).await,
+                    Watched::Card(account) => wallet.look_for_card(id, account).await,
                 };
                 drop(wallet);
                 let wait = match (looked, &watched) {
                     (Ok(()), Watched::Alias(_)) => {
                         back_off = BACK_OFF_MS.0;
-                        continue;
+                        LEAST.saturating_sub(begun.elapsed())
                     }
                     (Ok(()), Watched::Card(_)) => LOOK,
                     (Err(_), _) => {
@@ -70,28 +75,23 @@ impl Wallet {
         });
     }
 
-    /// Whether that is still on the screen, and may still change.
-    fn is_watched(&self, view: u64, watched: &Watched) -> bool {
-        let showing = self.codes.lock();
-        let Some(showing) = showing.as_ref().filter(|showing| showing.view == view) else {
+    /// Whether that showing is still on the screen, and may still change.
+    fn is_watched(&self, id: u64) -> bool {
+        if self.closed.load(Ordering::Relaxed) {
             return false;
-        };
-        let same = match watched {
-            Watched::Alias(alias) => showing.alias() == Some(alias),
-            Watched::Card(account) => showing.alias().is_none() && showing.account == *account,
-        };
-        let open = match &showing.state {
-            CodeState::Showing | CodeState::Paused => true,
+        }
+        let showing = self.codes.lock();
+        let showing = showing.as_ref().filter(|showing| showing.id == id);
+        showing.is_some_and(|showing| match &showing.state {
             CodeState::Used(payment) => !payment.state.is_final(),
-            CodeState::Ended(_) | CodeState::Refused(_) => false,
-        };
-        same && open
+            _ => showing.is_open(),
+        })
     }
 
     /// Asks how an alias stands, and waits for it to change.
     async fn look_after(
         self: &Arc<Self>,
-        view: u64,
+        id: u64,
         alias: &Alias,
         seen: &mut String,
     ) -> Result<(), WalletError> {
@@ -125,20 +125,20 @@ impl Wallet {
             }
             Err(error) => return Err(error),
         };
-        self.flip(view, Some(alias), state);
+        self.flip(id, state);
         Ok(())
     }
 
     /// Takes in the issuer's entries, and looks whether one of them was paid by a counter that is on the screen.
     async fn look_for_card(
         self: &Arc<Self>,
-        view: u64,
+        id: u64,
         account: &TokenRef,
     ) -> Result<(), WalletError> {
-        self.contact(self.sync()).await?;
+        self.contact(self.fetch_entries()).await?;
         let atcs: Vec<u16> = {
             let showing = self.codes.lock();
-            let mine = showing.as_ref().filter(|showing| showing.view == view);
+            let mine = showing.as_ref().filter(|showing| showing.id == id);
             mine.map(|showing| showing.atcs().to_vec())
                 .unwrap_or_default()
         };
@@ -173,17 +173,20 @@ impl Wallet {
                 reason: entry.reason,
                 authorisation: entry.authorisation,
             };
-            self.flip(view, None, CodeState::Used(payment));
+            self.flip(id, CodeState::Used(payment));
         }
         Ok(())
     }
 
     /// The provider, or the network, has said what became of what is on the screen.
-    fn flip(self: &Arc<Self>, view: u64, alias: Option<&Alias>, state: CodeState) {
+    fn flip(self: &Arc<Self>, id: u64, state: CodeState) {
         {
             let mut showing = self.codes.lock();
-            let mine = showing.as_mut().filter(|showing| showing.view == view);
-            let Some(showing) = mine.filter(|showing| showing.alias() == alias) else {
+            let mine = showing.as_mut().filter(|showing| showing.id == id);
+            // That it is dead is no news of a code that the phone has ended; that it was paid is.
+            let news =
+                |showing: &&mut Showing| showing.is_open() || matches!(state, CodeState::Used(_));
+            let Some(showing) = mine.filter(news) else {
                 return;
             };
             showing.end(state.clone());

@@ -2,11 +2,12 @@
 
 use zeroize::Zeroizing;
 
-use super::phone::{Life, NOON_MS, Phone, PhoneKeys};
+use super::phone::{KEY_ENDS_MS, Life, NOON_MS, Phone, PhoneKeys};
 use crate::backend::protocol::Policy;
 use crate::code::numeric::{code_key, encode, parse};
 use crate::code::steps::{ClockUnsure, ProviderClock};
 use crate::code::{Alias, CodeFormat, CodePolicy};
+use crate::risk::RiskSignals;
 use crate::secret::Secret;
 use crate::statement::JournalEvent;
 use crate::store::StoreError;
@@ -405,4 +406,134 @@ fn a_showing_syncs_the_disk_once() {
         };
         assert_eq!(disk.counts().syncs - before, 4 + behind, "{kind:?}");
     }
+}
+
+/// What was given back with a showing is written down with it: a key store that then will not delete the older key must
+/// not have it given back once more.
+#[test]
+fn s26_uses_are_given_back_once_whatever_the_key_store_does() {
+    let (phone, life) = phone_with(9);
+    let view = life.run(
+        life.wallet
+            .show_code(CodeKind::ConsumerPresented, None, None),
+    );
+    assert_eq!(view.as_ref().unwrap().now().state, CodeState::Showing);
+    // Four of the five come back with the next commit.
+    life.run(view.unwrap().close());
+    for calls in 1..12 {
+        phone.hardware.fails_from(calls);
+        drop(show(&life, CodeKind::Numeric));
+        phone.hardware.fail_in(u64::MAX);
+    }
+    life.run(life.wallet.start()).unwrap();
+    assert!(life.pay(1).is_ok());
+    life.run(life.wallet.close()).unwrap();
+    let life = phone.live();
+    life.run(life.wallet.open()).unwrap();
+    let opened = life.wallet.opened().unwrap();
+    let left = opened.known().state.tokens[&token()]
+        .keys
+        .uses_left(NOON_MS, false);
+    assert!(left <= 1_000 - 2, "{left} left after two were used");
+}
+
+#[test]
+fn s34_a_suspended_card_s_code_leaves_the_screen() {
+    let (_phone, life) = phone_with(2);
+    let view = life.run(life.wallet.show_code(CodeKind::Numeric, None, None));
+    let view = view.unwrap();
+    life.run(life.wallet.suspend_card(&token())).unwrap();
+    let over = view.now();
+    assert_eq!(over.state, CodeState::Ended(CodeEnd::Closed));
+    assert!(over.code.is_empty());
+}
+
+#[test]
+fn s26_a_key_that_has_come_to_its_end_is_on_no_screen() {
+    let (phone, life) = phone_with(2);
+    let policy = CodePolicy {
+        clock: crate::code::steps::ClockRules {
+            max_age_ms: 60 * DAY,
+            ..Default::default()
+        },
+        ..CodePolicy::default()
+    };
+    life.configure(Policy {
+        codes: Some(policy),
+        ..Policy::default()
+    });
+    let view = life.run(
+        life.wallet
+            .show_code(CodeKind::ConsumerPresented, None, None),
+    );
+    let view = view.unwrap();
+    assert_eq!(view.now().state, CodeState::Showing);
+    phone.clocks.pass(KEY_ENDS_MS - NOON_MS);
+    assert_eq!(view.now().state, CodeState::Refused(CodeRefusal::NoKeys));
+}
+
+#[test]
+fn s41_an_unsafe_phone_shows_no_code() {
+    let (_phone, life) = phone_with(2);
+    let view = life.run(life.wallet.show_code(CodeKind::Numeric, None, None));
+    let view = view.unwrap();
+    assert_eq!(view.now().state, CodeState::Showing);
+    life.wallet.report_risk(RiskSignals {
+        rooted: true,
+        ..RiskSignals::default()
+    });
+    assert_eq!(view.now().state, CodeState::Refused(CodeRefusal::Unsafe));
+    assert_eq!(refusal(show(&life, CodeKind::Numeric)), CodeRefusal::Unsafe);
+}
+
+#[test]
+fn a_photographed_code_asks_for_the_person_after_a_start_of_the_app_too() {
+    let (phone, life) = phone_with(3);
+    let pin = Zeroizing::new(PIN.to_owned());
+    life.run(life.wallet.set_pin(pin, None)).unwrap();
+    let view = life.run(life.wallet.show_code(CodeKind::Numeric, None, None));
+    life.run(view.unwrap().photographed());
+    life.kill(&phone);
+    let life = phone.live();
+    life.run(life.wallet.open()).unwrap();
+    assert!(matches!(
+        show(&life, CodeKind::Numeric),
+        Err(WalletError::NotVerified)
+    ));
+}
+
+#[test]
+fn aliases_of_another_length_are_spent_when_the_provider_changes_its_format() {
+    let (_phone, life) = phone_with(3);
+    life.configure(Policy {
+        codes: Some(CodePolicy {
+            format: CodeFormat::new("73", 12, 6, false).unwrap(),
+            ..CodePolicy::default()
+        }),
+        ..Policy::default()
+    });
+    assert_eq!(
+        refusal(show(&life, CodeKind::Numeric)),
+        CodeRefusal::NoneLeft
+    );
+}
+
+#[test]
+fn a_view_that_is_closed_while_it_is_renewed_stays_closed() {
+    let (phone, life) = phone_with(9);
+    let view = life.run(life.wallet.show_code(CodeKind::Numeric, None, None));
+    let view = view.unwrap();
+    // The key store keeps the renewal waiting while the view is closed.
+    phone.hardware.hold_next();
+    let renewed = {
+        let view = std::sync::Arc::clone(&view);
+        life.runtime.spawn(async move { view.renew(None).await })
+    };
+    phone.hardware.is_held();
+    life.run(view.close());
+    phone.hardware.let_go();
+    life.run(renewed).unwrap().unwrap();
+    assert_eq!(view.now().state, CodeState::Ended(CodeEnd::Closed));
+    let status = life.run(life.wallet.status()).unwrap();
+    assert_eq!(status.codes_left, 7, "the second alias is spent");
 }
