@@ -29,7 +29,7 @@ impl Store {
             return Ok(Asked::Otherwise);
         }
         // One that was given up is open again.
-        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at, kind) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (terminal_id, trace) DO UPDATE SET result = NULL WHERE scans.answer IS NULL")
+        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at, kind) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (terminal_id, trace) DO UPDATE SET result = NULL WHERE scans.answer IS NULL AND scans.request = excluded.request")
             .bind(terminal)
             .bind(i64::from(scan.trace))
             .bind(scan.order_id.as_str())
@@ -67,40 +67,26 @@ impl Store {
             return Ok(false);
         }
         write_entry(&mut work, terminal, scan, merchant, answer).await?;
+        if let Some(payment) = &answer.payment_id
+            && let Some(at) = taken_back(&mut work, payment).await?
+        {
+            reverse(&mut work, payment, &at).await?;
+        }
         work.commit().await?;
         Ok(true)
     }
 
-    /// Books that a payment was taken back, if it had been booked, once. `false` when it had not.
+    /// Books that a payment was taken back, once; what is not booked yet will be reversed as it is. `false` for that.
     pub(crate) async fn book_reversal(&self, payment: &str, at: &str) -> Result<bool> {
         let mut work = self.db().begin().await?;
-        let (paid, id) = (entry_of(payment), format!("{}/reversal", entry_of(payment)));
-        let written = sqlx::query("INSERT INTO entries (id, at, kind, amount_minor, currency, merchant, reference, result, reason, atc, arqc, token) SELECT $1, $2, 'reversal', amount_minor, currency, merchant, reference, 'reversed', NULL, CAST(NULL AS BIGINT), NULL, NULL FROM entries WHERE id = $3 ON CONFLICT (id) DO NOTHING")
-            .bind(id.as_str())
+        sqlx::query("INSERT INTO reversals (payment_id, at) VALUES ($1, $2) ON CONFLICT (payment_id) DO NOTHING")
+            .bind(payment)
             .bind(at)
-            .bind(paid.as_str())
             .execute(&mut *work)
             .await?;
-        if written.rows_affected() == 1 {
-            sqlx::query("INSERT INTO postings (entry_id, account, amount_minor) SELECT $1, account, -amount_minor FROM postings WHERE entry_id = $2")
-                .bind(id.as_str())
-                .bind(paid.as_str())
-                .execute(&mut *work)
-                .await?;
-        }
-        let known = sqlx::query("SELECT 1 FROM entries WHERE id = $1")
-            .bind(id.as_str())
-            .fetch_optional(&mut *work)
-            .await?;
-        if known.is_some() {
-            sqlx::query("UPDATE merchant_payments SET reversed_at = $1 WHERE payment_id = $2 AND reversed_at IS NULL")
-                .bind(at)
-                .bind(payment)
-                .execute(&mut *work)
-                .await?;
-        }
+        let known = reverse(&mut work, payment, at).await?;
         work.commit().await?;
-        Ok(known.is_some())
+        Ok(known)
     }
 
     /// Scans of `until` or before of which nobody knows the result.
@@ -159,6 +145,45 @@ pub(super) async fn keep(
         .execute(&mut **work)
         .await?;
     Ok(kept.rows_affected() == 1)
+}
+
+/// When a payment was taken back, if it was.
+async fn taken_back(work: &mut Transaction<'static, Any>, payment: &str) -> Result<Option<String>> {
+    let row = sqlx::query("SELECT at FROM reversals WHERE payment_id = $1")
+        .bind(payment)
+        .fetch_optional(&mut **work)
+        .await?;
+    row.map(|row| row.try_get(0)).transpose()
+}
+
+/// Reverses the line of a payment, once; whether there is one.
+async fn reverse(work: &mut Transaction<'static, Any>, payment: &str, at: &str) -> Result<bool> {
+    let (paid, id) = (entry_of(payment), format!("{}/reversal", entry_of(payment)));
+    let written = sqlx::query("INSERT INTO entries (id, at, kind, amount_minor, currency, merchant, reference, result, reason, atc, arqc, token) SELECT $1, $2, 'reversal', amount_minor, currency, merchant, reference, 'reversed', NULL, CAST(NULL AS BIGINT), NULL, NULL FROM entries WHERE id = $3 ON CONFLICT (id) DO NOTHING")
+        .bind(id.as_str())
+        .bind(at)
+        .bind(paid.as_str())
+        .execute(&mut **work)
+        .await?;
+    if written.rows_affected() == 1 {
+        sqlx::query("INSERT INTO postings (entry_id, account, amount_minor) SELECT $1, account, -amount_minor FROM postings WHERE entry_id = $2")
+            .bind(id.as_str())
+            .bind(paid.as_str())
+            .execute(&mut **work)
+            .await?;
+    }
+    let known = sqlx::query("SELECT 1 FROM entries WHERE id = $1")
+        .bind(id.as_str())
+        .fetch_optional(&mut **work)
+        .await?;
+    if known.is_some() {
+        sqlx::query("UPDATE merchant_payments SET reversed_at = $1 WHERE payment_id = $2 AND reversed_at IS NULL")
+            .bind(at)
+            .bind(payment)
+            .execute(&mut **work)
+            .await?;
+    }
+    Ok(known.is_some())
 }
 
 /// The line of a payment in the books.

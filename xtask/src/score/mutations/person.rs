@@ -85,7 +85,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         33,
         "what was armed beside a wipe stays armed",
         WIPE,
-        "        // An arming or a verification that was under way has put its work back meanwhile.\n        self.tap.disarm();",
+        "        // An arming or a verification that was under way has put its work back meanwhile.\n        self.take_code_away();\n        self.tap.disarm();",
         "        self.closed.store(false, Ordering::Relaxed);",
     ),
     core(
