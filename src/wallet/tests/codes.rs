@@ -27,7 +27,7 @@ fn token() -> TokenRef {
     TokenRef::new("tok_1")
 }
 
-fn alias(number: u32) -> Alias {
+pub(super) fn alias(number: u32) -> Alias {
     format!("{number:010}").try_into().unwrap()
 }
 
@@ -41,6 +41,16 @@ fn phone_with(aliases: u32) -> (Phone, Life) {
 }
 
 fn stock(phone: &Phone, life: &Life, aliases: std::ops::Range<u32>) {
+    stock_under(Secret::new(SEED), phone, life, aliases);
+}
+
+/// The same under a seed of the caller's.
+pub(super) fn stock_under(
+    seed: Secret<32>,
+    phone: &Phone,
+    life: &Life,
+    aliases: std::ops::Range<u32>,
+) {
     let policy = Policy {
         codes: Some(CodePolicy::default()),
         ..Policy::default()
@@ -50,7 +60,7 @@ fn stock(phone: &Phone, life: &Life, aliases: std::ops::Range<u32>) {
     let given = life.wallet.with_keys(move |_, opened| {
         let arming = opened.arming()?;
         let batch = aliases.map(|number| (token(), alias(number), NOON_MS + 7 * DAY));
-        let book = CodeBook::stocked(&arming, &Secret::new(SEED), clock, batch)?;
+        let book = CodeBook::stocked(&arming, &seed, clock, batch)?;
         let ((), record) = opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&book))?))?;
         retire_older(opened, &record)
     });

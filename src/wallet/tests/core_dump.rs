@@ -14,15 +14,20 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::codes::{alias, stock_under};
 use super::phone::{Phone, PhoneKeys};
 use crate::bind::bind;
+use crate::code::numeric::code_key;
+use crate::secret::Secret;
 use crate::vault::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel};
-use crate::wallet::{PromptOutcome, Proof, Purpose};
+use crate::wallet::{CodeKind, CodeState, PromptOutcome, Proof, Purpose};
 
 /// Tells the child where it lives.
 const FOLDER: &str = "TAPCORE_OBSERVED";
 /// Files hold every byte changed by this.
 const MASK: u8 = 0xA5;
+/// Payment codes that the phone has: so many that it asks for no more.
+const CODES: u32 = 9;
 
 /// Key hardware in a folder: a file for each alias, masked. What is wrapped is handed back as the name of its file.
 struct MaskedFiles(PathBuf);
@@ -131,6 +136,17 @@ fn observed_phone() {
     // A reader that asks for a signature as well.
     assert_eq!(life.pay_by("66800080", 2), Ok(2));
     pause("tapped");
+    let seed = Secret::copy_of(&Zeroizing::new(secret("seed"))).unwrap();
+    stock_under(seed, &phone, &life, 0..CODES);
+    // As above, on the test's own thread.
+    crate::secret::wipe_stack();
+    let show = |kind| {
+        let view = life.run(wallet.show_code(kind, None, None)).unwrap();
+        assert_eq!(view.now().state, CodeState::Showing);
+        view.detach();
+    };
+    show(CodeKind::Numeric);
+    pause("showing 0");
     life.run(wallet.lock()).unwrap();
     pause("locked");
     let asked = life
@@ -148,6 +164,15 @@ fn observed_phone() {
     life.run(wallet.lock()).unwrap();
     life.run(wallet.unlock(Proof::Pin(pin()))).unwrap();
     pause("armed");
+    show(CodeKind::Numeric);
+    pause("showing 1");
+    // The card on the screen has its key beside the one for readers.
+    show(CodeKind::ConsumerPresented);
+    life.run(wallet.lock()).unwrap();
+    pause("locked");
+    life.run(wallet.unlock(Proof::Pin(pin()))).unwrap();
+    show(CodeKind::Numeric);
+    pause("showing 2");
     life.run(life.wallet.wipe()).unwrap();
     pause("wiped");
 }
@@ -332,6 +357,9 @@ fn s15_no_secret_is_in_memory_after_lock_and_wipe_and_one_key_while_armed() {
     let mut luk = [0; 16];
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut luk).unwrap();
     write_masked(&folder.path().join("luk"), &luk);
+    let mut seed = [0; 32];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut seed).unwrap();
+    write_masked(&folder.path().join("seed"), &seed);
     let (oda, rsa) = rsa_key();
     write_masked(&folder.path().join("oda"), &oda);
     let pin = "830274619553";
@@ -364,9 +392,22 @@ fn s15_no_secret_is_in_memory_after_lock_and_wipe_and_one_key_while_armed() {
                 allowed,
             });
         };
-        let armed = usize::from(matches!(stage.as_str(), "armed" | "tapped"));
+        let on_screen: Option<u32> = stage
+            .strip_prefix("showing ")
+            .map(|number| number.parse().unwrap());
+        let armed = on_screen.is_some() || matches!(stage.as_str(), "armed" | "tapped");
+        let armed = usize::from(armed);
         check("limited-use key", &luk, armed);
         check("PIN", pin.as_bytes(), 0);
+        check("seed of codes", &seed[..16], 0);
+        check("seed of codes, second half", &seed[16..], 0);
+        for number in 0..CODES {
+            let key = code_key(&Secret::new(seed), &alias(number)).unwrap();
+            let shown = usize::from(on_screen == Some(number));
+            let name = format!("key of code {number}");
+            check(&name, &key.expose()[..16], shown);
+            check(&name, &key.expose()[16..], shown);
+        }
         for (name, secret) in &rsa {
             // While armed it signs, and the key that signs has its numbers as limbs, one of each.
             let signs = usize::from(armed > 0 && name.ends_with("limbs"));
@@ -396,6 +437,6 @@ fn s15_no_secret_is_in_memory_after_lock_and_wipe_and_one_key_while_armed() {
         phone.go_on();
     }
     assert!(phone.child.wait().unwrap().success());
-    assert_eq!(stages, 7);
+    assert_eq!(stages, 11);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

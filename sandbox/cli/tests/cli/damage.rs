@@ -145,6 +145,30 @@ fn s22_data_put_back_from_an_older_copy() {
 }
 
 #[test]
+fn s22_a_code_that_was_paid_before_its_data_was_put_back() {
+    let sandbox = Sandbox::shared();
+    let phone = Phone::with_card(&sandbox);
+    let copy = phone.beside("copy");
+    copy_folder(&phone.data(), &copy);
+    let shown = phone.code(&[]);
+    let code = shown["code"].as_str().unwrap();
+    let till = Till::of(&sandbox);
+    till.scan(code, "12.50", &[]).exits(0);
+    std::fs::remove_dir_all(phone.data()).unwrap();
+    copy_folder(&copy, &phone.data());
+    for format in ["numeric", "cpm"] {
+        let refused = phone.run(&["code", "--format", format]);
+        refused.says(1, &["enrol again"]);
+    }
+    // Whoever kept the picture has nothing of it either.
+    let again = till.scan(code, "12.50", &[]).exits(3).json();
+    assert_eq!(again["reason"], "code_used");
+    enrolling_again_helps(&phone, &sandbox, "put_back");
+    let fresh = phone.code(&[]);
+    assert_ne!(fresh["code"], shown["code"]);
+}
+
+#[test]
 fn s21_data_beside_another_phone_s_hardware() {
     let sandbox = Sandbox::shared();
     let phone = paid_once(&sandbox);

@@ -8,7 +8,7 @@
 //! manager reaches; a test that restores data keeps the anchor, and one that moves data to "another phone" takes a new one.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -276,16 +276,36 @@ impl Hardware {
 }
 
 /// This computer's clocks; the phone is never restarted.
-pub(crate) struct SystemClock(pub(crate) Instant);
+pub(crate) struct SystemClock {
+    begun: Instant,
+    skipped_ms: AtomicI64,
+}
+
+impl SystemClock {
+    pub(crate) fn begin() -> Self {
+        Self {
+            begun: Instant::now(),
+            skipped_ms: AtomicI64::new(0),
+        }
+    }
+
+    /// As if so much time had passed. The next life knows nothing of it, so it must stay below what counts as a clock that
+    /// was set, five minutes.
+    pub(crate) fn skip(&self, ms: i64) {
+        self.skipped_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+}
 
 impl PlatformClock for SystemClock {
     fn now(&self) -> ClockReading {
+        let skipped_ms = self.skipped_ms.load(Ordering::SeqCst);
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
         let wall_ms = since_epoch.unwrap_or_default().as_millis();
+        let since_boot_ms = self.begun.elapsed().as_millis();
         ClockReading {
-            wall_ms: i64::try_from(wall_ms).unwrap_or(i64::MAX),
+            wall_ms: i64::try_from(wall_ms).unwrap_or(i64::MAX) + skipped_ms,
             boot_id: "the only one".into(),
-            since_boot_ms: i64::try_from(self.0.elapsed().as_millis()).unwrap_or(i64::MAX),
+            since_boot_ms: i64::try_from(since_boot_ms).unwrap_or(i64::MAX) + skipped_ms,
         }
     }
 }

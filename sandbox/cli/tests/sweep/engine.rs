@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fault_vfs::{Code, Fault, Loss};
-use tapcore::ffi::{Damage, WalletError};
+use tapcore::ffi::{CodeKind, Damage, WalletError};
 
 use crate::anchor::Trouble;
 use crate::common::Sandbox;
@@ -175,7 +175,7 @@ fn point(
         );
     }
     if !life.disk.is_dead() && hit && at % 2 == 0 {
-        goes_on(&life, variant, &what);
+        goes_on(&life, &begins, variant, &what);
     }
     for loss in losses {
         let what = format!("{what}, {loss:?}, in {}", begins.data.display());
@@ -197,15 +197,20 @@ fn point(
     hit
 }
 
-/// The disk works again and the same process lives on: it pays, and never under a counter that has left.
+/// The disk works again and the same process lives on: it pays, and never under a counter or alias that has left.
 #[track_caller]
-fn goes_on(life: &Life, variant: Variant, what: &str) {
+fn goes_on(life: &Life, begins: &Phone, variant: Variant, what: &str) {
     life.disk.heal();
     let going = life.start().is_ok();
     if going {
         for _ in 0..2 {
             // A phone without a card refuses, as it should.
             drop(life.tap());
+        }
+        if begins.stocked.is_some() {
+            for kind in [CodeKind::ConsumerPresented, CodeKind::Numeric] {
+                drop(life.show(kind));
+            }
         }
     }
     if let Err(error) = wait(life.wallet.shut_down()) {

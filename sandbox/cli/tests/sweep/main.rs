@@ -1,5 +1,5 @@
 //! Faults of the disk and of the key store at every step of the core, power cuts, lost and older files: whatever comes, no
-//! ATC leaves twice, nothing acknowledged is lost, and a person is told what helps.
+//! ATC leaves twice, no alias is shown twice, nothing acknowledged is lost, and a person is told what helps.
 //!
 //! `TAPCORE_SWEEP=full` sweeps every point; without it, the first few of each operation and then fewer. Each test prints
 //! what it has swept. A message of a failure names operation, fault and loss; random losses take the point as their seed,
@@ -23,6 +23,7 @@ mod relay;
 
 mod anchor;
 mod arming;
+mod codes;
 mod engine;
 mod lifecycle;
 mod operations;

@@ -1,8 +1,8 @@
 //! What must hold whatever has happened to a phone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tapcore::ffi::{CardState, EntryState, WalletError};
+use tapcore::ffi::{CardState, CodeKind, CodeRefusal, EntryState, WalletError};
 
 use crate::common::Sandbox;
 use crate::phone::{Life, Phone, files, wait};
@@ -28,6 +28,7 @@ pub(crate) enum Found {
 pub(crate) fn examine(phone: &mut Phone, sandbox: &Sandbox, what: &str) -> Found {
     let found = opened(phone, sandbox, what);
     no_counter_twice(phone, what);
+    no_alias_twice(phone, what);
     databases_are_whole(phone, what);
     found
 }
@@ -64,6 +65,10 @@ fn opened(phone: &mut Phone, sandbox: &Sandbox, what: &str) -> Found {
             "{what}: opening or starting was refused, starting is {started:?}"
         );
         assert!(life.tap().is_err(), "{what}: a lost wallet pays");
+        for kind in [CodeKind::Numeric, CodeKind::ConsumerPresented] {
+            let shown = life.show(kind);
+            assert!(shown.is_err(), "{what}: a lost wallet shows a code");
+        }
         enrol(&life, sandbox).unwrap_or_else(|error| panic!("{what}: enrolling: {error}"));
         // Nothing of the lost journal is owed any more; its counters must not come again all the same.
         phone.journalled.clear();
@@ -103,7 +108,36 @@ fn pays(phone: &Phone, life: &Life, what: &str) -> Found {
         }
     }
     assert!(life.told(2), "{what}: taps are not told of");
+    if let Some(stocked) = phone.stocked {
+        shows(phone, life, stocked, what);
+    }
     Found::Sound
+}
+
+/// Shows a code of either kind. No crash has brought an alias back, and a numeric code is refused only where none is left.
+#[track_caller]
+fn shows(phone: &Phone, life: &Life, stocked: usize, what: &str) {
+    let (seen, left) = (phone.aliases.len(), codes_left(life));
+    assert!(
+        seen + left <= stocked,
+        "{what}: {seen} aliases were seen and {left} are left of {stocked}"
+    );
+    match life.show(CodeKind::Numeric) {
+        Ok(_) => assert!(left > 0, "{what}: a code is shown where none is left"),
+        Err(WalletError::CodesUnavailable {
+            reason: CodeRefusal::NoneLeft,
+            ..
+        }) if left == 0 => {}
+        Err(error) => panic!("{what}: showing a numeric code: {error}"),
+    }
+    if let Err(error) = life.show(CodeKind::ConsumerPresented) {
+        panic!("{what}: showing a card: {error}");
+    }
+}
+
+/// How many numeric codes can be shown without a network.
+pub(crate) fn codes_left(life: &Life) -> usize {
+    wait(life.wallet.status()).unwrap().codes_left as usize
 }
 
 /// After opening, one key opens the database's arming and no other arming key of this installation is left on the phone.
@@ -138,6 +172,15 @@ pub(crate) fn no_counter_twice(phone: &Phone, what: &str) {
             "{what}: key {} was used {uses} times",
             paid.key
         );
+    }
+}
+
+/// No alias was on the screen in two showings, whatever lives of the phone they were in.
+#[track_caller]
+fn no_alias_twice(phone: &Phone, what: &str) {
+    let mut seen = BTreeSet::new();
+    for alias in &phone.aliases {
+        assert!(seen.insert(alias), "{what}: alias {alias} was shown twice");
     }
 }
 

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use fault_vfs::{Disk, Loss};
 use rusqlite::Connection;
 use tapcore::ffi::{
-    Answer, StatementEntry, Wallet, WalletConfig, WalletError, WalletEvent, WalletObserver,
+    Answer, CodeKind, CodeState, CodeView, StatementEntry, Wallet, WalletConfig, WalletError,
+    WalletEvent, WalletObserver,
 };
 use tempfile::TempDir;
 
@@ -30,7 +33,7 @@ pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
     done.unwrap_or_else(|_| panic!("the wallet does not answer"))
 }
 
-/// A cryptogram that has left the phone.
+/// A cryptogram that has left the phone, to a reader or over the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Paid {
     /// Track 2 equivalent data: which token.
@@ -45,14 +48,30 @@ impl Paid {
     /// Out of the answer to a GPO.
     fn read(answer: &[u8]) -> Self {
         let objects = template(answer);
+        Self::of(&objects["57"], &objects)
+    }
+
+    /// Out of a consumer-presented code.
+    fn presented(code: &str) -> Self {
+        let code = objects(&STANDARD.decode(code).unwrap());
+        let inside = |template: &str| objects(&hex::decode(template).unwrap());
+        let application = inside(&code["61"]);
+        let common = inside(&code["62"]);
+        Self::of(&application["57"], &inside(&common["64"]))
+    }
+
+    fn of(token: &str, objects: &BTreeMap<String, String>) -> Self {
         Self {
-            token: objects["57"].clone(),
+            token: token.to_owned(),
             atc: u16::from_str_radix(&objects["9F36"], 16).unwrap(),
             key: objects["9F10"].clone(),
             cryptogram: objects["9F26"].clone(),
         }
     }
 }
+
+/// Where the alias stands in a numeric code of the sandbox's format: behind the prefix.
+const ALIAS: std::ops::Range<usize> = 2..12;
 
 /// What is between two lives of the app: its folder, the phone's hardware, and what has ever left the phone.
 pub(crate) struct Phone {
@@ -61,10 +80,14 @@ pub(crate) struct Phone {
     pub(crate) data: PathBuf,
     pub(crate) anchor: Arc<Anchor>,
     pub(crate) paid: Vec<Paid>,
+    /// Aliases of the codes that anybody has seen, one for each showing.
+    pub(crate) aliases: Vec<String>,
     /// ATCs of payments that the wallet has said to be in its journal.
     pub(crate) journalled: Vec<u16>,
     /// How many payments its one card was given keys for, where that is known.
     pub(crate) given: Option<usize>,
+    /// How many aliases it was given at the most, where that is known.
+    pub(crate) stocked: Option<usize>,
     /// The cut way to its provider, where it has one: held, so that nobody else is ever found at that address.
     pub(crate) relay: Option<Arc<Relay>>,
 }
@@ -78,8 +101,10 @@ impl Phone {
             folders,
             anchor: Arc::default(),
             paid: Vec::new(),
+            aliases: Vec::new(),
             journalled: Vec::new(),
             given: None,
+            stocked: None,
             relay: None,
         }
     }
@@ -102,8 +127,10 @@ impl Phone {
             data,
             anchor: Arc::clone(&self.anchor),
             paid: self.paid.clone(),
+            aliases: self.aliases.clone(),
             journalled: self.journalled.clone(),
             given: self.given,
+            stocked: self.stocked,
             relay: self.relay.clone(),
         }
     }
@@ -122,16 +149,20 @@ impl Phone {
             app_version: env!("CARGO_PKG_VERSION").into(),
             production: false,
         };
-        let clock = Arc::new(SystemClock(Instant::now()));
-        let wallet = Wallet::new(config, Arc::clone(&hardware) as _, clock).unwrap();
+        let clock = Arc::new(SystemClock::begin());
+        let wallet = Wallet::new(config, Arc::clone(&hardware) as _, Arc::clone(&clock) as _);
+        let wallet = wallet.unwrap();
         let told = Arc::new(Told::default());
         wallet.set_observer(Arc::clone(&told) as _);
         Life {
             wallet,
             disk,
             hardware,
+            clock,
             told,
             paid: Mutex::default(),
+            presented: Mutex::default(),
+            aliases: Mutex::default(),
             taps: AtomicU64::new(self.paid.len() as u64),
         }
     }
@@ -172,8 +203,12 @@ pub(crate) struct Life {
     pub(crate) wallet: Arc<Wallet>,
     pub(crate) disk: Arc<Disk>,
     pub(crate) hardware: Arc<Hardware>,
+    pub(crate) clock: Arc<SystemClock>,
     told: Arc<Told>,
     paid: Mutex<Vec<Paid>>,
+    /// Cryptograms that were on the screen; what the issuer does not know of them is in no statement.
+    presented: Mutex<Vec<Paid>>,
+    aliases: Mutex<Vec<String>>,
     taps: AtomicU64,
 }
 
@@ -232,6 +267,32 @@ impl Life {
         Ok(paid)
     }
 
+    /// Shows a code, which stays on the screen until the next one: what a shop would scan.
+    pub(crate) fn show(&self, kind: CodeKind) -> Result<String, WalletError> {
+        let view = wait(self.wallet.show_code(kind, None, None))?;
+        let code = self.look(&view);
+        view.detach();
+        if kind == CodeKind::Numeric {
+            self.aliases.lock().unwrap().push(code[ALIAS].to_owned());
+        }
+        Ok(code)
+    }
+
+    /// What a shop would scan at this moment. A cryptogram in it has left the phone.
+    pub(crate) fn look(&self, view: &CodeView) -> String {
+        let shown = view.now();
+        assert_eq!(shown.state, CodeState::Showing, "it cannot be scanned");
+        if shown.kind == CodeKind::ConsumerPresented {
+            let paid = Paid::presented(&shown.code);
+            let mut left = self.presented.lock().unwrap();
+            // A step of time has one code, however often it is looked at.
+            if left.last() != Some(&paid) {
+                left.push(paid);
+            }
+        }
+        shown.code
+    }
+
     fn command(&self, command: &[u8]) -> Result<Vec<u8>, u16> {
         let answer = self.apdu(command);
         match status(&answer) {
@@ -253,12 +314,16 @@ impl Life {
         self.disk.revive(loss, &into);
         let mut after = phone.at(into);
         after.anchor = phone.anchor.fork();
-        after.paid.extend(self.paid.lock().unwrap().iter().cloned());
+        for left in [&self.paid, &self.presented] {
+            after.paid.extend(left.lock().unwrap().iter().cloned());
+        }
+        let aliases = self.aliases.lock().unwrap();
+        after.aliases.extend(aliases.iter().cloned());
         after.journalled.extend(self.told.atcs());
         after
     }
 
-    /// Cryptograms that have left in this life.
+    /// Cryptograms that have left to readers in this life.
     pub(crate) fn paid(&self) -> Vec<Paid> {
         self.paid.lock().unwrap().clone()
     }
@@ -314,19 +379,27 @@ impl WalletObserver for Told {
 
 /// The data objects of a response message template, in hex.
 fn template(answer: &[u8]) -> BTreeMap<String, String> {
-    let mut objects = match answer {
+    match answer {
         [0x77, 0x81, length, rest @ ..] | [0x77, length, rest @ ..] => {
-            &rest[..usize::from(*length)]
+            objects(&rest[..usize::from(*length)])
         }
         _ => panic!("no template 77: {}", hex::encode(answer)),
-    };
+    }
+}
+
+/// Data objects one after the other, their values by their tags, in hex.
+fn objects(mut rest: &[u8]) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    while !objects.is_empty() {
-        let name = if objects[0] & 0x1F == 0x1F { 2 } else { 1 };
-        let (tag, rest) = objects.split_at(name);
-        let (value, rest) = rest[1..].split_at(usize::from(rest[0]));
+    while !rest.is_empty() {
+        let name = if rest[0] & 0x1F == 0x1F { 2 } else { 1 };
+        let (tag, behind) = rest.split_at(name);
+        let (length, behind) = match behind {
+            [0x81, length, behind @ ..] | [length, behind @ ..] => (usize::from(*length), behind),
+            [] => panic!("{} has no length", hex::encode(tag)),
+        };
+        let (value, behind) = behind.split_at(length);
         found.insert(hex::encode_upper(tag), hex::encode_upper(value));
-        objects = rest;
+        rest = behind;
     }
     found
 }

@@ -18,24 +18,29 @@ use crate::phone::{Life, Phone, wait};
 use crate::provider::{asked, nearly_spent, out_of_reach, with_card};
 
 /// A copy of a phone's folder that somebody took, and when.
-struct Copy {
-    when: &'static str,
-    folder: PathBuf,
+pub(crate) struct Copy {
+    pub(crate) when: &'static str,
+    pub(crate) folder: PathBuf,
 }
 
 /// What became of a phone, with copies of its folder on the way.
-struct Story {
-    phone: Phone,
-    copies: Vec<Copy>,
+pub(crate) struct Story {
+    pub(crate) phone: Phone,
+    pub(crate) copies: Vec<Copy>,
 }
 
 impl Story {
+    /// The beginning of one.
+    pub(crate) fn of(phone: Phone) -> Self {
+        Self {
+            phone,
+            copies: Vec::new(),
+        }
+    }
+
     /// Armed, tapped, closed, given new keys; a copy was taken at each of these, beside a running app as well.
     fn told(sandbox: &Sandbox) -> Self {
-        let mut story = Self {
-            phone: with_card(sandbox),
-            copies: Vec::new(),
-        };
+        let mut story = Self::of(with_card(sandbox));
         story.copy("with a card that has paid once");
         let copies = story.running(|life, copy| {
             life.start().unwrap();
@@ -64,7 +69,7 @@ impl Story {
         story
     }
 
-    fn copy(&mut self, when: &'static str) {
+    pub(crate) fn copy(&mut self, when: &'static str) {
         let folder = self.phone.fresh_folder();
         copy_folder(&self.phone.data, &folder);
         self.copies.push(Copy { when, folder });
@@ -84,7 +89,7 @@ impl Story {
     }
 
     /// Today's phone with something done to its folder.
-    fn with(&self, change: impl FnOnce(&Phone)) -> Phone {
+    pub(crate) fn with(&self, change: impl FnOnce(&Phone)) -> Phone {
         let mut phone = self.phone.fork();
         change(&phone);
         // A journal that was put back owes nothing; counters and keys do.
@@ -94,10 +99,10 @@ impl Story {
 }
 
 /// Files of the vault.
-const VAULT: [&str; 3] = ["vault.db", "vault.db-wal", "vault.db-shm"];
+pub(crate) const VAULT: [&str; 3] = ["vault.db", "vault.db-wal", "vault.db-shm"];
 
 /// Puts files back as they are in a copy; those that the copy has not are deleted.
-fn put_back(phone: &Phone, copy: &Copy, names: &[&str]) {
+pub(crate) fn put_back(phone: &Phone, copy: &Copy, names: &[&str]) {
     for name in names {
         let (from, to) = (copy.folder.join(name), phone.data.join(name));
         match from.exists() {
@@ -117,7 +122,7 @@ fn settled(folder: &std::path::Path) -> Connection {
 }
 
 /// Does something by SQL to today's vault, with a copy's vault at hand as `old`.
-fn splice(phone: &Phone, copy: &Copy, sql: &str) {
+pub(crate) fn splice(phone: &Phone, copy: &Copy, sql: &str) {
     let old = phone.fresh_folder();
     copy_folder(&copy.folder, &old);
     drop(settled(&old));
@@ -242,7 +247,7 @@ fn s22_an_old_arming_under_today_s_alias() {
 
 /// Puts rows back and expects that it is noticed: at opening or arming, before anything leaves.
 #[track_caller]
-fn noticed(phone: &mut Phone, sandbox: &Sandbox, what: &str) {
+pub(crate) fn noticed(phone: &mut Phone, sandbox: &Sandbox, what: &str) {
     let found = nothing_again(phone, sandbox, what);
     assert_eq!(
         found,
@@ -338,10 +343,7 @@ fn s12_keys_taken_away() {
 #[test]
 fn s12_an_old_token_row_put_back() {
     let sandbox = Sandbox::shared();
-    let mut story = Story {
-        phone: out_of_reach(&sandbox),
-        copies: Vec::new(),
-    };
+    let mut story = Story::of(out_of_reach(&sandbox));
     story.copy("while its card was active");
     story.phone.lives(|life| {
         life.start().unwrap();
@@ -362,10 +364,7 @@ fn s12_an_old_token_row_put_back() {
 #[test]
 fn s12_tries_of_a_pin_put_back() {
     let sandbox = Sandbox::shared();
-    let mut story = Story {
-        phone: out_of_reach(&sandbox),
-        copies: Vec::new(),
-    };
+    let mut story = Story::of(out_of_reach(&sandbox));
     story.phone.lives(|life| {
         life.open().unwrap();
         wait(life.wallet.set_pin("248613".into(), None)).unwrap();
@@ -391,10 +390,7 @@ fn s22_an_old_request_put_back_brings_no_used_key_back() {
     let sandbox = Sandbox::shared();
     let mut phone = with_card(&sandbox);
     nearly_spent(&mut phone);
-    let mut story = Story {
-        phone: asked(&phone, |life| drop(wait(life.wallet.sync()))),
-        copies: Vec::new(),
-    };
+    let mut story = Story::of(asked(&phone, |life| drop(wait(life.wallet.sync()))));
     story.copy("while new keys were asked for");
     let row = |phone: &Phone| phone.ask::<i64>("vault.db", "SELECT COUNT(*) FROM outbox");
     assert_eq!(row(&story.phone), 1);

@@ -5,6 +5,7 @@
 //! line's tests (`sNN_…`) in the named package and target must then fail.
 
 mod backend;
+mod codes;
 mod files;
 mod log;
 mod person;
@@ -70,6 +71,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Mutation> {
         vault::MUTATIONS,
         state::MUTATIONS,
         backend::MUTATIONS,
+        codes::MUTATIONS,
         files::MUTATIONS,
         log::MUTATIONS,
         person::MUTATIONS,

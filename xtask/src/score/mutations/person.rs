@@ -13,7 +13,7 @@ const COVERS: &str = "src/emv/verification.rs";
 const WIPE: &str = "src/wallet/wipe.rs";
 
 /// A mutation that tests beside the core's code must notice.
-const fn core(
+pub(super) const fn core(
     line: u8,
     name: &'static str,
     file: &'static str,

@@ -1,0 +1,106 @@
+//! Payment codes: what is on the screen, once and never again, and by which clock.
+
+use super::person::core;
+use super::{Mutation, Target};
+
+const CARD: &str = "src/wallet/code/cpm.rs";
+const SHOW: &str = "src/wallet/code/show.rs";
+const STEPS: &str = "src/code/steps.rs";
+
+/// Where the alias of a showing is made durable.
+const TAKEN: &str = "    let key = code_key(&book.seed(&arming)?, &alias).map_err(|_| VaultError::Unsealable)?;\n    \
+                     let ((), record) = opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&book))?))?;";
+
+/// A mutation of showing that the sweep must notice.
+const fn swept(
+    line: u8,
+    name: &'static str,
+    find: &'static str,
+    replace: &'static str,
+) -> Mutation {
+    Mutation {
+        line,
+        name,
+        file: SHOW,
+        find,
+        replace,
+        package: "tapcore-cli",
+        target: Target::Test("sweep"),
+    }
+}
+
+pub(super) const MUTATIONS: &[Mutation] = &[
+    swept(
+        7,
+        "a code is seen while the older arming opens",
+        "    retire_older(opened, &record)?;\n    let showing = Showing {\n        view: ask.view,\n        account,\n        \
+         offline_left: book.left(step.at_ms),",
+        "    drop(record);\n    let showing = Showing {\n        view: ask.view,\n        account,\n        \
+         offline_left: book.left(step.at_ms),",
+    ),
+    core(
+        12,
+        "the record of codes may go back",
+        SHOW,
+        TAKEN,
+        "    let key = code_key(&book.seed(&arming)?, &alias).map_err(|_| VaultError::Unsealable)?;\n    \
+         let ((), record) = opened.commit(arming, |tx| Ok(tx.set_record(RECORD, Some(&book))?))?;",
+    ),
+    core(
+        15,
+        "a locked wallet keeps its code on the screen",
+        "src/wallet/person.rs",
+        "wallet.take_code_away();",
+        "",
+    ),
+    swept(
+        22,
+        "an alias is shown and not written down",
+        TAKEN,
+        "    let key = code_key(&book.seed(&arming)?, &alias).map_err(|_| VaultError::Unsealable)?;\n    \
+         let ((), record) = opened.commit(arming, |_| Ok(()))?;",
+    ),
+    core(
+        22,
+        "each look at a card costs a counter",
+        CARD,
+        ".filter(|(made, _)| *made == step.number)",
+        ".filter(|(made, _)| *made > step.number)",
+    ),
+    swept(
+        23,
+        "counters of a card on the screen are not written down",
+        "granted = grant(opened, &mut arming, stored, codes.cpm_refreshes, now_ms)?;",
+        "granted = grant(opened, &mut opened.arming()?, stored, codes.cpm_refreshes, now_ms)?;",
+    ),
+    core(
+        29,
+        "a phone may have been off for any time",
+        STEPS,
+        "> rules.max_off_ms {",
+        "> rules.max_off_ms.saturating_mul(99) {",
+    ),
+    core(
+        29,
+        "after a start the clock may be behind",
+        STEPS,
+        "if off_ms < -SLACK_MS {",
+        "if off_ms < i64::MIN / 2 {",
+    ),
+    core(
+        29,
+        "a contact serves for ever",
+        STEPS,
+        "> rules.max_age_ms {",
+        "> rules.max_age_ms.saturating_mul(99) {",
+    ),
+    Mutation {
+        line: 29,
+        name: "a reader that tells nothing gets a code's cryptogram",
+        file: "src/emv/computed.rs",
+        find: ".all(|byte| *byte == 0) {",
+        replace: ".all(|byte| *byte > 0) {",
+        package: "tapcore",
+        target: Target::Test("card"),
+    },
+];
