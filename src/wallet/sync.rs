@@ -80,9 +80,7 @@ impl Wallet {
         }
         tracing::info!(new_entries, "synced");
         if new_entries > 0 {
-            self.tell(WalletEvent::Synced {
-                new_entries: new_entries,
-            });
+            self.tell(WalletEvent::Synced { new_entries });
         }
         Ok(new_entries)
     }

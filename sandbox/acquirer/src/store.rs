@@ -32,6 +32,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "merchants' codes",
         sql: include_str!("../migrations/004_merchant_codes.sql"),
     },
+    Migration {
+        version: 5,
+        name: "reversals before bookings",
+        sql: include_str!("../migrations/005_reversals.sql"),
+    },
 ];
 
 /// What the network owes.

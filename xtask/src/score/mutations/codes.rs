@@ -33,10 +33,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     swept(
         7,
         "a code is seen while the older arming opens",
-        "    retire_older(opened, &record)?;\n    let showing = Showing {\n        view: ask.view,\n        account,\n        \
-         offline_left: book.left(step.at_ms),",
-        "    drop(record);\n    let showing = Showing {\n        view: ask.view,\n        account,\n        \
-         offline_left: book.left(step.at_ms),",
+        "let retired = retire_older(opened, &record);",
+        "let retired: Result<(), WalletError> = Ok(drop(record));",
     ),
     core(
         12,
@@ -103,4 +101,32 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         package: "tapcore",
         target: Target::Test("card"),
     },
+    core(
+        34,
+        "a suspended card's code stays on the screen",
+        "src/wallet/lifecycle.rs",
+        "            wallet.take_code_of(token);\n",
+        "",
+    ),
+    core(
+        26,
+        "what came back with a showing comes back again when the key store fails",
+        SHOW,
+        "wallet.tap.spare(showing.unused());\n                return Err(error);",
+        "wallet.not_written(returned, &error);\n                return Err(error);",
+    ),
+    core(
+        26,
+        "a card is shown under a key that has come to its end",
+        "src/wallet/code/cpm.rs",
+        "if armed.not_after_ms <= step.at_ms {",
+        "if armed.not_after_ms < i64::MIN + step.at_ms.min(0) {",
+    ),
+    core(
+        41,
+        "an unsafe phone goes on showing its code",
+        "src/wallet/code/view.rs",
+        "if is_unsafe && showing.is_open() {",
+        "if is_unsafe && !showing.is_open() {",
+    ),
 ];

@@ -199,8 +199,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         34,
         "a suspended card stays in the field",
         "src/wallet/lifecycle.rs",
-        "TokenLife::Suspended | TokenLife::Deleted => wallet.tap.take_out(token),",
-        "TokenLife::Deleted => wallet.tap.take_out(token),\n        TokenLife::Suspended => Vec::new(),",
+        "            wallet.tap.take_out(token)\n        }",
+        "            match state {\n                TokenLife::Suspended => Vec::new(),\n                _ => wallet.tap.take_out(token),\n            }\n        }",
     ),
     core(
         34,
