@@ -126,7 +126,7 @@ final class CodeTests: XCTestCase {
         XCTAssertNil(model.shown)
     }
 
-    func testEachStateHasItsSentence() {
+    func testEachStateHasItsSentence() async {
         XCTAssertTrue(sentence(shown()).contains("12 seconds"))
         XCTAssertEqual(sentence(shown(.paused)), "Touch to go on.")
         for state in [CodePaymentState.pending, .approved, .declined, .revoked] {
@@ -135,7 +135,7 @@ final class CodeTests: XCTestCase {
         }
     }
 
-    func testModulesAreWholePixelsWithTheLightOnesBetween() {
+    func testModulesAreWholePixelsWithTheLightOnesBetween() async {
         let square = CodeSymbol(width: 3, rows: 2, rowHeight: 1, modules: Data([1, 1, 0, 0, 0, 1]), svg: "")
         let grid = SymbolGrid(square, available: 14)
         XCTAssertEqual([grid.width, grid.height], [12, 8])
@@ -210,7 +210,7 @@ final class MerchantTests: XCTestCase {
         XCTAssertEqual(model.password, "")
     }
 
-    func testAnAmountHasTheDigitsOfItsCurrency() {
+    func testAnAmountHasTheDigitsOfItsCurrency() async {
         XCTAssertEqual(minor("12.5", currency: "CNY"), 1250)
         XCTAssertEqual(minor("1250", currency: "JPY"), 1250)
         XCTAssertNil(minor("12.5", currency: "JPY"))
