@@ -12,7 +12,7 @@ pub const QUIET_ZONE: usize = 4;
 
 /// The masking of what the wallet shows: read as often as the automatic choice, and made in a fraction of its time
 /// (`docs/scan-rates.md`).
-pub const SHOWN: Masking = Masking::Fixed(2);
+pub const SHOWN: Masking = Masking::Fixed(4);
 
 /// Which of the eight masks a symbol gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
