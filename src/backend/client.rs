@@ -138,7 +138,7 @@ impl Backend {
         idempotency_key: &str,
     ) -> Result<R, BackendError> {
         let request = Request::post(path, body, idempotency_key)?;
-        self.with_tries(|| self.send(&request, None)).await
+        parse(&self.with_tries(|| self.send(&request, None)).await?)
     }
 
     /// Sends a signed request that creates or moves something. The provider answers the same key with the same answer.
@@ -151,8 +151,8 @@ impl Backend {
         body: &B,
         idempotency_key: &str,
     ) -> Result<R, BackendError> {
-        self.signed(&Request::post(path, body, idempotency_key)?)
-            .await
+        let request = Request::post(path, body, idempotency_key)?;
+        parse(&self.signed(&request).await?)
     }
 
     /// Sends a signed query; `path` may carry a query string.
@@ -160,16 +160,17 @@ impl Backend {
     /// # Errors
     /// [`BackendError`]; a passing failure was tried again.
     pub async fn get<R: DeserializeOwned>(&self, path: &str) -> Result<R, BackendError> {
-        self.signed(&Request {
+        let request = Request {
             method: Method::GET,
             path,
             body: Vec::new(),
             idempotency_key: None,
-        })
-        .await
+        };
+        parse(&self.signed(&request).await?)
     }
 
-    async fn signed<R: DeserializeOwned>(&self, request: &Request<'_>) -> Result<R, BackendError> {
+    /// The answer's body. Not generic over what is in it, so that all requests share this code.
+    async fn signed(&self, request: &Request<'_>) -> Result<Vec<u8>, BackendError> {
         let attempt = || async {
             let session = self.session().await?;
             match self.send(request, Some(&session)).await {
@@ -257,8 +258,9 @@ impl Backend {
             };
             let request = Request::post("/v1/sessions", &request, &fresh_key())?;
             let sent_ms = (self.now_ms)();
-            match self.send::<SessionAnswer>(&request, None).await {
-                Ok(answer) => {
+            match self.send(&request, None).await {
+                Ok(body) => {
+                    let answer: SessionAnswer = parse(&body)?;
                     let server_ms =
                         parse_rfc3339_ms(&answer.server_time).ok_or(BackendError::Malformed)?;
                     self.offset_ms
@@ -285,11 +287,11 @@ impl Backend {
         (self.now_ms)().saturating_add(self.offset_ms.load(Ordering::Relaxed))
     }
 
-    async fn send<R: DeserializeOwned>(
+    async fn send(
         &self,
         request: &Request<'_>,
         session: Option<&Session>,
-    ) -> Result<R, BackendError> {
+    ) -> Result<Vec<u8>, BackendError> {
         let url = self
             .base
             .join(request.path)
@@ -342,7 +344,7 @@ impl Backend {
             body.extend_from_slice(&chunk);
         }
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|_| BackendError::Malformed);
+            return Ok(body);
         }
         Err(BackendError::Refused(
             serde_json::from_slice(&body).unwrap_or(Refusal {
@@ -391,6 +393,10 @@ impl<'a> Request<'a> {
             idempotency_key: Some(idempotency_key.to_owned()),
         })
     }
+}
+
+fn parse<R: DeserializeOwned>(body: &[u8]) -> Result<R, BackendError> {
+    serde_json::from_slice(body).map_err(|_| BackendError::Malformed)
 }
 
 /// A path for the log: without its query, and without what only this phone and its provider should know, as the digits of a

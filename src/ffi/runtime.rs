@@ -1,8 +1,10 @@
 //! The core's own runtime: two workers with small stacks, and futures that stop when they are dropped.
 
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::WalletError;
@@ -38,9 +40,14 @@ pub(super) fn handle() -> Result<Handle, WalletError> {
 pub(super) async fn run<T: Send + 'static>(
     work: impl Future<Output = Result<T, crate::wallet::WalletError>> + Send + 'static,
 ) -> Result<T, WalletError> {
-    let mut guard = AbortOnDrop(handle()?.spawn(work));
-    let done = (&mut guard.0).await;
-    match done {
+    let (done, result) = oneshot::channel();
+    // Boxed, so that the runtime's code for a task is there once and not for each function.
+    let work: Task = Box::pin(async move {
+        // Whoever waited may have given up.
+        let _ = done.send(work.await);
+    });
+    let _guard = AbortOnDrop(handle()?.spawn(work));
+    match result.await {
         Ok(result) => Ok(result?),
         // The panic's text may hold anything, so it stays here.
         Err(_) => Err(WalletError::Internal {
@@ -59,10 +66,12 @@ pub(super) async fn contact<T: Send + 'static>(
     run(async move { wallet.contact(work).await }).await
 }
 
-/// Dropping a bare handle only detaches the task.
-struct AbortOnDrop<T>(JoinHandle<T>);
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-impl<T> Drop for AbortOnDrop<T> {
+/// Dropping a bare handle only detaches the task.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -38,7 +38,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::backend::Backend;
 use crate::secret::wipe_stack;
@@ -240,12 +240,17 @@ impl Wallet {
     ) -> Result<T, WalletError> {
         let wallet = Arc::clone(self);
         let opened = self.opened()?;
-        let task = self.runtime.spawn_blocking(move || {
-            let done = work(&wallet, &opened);
+        let (done, result) = oneshot::channel();
+        // Boxed, so that the runtime's code for a task is there once and not for each use case.
+        let work: Box<dyn FnOnce() + Send> = Box::new(move || {
+            let answer = work(&wallet, &opened);
             wipe_stack();
-            done
+            // What is opened must not be held beyond the answer; whoever waited may have given up.
+            drop((wallet, opened));
+            let _ = done.send(answer);
         });
-        task.await.map_err(|_| WalletError::Interrupted)?
+        drop(self.runtime.spawn_blocking(work));
+        result.await.map_err(|_| WalletError::Interrupted)?
     }
 
     /// Runs work that blocks and changes keys or counters, one at a time.

@@ -1,6 +1,6 @@
 //! Whether this phone may pay now: locked or not, new enough, safe enough.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::open::Opened;
 use super::{Wallet, WalletError, WalletEvent, enrol};
@@ -50,9 +50,21 @@ impl Wallet {
     ) -> Result<T, WalletError> {
         // Not kept open by the question: it must not hold a folder that is to be freed.
         let asked_by = self.opened().ok().map(|opened| Arc::downgrade(&opened));
-        let done = work.await;
-        let Err(WalletError::Backend(BackendError::Refused(refusal))) = &done else {
-            return done;
+        match work.await {
+            Err(error) => Err(Box::pin(self.heed(error, asked_by)).await),
+            done => done,
+        }
+    }
+
+    /// What comes of a failure: the provider's word on the whole phone is carried out. Not generic, so that all that talks to
+    /// the provider shares this code.
+    async fn heed(
+        self: &Arc<Self>,
+        error: WalletError,
+        asked_by: Option<Weak<Opened>>,
+    ) -> WalletError {
+        let WalletError::Backend(BackendError::Refused(refusal)) = &error else {
+            return error;
         };
         match refusal.code.as_str() {
             "device_wiped" => {
@@ -64,11 +76,13 @@ impl Wallet {
                     (Some(_), None) => false,
                 };
                 if !same {
-                    return Err(WalletError::Interrupted);
+                    return WalletError::Interrupted;
                 }
-                self.wipe().await?;
+                if let Err(error) = self.wipe().await {
+                    return error;
+                }
                 self.tell(WalletEvent::Wiped);
-                Err(WalletError::Wiped)
+                WalletError::Wiped
             }
             "version_too_old" => {
                 let minimum = refusal.minimum_version.clone();
@@ -76,11 +90,9 @@ impl Wallet {
                     // Where it cannot be written down now, the next contact says it again.
                     drop(self.note_minimum(minimum).await);
                 }
-                Err(WalletError::Outdated(
-                    minimum.unwrap_or_else(|| "its newest".into()),
-                ))
+                WalletError::Outdated(minimum.unwrap_or_else(|| "its newest".into()))
             }
-            _ => done,
+            _ => error,
         }
     }
 
