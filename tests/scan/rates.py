@@ -4,8 +4,6 @@ import collections
 import os
 import tempfile
 
-from PIL import Image, ImageOps
-
 import draw
 from readers import PLAIN
 from report import lines
@@ -30,14 +28,13 @@ digits. A consumer-presented code is hard enough sharp."""
 BATCH = 1_500
 
 
-def tally(readers, pictures, second_look=False):
+def tally(readers, pictures):
     """Draws pictures, has them read and counts.
 
     `pictures` yields (cell, symbology, text, image). Answers for each cell and reader how many were read, how many gave
-    something else, how many there were, and how many were read at a second look only, where there is one: with a little
-    more of the page, as a till's next picture has. Read is what gives this one text and nothing beside it.
+    something else, and how many there were. Read is what gives this one text and nothing beside it.
     """
-    counts = collections.defaultdict(lambda: {name: [0, 0, 0, 0] for name in readers.names})
+    counts = collections.defaultdict(lambda: {name: [0, 0, 0] for name in readers.names})
     with tempfile.TemporaryDirectory(prefix="tapcore-scan-") as folder:
         batch = []
         for number, (cell, symbology, text, image) in enumerate(pictures):
@@ -45,33 +42,20 @@ def tally(readers, pictures, second_look=False):
             image.save(file, compress_level=1)
             batch.append((file, cell, [(symbology, text)]))
             if len(batch) == BATCH:
-                read(readers, batch, counts, second_look)
+                read(readers, batch, counts)
                 batch = []
         if batch:
-            read(readers, batch, counts, second_look)
+            read(readers, batch, counts)
     return counts
 
 
-def read(readers, batch, counts, second_look):
-    missed = collections.defaultdict(set)
+def read(readers, batch, counts):
     for name, answers in readers.read([file for file, _, _ in batch]).items():
-        for (file, cell, wanted), found in zip(batch, answers, strict=True):
+        for (_, cell, wanted), found in zip(batch, answers, strict=True):
             count = counts[cell][name]
             count[0] += found == wanted
             count[1] += bool(found) and found != wanted
             count[2] += 1
-            if not found and second_look:
-                missed[file].add(name)
-    again = [entry for entry in batch if entry[0] in missed]
-    if not again:
-        return
-    for file, _, _ in again:
-        with Image.open(file) as image:
-            wider = ImageOps.expand(image, 7, fill=image.getpixel((0, 0)))
-        wider.save(file, compress_level=1)
-    for name, answers in readers.read([file for file, _, _ in again]).items():
-        for (file, cell, wanted), found in zip(again, answers, strict=True):
-            counts[cell][name][3] += name in missed[file] and found == wanted
 
 
 def symbols(folder, most):
@@ -90,10 +74,7 @@ def page(number):
 
 
 def gate(folder, readers, report):
-    """Each symbol at each size and angle, half of them on a dark page: all must be read by all.
-
-    At most one of two hundred may take a second look: of some ten thousand pictures, zxing-cpp misses one.
-    """
+    """Each symbol at each size and angle, half of them on a dark page: all must be read by all."""
 
     def pictures():
         for number, (kind, text, dark) in enumerate(symbols(folder, GATE_CODES)):
@@ -104,16 +85,16 @@ def gate(folder, readers, report):
                     yield (kind, angle, pixels), SYMBOLOGY[kind], text, image
 
     rows = []
-    for (kind, angle, pixels), counts in sorted(tally(readers, pictures(), second_look=True).items()):
+    for (kind, angle, pixels), counts in sorted(tally(readers, pictures()).items()):
         row = {"symbol": kind, "angle": angle, "px": pixels}
-        for name, (right, wrong, of, late) in counts.items():
-            row[name] = f"{right}+{late}/{of}" if late else f"{right}/{of}"
-            holds = right + late == of == GATE_CODES and late <= 1
+        for name, (right, wrong, of) in counts.items():
+            row[name] = f"{right}/{of}"
+            holds = right == of == GATE_CODES
             if name != PLAIN:
                 report.check(f"{name}: {kind} at {angle}°, {pixels} px", holds, f"read {right} of {of}, misread {wrong}")
         rows.append(row)
     report.check("every symbol is there", len(rows) == sum(map(len, GATE_ANGLES.values())) * len(PIXELS))
-    report.table(f"Must be read (each symbol, half of them on a dark page; {PLAIN} is only reported; +: at the second look)", rows)
+    report.table(f"Must be read (each symbol, half of them on a dark page; {PLAIN} is only reported)", rows)
 
 
 def table(folder, readers, report, most):
@@ -160,7 +141,7 @@ def masks(folder, readers, report):
                 for sigma in (0, *BLURS[kind][pixels]):
                     yield (kind, mask, chosen, pixels, sigma), "qrcode", line["text"], draw.picture(dark, pixels, sigma=sigma)
 
-    sums = collections.defaultdict(lambda: [0, 0, 0, 0])
+    sums = collections.defaultdict(lambda: [0, 0, 0])
     for (kind, mask, chosen, pixels, sigma), counts in tally(readers, pictures()).items():
         for reader, count in counts.items():
             for row in (mask, "automatic") if chosen else (mask,):
@@ -184,6 +165,6 @@ def masks(folder, readers, report):
 
 def share(count):
     """A rate in percent."""
-    right, wrong, of, _ = count
+    right, wrong, of = count
     text = f"{100 * right / of:.2f}" if of else "-"
     return f"{text} ({wrong})" if wrong else text
