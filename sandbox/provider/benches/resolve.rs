@@ -17,12 +17,14 @@ use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sandbox_kit::bind::bind;
 use sandbox_kit::bytes::{from_hex, to_hex};
+use sandbox_kit::clock;
+use sandbox_kit::db::sqlite_url;
 use sandbox_kit::hpke::{self, Sealed};
 use sandbox_kit::keys::PartyKey;
-use sandbox_kit::{clock, db::Db};
 use sandbox_provider::Provider;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use sqlx::AnyPool;
 
 /// Live aliases, by the name of the bench.
 const SIZES: [(&str, u64); 3] = [
@@ -68,7 +70,7 @@ struct OnePhone {
     device: String,
     token: String,
     seed: Vec<u8>,
-    db: Db,
+    db: AnyPool,
 }
 
 impl OnePhone {
@@ -90,7 +92,7 @@ impl OnePhone {
             device: phone.id.clone(),
             token,
             seed: from_hex(payload["seed"].as_str().unwrap()).unwrap(),
-            db: Db::open_at(&file, None, &[]).await.unwrap(),
+            db: AnyPool::connect(&sqlite_url(&file)).await.unwrap(),
         }
     }
 
@@ -108,7 +110,7 @@ impl OnePhone {
                 .bind(self.device.as_str())
                 .bind(self.token.as_str())
                 .bind(not_after)
-                .execute(self.db.pool())
+                .execute(&self.db)
                 .await
                 .unwrap();
         }
@@ -126,7 +128,7 @@ impl OnePhone {
             assert!(right.unwrap(), "{alias} is not found");
             let look_up = sqlx::query(Provider::CODE_LOOK_UP)
                 .bind(alias.as_str())
-                .fetch_optional(self.db.pool());
+                .fetch_optional(&self.db);
             let (bare, row) = timed(look_up).await;
             assert!(row.unwrap().is_some());
             if round >= ROUNDS / 10 {
