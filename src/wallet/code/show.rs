@@ -37,7 +37,8 @@ pub(super) struct Ask {
 }
 
 impl Wallet {
-    /// Shows a code; without an account, that of the default card. What was on the screen before is over. Without aliases, or when nobody can say what time it is, the provider is asked first.
+    /// Shows a code; without an account, that of the default card. What was on the screen before is over. Without aliases, or
+    /// when nobody can say what time it is, the provider is asked first.
     ///
     /// After a code's digits were uncovered or photographed, `verification` (for
     /// [`Purpose::Access`](crate::wallet::Purpose::Access)) must be given where a person is set up.
@@ -312,7 +313,9 @@ fn card(
     book.clock.note(step, reading);
     book.needs_person = false;
     let account = armed.token.clone();
-    let before = before.filter(|before| before.view == ask.view && before.account == account);
+    // Of one that was paid no counter lingers: its payment is not this showing's.
+    let before = before
+        .filter(|before| before.view == ask.view && before.account == account && before.is_open());
     let lingering = before.map_or(&[][..], Showing::atcs);
     let left = arming.state().tokens.get(&account);
     let left = left.map_or(0, |state| state.keys.uses_left(now_ms, false));
