@@ -122,14 +122,16 @@ impl Wallet {
         }
         let now_ms = opened.time_ms();
         let enough = book.as_ref().is_some_and(|book| {
-            let known = accounts
-                .iter()
-                .all(|account| book.stocks.contains_key(account));
+            // Each has something to show, whatever the others hold.
+            let stocked = accounts.iter().all(|account| {
+                let stock = book.stocks.get(account);
+                stock.is_some_and(|stock| stock.left(now_ms) > 0)
+            });
             let fresh = now_ms.saturating_sub(book.clock.contact_ms()) < STALE_MS;
             // A clock that nobody can vouch for is cured by a contact alone.
             let told = book.clock.step(&self.clock.now(), &policy.clock).is_ok();
             let plenty = book.left(now_ms) >= policy.refill_below;
-            known && fresh && told && !book.is_untold() && plenty
+            stocked && fresh && told && !book.is_untold() && plenty
         });
         if enough {
             return Ok(None);

@@ -15,7 +15,7 @@ use crate::code::{Alias, CodePolicy};
 use crate::emv::verification::VerificationRule;
 use crate::store::{ArmingRecord, StoredToken};
 use crate::token::TokenRef;
-use crate::vault::VaultError;
+use crate::vault::{Arming, VaultError};
 use crate::wallet::arm::{grant, retire_older, take_back};
 use crate::wallet::open::Opened;
 use crate::wallet::permit::paying;
@@ -94,8 +94,7 @@ impl Wallet {
             shown => shown,
         };
         self.codes.changed();
-        let ended = shown?;
-        self.tell_void(ended);
+        shown?;
         self.watch_code();
         let runs_low = self.codes.lock().as_ref().is_some_and(Showing::runs_low);
         if runs_low {
@@ -104,8 +103,7 @@ impl Wallet {
         Ok(())
     }
 
-    /// Answers the aliases that are over by it and of which nobody was told.
-    async fn show_once(self: &Arc<Self>, ask: Ask) -> Result<Vec<VoidAlias>, WalletError> {
+    async fn show_once(self: &Arc<Self>, ask: Ask) -> Result<(), WalletError> {
         self.with_keys(move |wallet, opened| {
             if wallet.closed.load(Ordering::Relaxed) {
                 return Err(WalletError::NotStarted);
@@ -139,10 +137,6 @@ impl Wallet {
                 reading: &reading,
                 step: &step,
             };
-            let begin = match ask.kind {
-                CodeKind::Numeric => numeric,
-                CodeKind::ConsumerPresented => card,
-            };
             let (showing, mut ended, record) = match begin(opened, &ask, begun, &account) {
                 Ok(shown) => shown,
                 Err(error) => {
@@ -155,21 +149,20 @@ impl Wallet {
             wallet.codes.needs_person.store(false, Ordering::SeqCst);
             let told = before.as_ref().and_then(Showing::alias);
             ended.retain(|ended| Some(ended) != told);
-            let mut ended: Vec<_> = ended.into_iter().map(closed).collect();
-            if let Err(error) = retired {
-                wallet.tap.spare(showing.unused());
-                return Err(error);
-            }
             let mut screen = wallet.codes.lock();
             // The view was closed, or the wallet, while this was on its way.
-            if ask.closed.load(Ordering::SeqCst) || wallet.closed.load(Ordering::Relaxed) {
-                drop(screen);
-                wallet.tap.spare(showing.unused());
-                ended.extend(showing.alias().cloned().map(closed));
-                return Ok(ended);
+            let gone = ask.closed.load(Ordering::SeqCst) || wallet.closed.load(Ordering::Relaxed);
+            let mut unused = None;
+            if gone || retired.is_err() {
+                unused = showing.unused();
+                ended.extend(showing.alias().cloned());
+            } else {
+                *screen = Some(showing);
             }
-            *screen = Some(showing);
-            Ok(ended)
+            drop(screen);
+            wallet.tap.spare(unused);
+            wallet.tell_void(ended.into_iter().map(closed).collect());
+            retired
         })
         .await
     }
@@ -240,60 +233,12 @@ fn account(opened: &Opened, asked: Option<&TokenRef>) -> Result<StoredToken, Wal
     account.ok_or(WalletError::NoSuchCard)
 }
 
-fn numeric(
+/// Makes a showing durable.
+fn begin(
     opened: &Opened,
     ask: &Ask,
     begun: Begun<'_>,
-    stored: &StoredToken,
-) -> Result<Shown, WalletError> {
-    let Begun {
-        id,
-        mut book,
-        returned,
-        codes,
-        reading,
-        step,
-        ..
-    } = begun;
-    let mut arming = opened.arming()?;
-    take_back(&mut arming, returned);
-    let ended = book.end_showing();
-    book.end_unfit(&codes.format);
-    let account = stored.token.reference.clone();
-    let (alias, not_after_ms) = book
-        .take(&account, step)
-        .ok_or(WalletError::Code(CodeRefusal::NoneLeft))?;
-    book.clock.note(step, reading);
-    // Another look at another time needs the person again.
-    book.needs_person = ask.revealed;
-    let key = code_key(&book.seed(&arming)?, &alias).map_err(|_| VaultError::Unsealable)?;
-    let ((), record) = opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&book))?))?;
-    let showing = Showing {
-        id,
-        view: ask.view,
-        account,
-        offline_left: book.left(step.at_ms),
-        few: codes.refill_below,
-        clock: book.clock,
-        rules: codes.clock,
-        means: Means::Numeric(AliasOnScreen {
-            alias,
-            not_after_ms,
-            format: codes.format.clone(),
-            key: Some(key),
-            made: None,
-        }),
-        revealed: ask.revealed,
-        state: CodeState::Showing,
-    };
-    Ok((showing, ended, record))
-}
-
-fn card(
-    opened: &Opened,
-    ask: &Ask,
-    begun: Begun<'_>,
-    stored: &StoredToken,
+    account: &StoredToken,
 ) -> Result<Shown, WalletError> {
     let Begun {
         id,
@@ -306,34 +251,76 @@ fn card(
     } = begun;
     let mut arming = opened.arming()?;
     take_back(&mut arming, returned);
-    let now_ms = opened.time_ms();
-    let granted = grant(opened, &mut arming, stored, codes.cpm_refreshes, now_ms)?;
-    let armed = granted.ok_or(WalletError::Code(CodeRefusal::NoKeys))?;
     let ended = book.end_showing();
+    let (means, offline_left) = match ask.kind {
+        CodeKind::Numeric => numeric(&arming, &mut book, account, codes, step)?,
+        CodeKind::ConsumerPresented => {
+            let before = before.filter(|before| before.view == ask.view);
+            card(opened, &mut arming, account, codes.cpm_refreshes, before)?
+        }
+    };
     book.clock.note(step, reading);
-    book.needs_person = false;
-    let account = armed.token.clone();
-    // Of one that was paid no counter lingers: its payment is not this showing's.
-    let before = before
-        .filter(|before| before.view == ask.view && before.account == account && before.is_open());
-    let lingering = before.map_or(&[][..], Showing::atcs);
-    let left = arming.state().tokens.get(&account);
-    let left = left.map_or(0, |state| state.keys.uses_left(now_ms, false));
+    // Digits that are uncovered are a numeric code's. Another look at another time needs the person again.
+    let revealed = ask.revealed && ask.kind == CodeKind::Numeric;
+    book.needs_person = revealed;
     let ((), record) = opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&book))?))?;
     let showing = Showing {
         id,
         view: ask.view,
-        account,
-        // What this showing has reserved is used up one by one.
-        offline_left: left.saturating_add(armed.atcs.left()),
+        account: account.token.reference.clone(),
+        offline_left,
         few: codes.refill_below,
         clock: book.clock,
         rules: codes.clock,
-        means: Means::Card(CardOnScreen::new(armed, lingering)),
-        revealed: false,
+        means,
+        revealed,
         state: CodeState::Showing,
     };
     Ok((showing, ended, record))
+}
+
+/// The next alias of an account, and how many showings are left after it.
+fn numeric(
+    arming: &Arming,
+    book: &mut CodeBook,
+    account: &StoredToken,
+    codes: &CodePolicy,
+    step: &Step,
+) -> Result<(Means, u32), WalletError> {
+    book.end_unfit(&codes.format);
+    let (alias, not_after_ms) = book
+        .take(&account.token.reference, step)
+        .ok_or(WalletError::Code(CodeRefusal::NoneLeft))?;
+    let key = code_key(&book.seed(arming)?, &alias).map_err(|_| VaultError::Unsealable)?;
+    let means = Means::Numeric(AliasOnScreen {
+        alias,
+        not_after_ms,
+        format: codes.format.clone(),
+        key: Some(key),
+        made: None,
+    });
+    Ok((means, book.left(step.at_ms)))
+}
+
+/// The next counters of a card, and how many cryptograms are left with them.
+fn card(
+    opened: &Opened,
+    arming: &mut Arming,
+    account: &StoredToken,
+    refreshes: u32,
+    before: Option<&Showing>,
+) -> Result<(Means, u32), WalletError> {
+    let now_ms = opened.time_ms();
+    let granted = grant(opened, arming, account, refreshes, now_ms)?;
+    let armed = granted.ok_or(WalletError::Code(CodeRefusal::NoKeys))?;
+    let left = arming.state().tokens.get(&armed.token);
+    let left = left.map_or(0, |state| state.keys.uses_left(now_ms, false));
+    // What this showing has reserved is used up one by one.
+    let left = left.saturating_add(armed.atcs.left());
+    // Of one that was paid no counter lingers: its payment is not this showing's.
+    let before = before.filter(|before| before.account == armed.token && before.is_open());
+    let lingering = before.map_or(&[][..], Showing::atcs);
+    Ok((Means::Card(CardOnScreen::new(armed, lingering)), left))
 }
 
 fn closed(alias: Alias) -> VoidAlias {

@@ -211,3 +211,18 @@ impl Wallet {
         });
     }
 }
+
+#[cfg(test)]
+impl Wallet {
+    /// As if the network had said that what is on the screen is paid.
+    pub(in crate::wallet) fn pay_what_is_on_screen(self: &Arc<Self>, payment: CodePayment) {
+        let id = self.codes.lock().as_ref().map(|showing| showing.id);
+        self.flip(id.unwrap(), CodeState::Used(payment));
+    }
+
+    /// The counters by which what is on the screen may be paid.
+    pub(in crate::wallet) fn counters_on_screen(&self) -> Vec<u16> {
+        let showing = self.codes.lock();
+        showing.as_ref().unwrap().atcs().to_vec()
+    }
+}

@@ -20,6 +20,7 @@ use super::phone::{Phone, PhoneKeys};
 use crate::bind::bind;
 use crate::code::Alias;
 use crate::secret::Secret;
+use crate::token::TokenRef;
 use crate::vault::{AttestedKey, KeyStoreError, PlatformKeyStore, SecurityLevel};
 use crate::wallet::{CodeKind, CodeState, PromptOutcome, Proof, Purpose};
 
@@ -138,7 +139,7 @@ fn observed_phone() {
     assert_eq!(life.pay_by("66800080", 2), Ok(2));
     pause("tapped");
     let seed = Secret::copy_of(&Zeroizing::new(secret("seed"))).unwrap();
-    stock_under(seed, &phone, &life, 0..CODES);
+    stock_under(seed, TokenRef::new("tok_1"), &phone, &life, 0..CODES);
     // As above, on the test's own thread.
     crate::secret::wipe_stack();
     let show = |kind| {

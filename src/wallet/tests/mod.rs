@@ -8,5 +8,6 @@ mod model;
 mod permit;
 mod person;
 mod phone;
+mod presented;
 mod standing;
 mod tap;

@@ -1,5 +1,6 @@
-//! A long random life of one phone against a model of its issuer: taps, new keys, locks, suspensions, wipes, kills and
-//! old copies put back. Whatever happens, no counter leaves twice and no key pays more often than it may.
+//! A long random life of one phone against a model of its issuer: taps, payment codes, new keys, locks, suspensions, wipes,
+//! kills and old copies put back. Whatever happens, no counter leaves twice, by a tap or on the screen, no key pays more
+//! often than it may, and no alias is shown in two showings.
 //!
 //! `TAPCORE_MODEL_STEPS` sets how many steps (10,000 unless told), `TAPCORE_MODEL_SEED` the seed.
 
@@ -8,15 +9,26 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::codes::stock_under;
 use super::phone::{Life, Phone, SELECT, gpo, status};
+use crate::code::numeric::parse;
+use crate::code::{Alias, CodeFormat};
+use crate::secret::Secret;
 use crate::token::{TokenLife, TokenRef};
 use crate::vault::VaultError;
 use crate::wallet::lifecycle::set_state;
 use crate::wallet::payload::ProvisionedKey;
 use crate::wallet::replenish::store_keys;
-use crate::wallet::{PromptOutcome, Proof, Purpose, WalletError};
+use crate::wallet::{
+    CodeKind, CodeRefusal, CodeShown, CodeState, CodeView, PromptOutcome, Proof, Purpose,
+    WalletError,
+};
 
 /// Uses of each key.
 const USES: u32 = 10;
@@ -32,8 +44,12 @@ struct Issuer {
     counters: BTreeMap<String, BTreeSet<u16>>,
     /// Payments seen, by token and key index.
     uses: BTreeMap<(String, String), u32>,
+    /// Aliases that were on a screen.
+    aliases: BTreeSet<Alias>,
     tokens: u32,
     keys: u32,
+    /// How many aliases it has given out.
+    given: u32,
 }
 
 impl Issuer {
@@ -80,16 +96,25 @@ impl Random {
     }
 }
 
+/// A code on the phone's screen.
+struct Screen {
+    view: Arc<CodeView>,
+    /// What was seen last.
+    seen: String,
+}
+
 struct World {
     phone: Phone,
     issuer: Issuer,
     random: Random,
     token: TokenRef,
     life: Option<Life>,
+    screen: Option<Screen>,
     copy: Option<tempfile::TempDir>,
     taps: u32,
     paid: u32,
     refused_copies: u32,
+    presented: u32,
 }
 
 impl World {
@@ -157,7 +182,8 @@ impl World {
         }
     }
 
-    fn unlock(&mut self) {
+    /// The person's finger is on the sensor; answers the verification.
+    fn verify(&self) -> String {
         let life = self.life();
         let asked = life.run(life.wallet.begin_verification(Purpose::Access));
         let asked = asked.unwrap();
@@ -165,8 +191,99 @@ impl World {
         let outcome = PromptOutcome::Unwrapped(Zeroizing::new(key));
         life.run(life.wallet.finish_verification(&asked.id, outcome))
             .unwrap();
-        life.run(life.wallet.unlock(Proof::Verification(asked.id)))
-            .unwrap();
+        asked.id
+    }
+
+    fn unlock(&mut self) {
+        let proof = Proof::Verification(self.verify());
+        let life = self.life();
+        life.run(life.wallet.unlock(proof)).unwrap();
+    }
+
+    /// Aliases come, as from a provider.
+    fn stock(&mut self) {
+        let first = self.issuer.given;
+        self.issuer.given += 15;
+        let seed = Secret::new(*b"a seed of thirty-two test bytes.");
+        let aliases = first..self.issuer.given;
+        stock_under(seed, self.token.clone(), &self.phone, self.life(), aliases);
+    }
+
+    fn show(&mut self) {
+        let kind = match self.random.below(2) {
+            0 => CodeKind::Numeric,
+            _ => CodeKind::ConsumerPresented,
+        };
+        let shown = self.run_show(kind, None);
+        let shown = match shown {
+            Err(WalletError::NotVerified) => self.run_show(kind, Some(self.verify())),
+            shown => shown,
+        };
+        match shown {
+            Ok(view) => {
+                let seen = String::new();
+                self.screen = Some(Screen { view, seen });
+                let alias = self.look();
+                let fresh = alias.is_none_or(|alias| self.issuer.aliases.insert(alias));
+                assert!(fresh, "an alias is in two showings");
+            }
+            Err(WalletError::Code(CodeRefusal::NoKeys)) => {}
+            Err(WalletError::Code(_)) => self.stock(),
+            Err(WalletError::NoSuchCard | WalletError::Vault(VaultError::Locked)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn run_show(&self, kind: CodeKind, by: Option<String>) -> Result<Arc<CodeView>, WalletError> {
+        let life = self.life();
+        life.run(life.wallet.show_code(kind, None, by))
+    }
+
+    /// A look at the screen; answers the alias that is there.
+    fn look(&mut self) -> Option<Alias> {
+        let screen = self.screen.as_mut()?;
+        let CodeShown {
+            code, state, kind, ..
+        } = screen.view.now();
+        if state != CodeState::Showing {
+            return None;
+        }
+        if kind == CodeKind::Numeric {
+            return Some(parse(&CodeFormat::default(), &code).unwrap().alias);
+        }
+        if code != screen.seen {
+            let (atc, index) = cryptogram(&code);
+            screen.seen = code;
+            self.issuer.see(self.token.as_str(), atc, index, 0);
+            self.presented += 1;
+        }
+        None
+    }
+
+    /// The next step of time, or a view that is closed, photographed or begun anew.
+    fn on_screen(&mut self) {
+        let what = self.random.below(8);
+        let Some(screen) = &self.screen else { return };
+        let view = Arc::clone(&screen.view);
+        match what {
+            0..=4 => {
+                let before = self.look();
+                self.phone.clocks.pass(30_000);
+                let after = self.look();
+                assert!(after.is_none() || after == before, "a view has one alias");
+            }
+            5 => self.life().run(view.photographed()),
+            6 => {
+                let renewed = self.life().run(view.renew(None));
+                if let (Ok(()), Some(alias)) = (renewed, self.look()) {
+                    assert!(self.issuer.aliases.insert(alias), "shown anew");
+                }
+            }
+            _ => {
+                self.life().run(view.close());
+                self.screen = None;
+            }
+        }
     }
 
     fn set_state(&mut self, state: TokenLife) {
@@ -179,6 +296,7 @@ impl World {
     }
 
     fn restart(&mut self, killed: bool) {
+        self.screen_ends(killed);
         let life = self.life.take().unwrap();
         if killed {
             life.kill(&self.phone);
@@ -190,7 +308,14 @@ impl World {
         self.life = Some(life);
     }
 
+    /// The process ends, at once or in order.
+    fn screen_ends(&mut self, killed: bool) {
+        let screen = self.screen.take().filter(|_| killed);
+        drop(screen.inspect(|screen| screen.view.detach()));
+    }
+
     fn take_copy(&mut self) {
+        self.screen_ends(false);
         // Of files at rest, as a backup takes them.
         let life = self.life.take().unwrap();
         life.run(life.wallet.close()).unwrap();
@@ -204,6 +329,7 @@ impl World {
 
     fn put_copy_back(&mut self) {
         let Some(copy) = self.copy.take() else { return };
+        self.screen_ends(false);
         let life = self.life.take().unwrap();
         life.run(life.wallet.close()).unwrap();
         copy_files(copy.path(), self.phone.path());
@@ -221,6 +347,7 @@ impl World {
     }
 
     fn wipe(&mut self, life: Life) {
+        self.screen_ends(true);
         life.run(life.wallet.wipe()).unwrap();
         life.kill(&self.phone);
         self.begin_anew();
@@ -228,7 +355,9 @@ impl World {
 
     fn step(&mut self) {
         match self.random.below(100) {
-            0..=69 => self.tap(),
+            0..=54 => self.tap(),
+            55..=59 => self.show(),
+            60..=69 => self.on_screen(),
             70..=79 => self.replenish(),
             80..=83 => {
                 let life = self.life();
@@ -249,6 +378,36 @@ impl World {
             }
         }
     }
+}
+
+/// The counter and the key index in a consumer-presented code, whose last objects are 9F10 (which ends with the key index),
+/// 9F26, 9F36 and 9F37.
+fn cryptogram(code: &str) -> (u16, String) {
+    let bytes = STANDARD.decode(code).unwrap();
+    let (rest, payment) = bytes.split_at(bytes.len() - 23);
+    let [
+        0x9F,
+        0x26,
+        0x08,
+        ..,
+        0x9F,
+        0x36,
+        0x02,
+        high,
+        low,
+        0x9F,
+        0x37,
+        0x04,
+        _,
+        _,
+        _,
+        _,
+    ] = payment
+    else {
+        panic!("{}", hex::encode(bytes));
+    };
+    let index = hex::encode(&rest[rest.len() - 4..]);
+    (u16::from_be_bytes([*high, *low]), index)
 }
 
 fn copy_files(from: &Path, to: &Path) {
@@ -281,10 +440,12 @@ fn s22_no_counter_leaves_twice_in_a_long_life() {
         random: Random(seed),
         token: TokenRef::new("tok_0"),
         life: None,
+        screen: None,
         copy: None,
         taps: 0,
         paid: 0,
         refused_copies: 0,
+        presented: 0,
     };
     world.begin_anew();
     for _ in 0..steps {
@@ -294,13 +455,22 @@ fn s22_no_counter_leaves_twice_in_a_long_life() {
         taps,
         paid,
         refused_copies,
+        presented,
         issuer,
         ..
     } = world;
     println!(
-        "{taps} taps, {paid} paid, {} cards, {} keys, {refused_copies} old copies refused",
-        issuer.tokens, issuer.keys
+        "{taps} taps, {paid} paid, {presented} cards shown, {} aliases shown, {} cards, {} keys, {refused_copies} old \
+         copies refused",
+        issuer.aliases.len(),
+        issuer.tokens,
+        issuer.keys
     );
     assert!(u64::from(paid) > steps / 20, "the phone pays");
+    assert!(u64::from(presented) > steps / 200, "it is shown");
+    assert!(
+        issuer.aliases.len() > steps as usize / 200,
+        "so are aliases"
+    );
     assert!(refused_copies > 0 || steps < 1_000);
 }

@@ -8,8 +8,7 @@ const SHOW: &str = "src/wallet/code/show.rs";
 const STEPS: &str = "src/code/steps.rs";
 
 /// Where the alias of a showing is made durable.
-const TAKEN: &str = "    let key = code_key(&book.seed(&arming)?, &alias).map_err(|_| VaultError::Unsealable)?;\n    \
-                     let ((), record) = opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&book))?))?;";
+const TAKEN: &str = "opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&book))?))?;";
 
 /// A mutation of showing that the sweep must notice.
 const fn swept(
@@ -41,8 +40,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         "the record of codes may go back",
         SHOW,
         TAKEN,
-        "    let key = code_key(&book.seed(&arming)?, &alias).map_err(|_| VaultError::Unsealable)?;\n    \
-         let ((), record) = opened.commit(arming, |tx| Ok(tx.set_record(RECORD, Some(&book))?))?;",
+        "opened.commit(arming, |tx| Ok(tx.set_record(RECORD, Some(&book))?))?;",
     ),
     core(
         15,
@@ -55,8 +53,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         22,
         "an alias is shown and not written down",
         TAKEN,
-        "    let key = code_key(&book.seed(&arming)?, &alias).map_err(|_| VaultError::Unsealable)?;\n    \
-         let ((), record) = opened.commit(arming, |_| Ok(()))?;",
+        "opened.commit(arming, |_| Ok(()))?;",
     ),
     core(
         22,
@@ -68,8 +65,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     swept(
         23,
         "counters of a card on the screen are not written down",
-        "granted = grant(opened, &mut arming, stored, codes.cpm_refreshes, now_ms)?;",
-        "granted = grant(opened, &mut opened.arming()?, stored, codes.cpm_refreshes, now_ms)?;",
+        "card(opened, &mut arming, account, codes.cpm_refreshes, before)?",
+        "card(opened, &mut opened.arming()?, account, codes.cpm_refreshes, before)?",
     ),
     core(
         29,
@@ -112,8 +109,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         26,
         "what came back with a showing comes back again when the key store fails",
         SHOW,
-        "wallet.tap.spare(showing.unused());\n                return Err(error);",
-        "wallet.not_written(returned, &error);\n                return Err(error);",
+        "            if gone || retired.is_err() {\n",
+        "            if gone || retired.is_err() {\n                \
+         if let Err(error) = &retired {\n                    \
+         wallet.not_written(returned, error);\n                }\n",
     ),
     core(
         26,
