@@ -19,6 +19,7 @@ pub mod risk;
 pub mod secret;
 pub mod statement;
 pub mod store;
+mod text;
 pub mod token;
 pub mod vault;
 pub mod wallet;

@@ -91,6 +91,8 @@ impl Step {
 pub struct ProviderClock {
     /// The provider's time at the last contact.
     contact_ms: i64,
+    /// Which start of the phone it was.
+    contact_boot: String,
     /// What the wall clock lacked then.
     offset_ms: i64,
     /// The last time seen.
@@ -104,6 +106,7 @@ impl ProviderClock {
     pub fn new(provider_ms: i64, reading: &ClockReading) -> Self {
         Self {
             contact_ms: provider_ms,
+            contact_boot: reading.boot_id.clone(),
             offset_ms: provider_ms.saturating_sub(reading.wall_ms),
             seen: Anchor::new(provider_ms, reading),
             off_ms: 0,
@@ -113,6 +116,13 @@ impl ProviderClock {
     /// The provider's time at the last contact, milliseconds of Unix time.
     pub fn contact_ms(&self) -> i64 {
         self.contact_ms
+    }
+
+    /// Whether the last contact was in this start of the phone, and less than `age_ms` milliseconds ago. After another start
+    /// the wall clock counts, which a person may have set meanwhile.
+    pub fn is_fresh(&self, reading: &ClockReading, age_ms: i64) -> bool {
+        let now_ms = self.seen.now_ms(reading);
+        self.contact_boot == reading.boot_id && now_ms.saturating_sub(self.contact_ms) < age_ms
     }
 
     /// The step at a reading.

@@ -8,6 +8,7 @@ use super::card::ArmedToken;
 use super::cryptogram::cryptogram_by;
 use super::derivation::session_key;
 use super::dol::Dol;
+use super::presented::TELLING;
 use super::profile::{
     ANSWER_LIMIT, DataObject, Decision, KeyMethod, OdaMethod, Path, Record, computes, tags,
     value_in,
@@ -15,6 +16,7 @@ use super::profile::{
 use super::tlv::{self, Tag};
 use crate::account::Money;
 use crate::secret::Secret;
+use crate::text::visible;
 use crate::token::KeyIndex;
 
 /// What the reader told of the payment.
@@ -31,21 +33,11 @@ impl Told {
         let value = |tag| list.value(tag, data);
         // Whoever tells neither amount nor place nor day would get the cryptogram of a consumer-presented code, for a step of
         // time of his own choice. That one only the phone's screen gives out.
-        let told = [tags::AMOUNT, tags::CURRENCY, tags::COUNTRY, tags::DATE].map(value);
+        let told = TELLING.map(value);
         if told.into_iter().flatten().flatten().all(|byte| *byte == 0) {
             return None;
         }
-        // A reader's text is shown to a person, with the amount beside it: nothing in it may turn or hide that.
-        let merchant = value(tags::MERCHANT).map(|name| {
-            let name = String::from_utf8_lossy(name);
-            match name.contains(is_invisible) {
-                false => name.trim().to_owned(),
-                true => {
-                    let shown: String = name.chars().filter(|c| !is_invisible(*c)).collect();
-                    shown.trim().to_owned()
-                }
-            }
-        });
+        let merchant = value(tags::MERCHANT).map(|name| visible(&String::from_utf8_lossy(name)));
         Some(Self {
             money: Money::from_emv(value(tags::AMOUNT)?, value(tags::CURRENCY)?)?,
             unpredictable: value(tags::UNPREDICTABLE)?.try_into().ok()?,
@@ -53,12 +45,6 @@ impl Told {
             country: value(tags::COUNTRY).and_then(|country| country.try_into().ok()),
         })
     }
-}
-
-/// Control characters, and those that turn the direction of text (Unicode's Bidi_Control).
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// One command that pays: what it brought, and what the card takes for it.

@@ -9,6 +9,10 @@ use super::card::ArmedToken;
 use super::computed::{Computed, Request};
 use super::dol::Dol;
 use super::profile::{Application, Decision, Flow, tags};
+use super::tlv::Tag;
+
+/// What tells a payment at a reader from a code: one of them is not zero there.
+pub(super) const TELLING: [Tag; 4] = [tags::AMOUNT, tags::CURRENCY, tags::COUNTRY, tags::DATE];
 
 /// The data objects of one code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +47,13 @@ impl ArmedToken {
                 Some(answered(&rule.cdol, unpredictable)?),
             ),
         };
-        // Without it under the cryptogram, the code would live as long as the key.
-        profile.payment_list().length_of(tags::UNPREDICTABLE)?;
-        let covers_step = profile.cryptogram().inputs.contains(&tags::UNPREDICTABLE);
-        let track_2 = profile
-            .told(path.1, tags::TRACK_2)
-            .filter(|_| covers_step)?;
+        // Without the step under the cryptogram, the code would live as long as the key; without the others, a reader could
+        // have it made for a step of its own choice, and tell something else where the cryptogram does not see it.
+        let (list, inputs) = (profile.payment_list(), &profile.cryptogram().inputs);
+        list.length_of(tags::UNPREDICTABLE)?;
+        let mut under = [tags::UNPREDICTABLE].into_iter().chain(TELLING);
+        let covers = under.all(|tag| list.length_of(tag).is_none() || inputs.contains(&tag));
+        let track_2 = profile.told(path.1, tags::TRACK_2).filter(|_| covers)?;
         let decision = Decision::Online { verified: false };
         let atc = self.atcs.take()?;
         let request = Request {

@@ -97,8 +97,9 @@ impl Wallet {
     }
 
     /// Pays a shop's code from a card, or from the default one: `amount_minor` minor units of the offer's currency, the
-    /// offer's own amount where it names one. Called again with the same offer after a lost answer, it pays once. A payment
-    /// that is pending and wants the password is confirmed next.
+    /// offer's own amount where it names one. A tip is told, not added. A payment that is pending and wants the password is
+    /// confirmed next; one that is pending and does not, is asked for again with the same offer, and answered as it stands by
+    /// then. The same sum by the same code, within ten minutes of an answer that was lost, is paid once, over a killed app too.
     #[uniffi::method(default(token_ref = None))]
     pub async fn pay_merchant(
         &self,
@@ -141,7 +142,8 @@ impl CodeView {
     }
 
     /// Waits for the next change, each second while a code is shown, and answers what the screen shows from then on. The
-    /// first call answers at once. Nothing comes after the view was ended and that was told. One caller at a time.
+    /// first call answers at once. Nothing comes after the view was ended, or another was opened, and that was told. One caller
+    /// at a time; after a call that was cancelled, `now` says what it may have answered.
     pub async fn next(&self) -> Result<Option<CodeShown>, WalletError> {
         let view = Arc::clone(&self.inner);
         run(async move { Ok(view.next().await.map(Into::into)) }).await
@@ -165,8 +167,8 @@ impl CodeView {
         .await
     }
 
-    /// Shows a fresh code in the same view: after it was used or ended, or after a pause. `verification_id` as for
-    /// `show_code`.
+    /// Shows a fresh code in the same view: after it was used, voided or refused, or after a pause. `verification_id` as for
+    /// `show_code`. A view that was ended shows nothing more: use `show_code`.
     #[uniffi::method(default(verification_id = None))]
     pub async fn renew(&self, verification_id: Option<String>) -> Result<(), WalletError> {
         let view = Arc::clone(&self.inner);

@@ -1,8 +1,9 @@
 //! What Kotlin and Swift see: the only place that names uniffi.
 //!
 //! A thin layer over [`crate::wallet`]: records and one small error enum, foreign traits for the platform's key store
-//! and clock, and one object. Asynchronous functions run on the core's own runtime, never on the caller's thread, and
-//! dropping their future stops them.
+//! and clock, and one object. Asynchronous functions run on the core's own runtime, never on the caller's thread. Dropping their future
+//! stops them, which cancelling does in Kotlin; Swift's bindings have no handler for it, so that a cancelled task's call goes on
+//! to its end.
 
 mod code_records;
 mod codes;

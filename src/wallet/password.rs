@@ -106,6 +106,8 @@ impl Wallet {
         user_id: &str,
         password: Zeroizing<String>,
     ) -> Result<(String, ProvenPassword), WalletError> {
+        // None was ever set that is no password, and a wrong one costs a try.
+        check(&password)?;
         let (login, ke1) = PasswordLogin::start(&password)?;
         let request = LoginRequest {
             ke1: hex::encode_upper(ke1),

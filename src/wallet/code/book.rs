@@ -1,7 +1,7 @@
 //! What is kept of payment codes: the seed, the provider's clock, the aliases of each account. A record that must not go
 //! back: an alias that was shown is never shown again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,9 +78,8 @@ impl CodeBook {
         u32::try_from(left.sum::<usize>()).unwrap_or(u32::MAX)
     }
 
-    /// Takes the next alias of an account, with the end of its life; whatever was on the screen before is over.
+    /// Takes the next alias of an account, with the end of its life.
     pub(super) fn take(&mut self, account: &TokenRef, step: &Step) -> Option<(Alias, i64)> {
-        self.end_showing();
         let stock = self.stocks.get_mut(account)?;
         let alias = stock.take(step.at_ms)?;
         let not_after_ms = stock.not_after_ms(&alias)?;
@@ -93,9 +92,18 @@ impl CodeBook {
         stocks.filter_map(AliasStock::end_showing).collect()
     }
 
-    /// The aliases that this phone holds.
-    pub(super) fn held(&self) -> Vec<Alias> {
-        let stocks = self.stocks.values();
+    /// Ends aliases that are over, of whatever account.
+    pub(super) fn end_all(&mut self, over: &BTreeSet<Alias>) {
+        for stock in self.stocks.values_mut() {
+            for alias in over {
+                stock.end(alias);
+            }
+        }
+    }
+
+    /// The aliases that this phone holds for these accounts.
+    pub(super) fn held(&self, accounts: &[TokenRef]) -> Vec<Alias> {
+        let stocks = accounts.iter().filter_map(|of| self.stocks.get(of));
         stocks.flat_map(AliasStock::held).cloned().collect()
     }
 

@@ -10,9 +10,11 @@ mod pay;
 mod refill;
 mod show;
 mod showing;
+mod unanswered;
 mod view;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -85,7 +87,7 @@ impl CodePayment {
 /// Why a code is shown no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeEnd {
-    /// The view was closed, or another was opened.
+    /// The view was closed, another was opened, or the wallet was locked.
     Closed,
     /// Its digits were uncovered.
     Revealed,
@@ -112,11 +114,18 @@ pub enum CodeState {
     Refused(CodeRefusal),
 }
 
+impl CodeState {
+    /// Whether the phone has taken the code away by itself.
+    fn is_stopped(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Ended(CodeEnd::Closed))
+    }
+}
+
 /// Why no code can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodeRefusal {
-    /// All aliases were shown.
-    #[error("all payment codes of this phone were shown: go online once to get new ones")]
+    /// All aliases of the card were shown or have expired.
+    #[error("this card has no payment codes left on this phone: go online once to get new ones")]
     NoneLeft,
     /// None ever came.
     #[error("this phone has no payment codes yet: go online once to get them")]
@@ -130,7 +139,7 @@ pub enum CodeRefusal {
     /// The phone looks unsafe.
     #[error("this phone looks unsafe: no payment code is shown on it")]
     Unsafe,
-    /// The provider, or the card, has no such codes.
+    /// The provider has no codes of this kind, or the card cannot be shown as one.
     #[error("this card cannot be shown as a payment code of this kind: show another card or kind")]
     NotOffered,
 }
@@ -183,6 +192,8 @@ pub(super) struct Codes {
     showings: AtomicU64,
     /// Whether the next code needs the person, where the record of codes could not be written.
     needs_person: AtomicBool,
+    /// Aliases that are over, whatever the record of codes says: the provider is told with the next batch at the latest.
+    over: Mutex<BTreeSet<Alias>>,
 }
 
 impl Codes {
@@ -194,6 +205,7 @@ impl Codes {
             refilling: tokio::sync::Mutex::new(()),
             showings: AtomicU64::new(0),
             needs_person: AtomicBool::new(false),
+            over: Mutex::default(),
         }
     }
 
@@ -201,11 +213,8 @@ impl Codes {
         self.showing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The alias on the screen, while it can be scanned.
-    fn open_alias(&self) -> Option<Alias> {
-        let showing = self.lock();
-        let open = showing.as_ref().filter(|showing| showing.is_open());
-        open.and_then(Showing::alias).cloned()
+    fn over(&self) -> MutexGuard<'_, BTreeSet<Alias>> {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes the views.

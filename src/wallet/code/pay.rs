@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::unanswered::Sent;
 use super::{CodePayment, CodeState};
 use crate::account::{Currency, Money};
-use crate::backend::fresh_key;
 use crate::backend::protocol::{
     AcceptanceAnswer, CodeConfirmRequest, CodePaymentAnswer, MerchantCodeAnswer,
     MerchantCodeRequest, MerchantPaymentRequest, RefusedClass,
 };
+use crate::backend::{BackendError, fresh_key};
 use crate::code::mpm::{self, AdditionalData, Tip};
+use crate::text::visible;
 use crate::token::TokenRef;
 use crate::wallet::permit::paying;
 use crate::wallet::{Wallet, WalletError};
@@ -46,7 +48,7 @@ pub struct MerchantOffer {
     pub payment_key: String,
     /// Whom the money goes to, as the provider knows it.
     pub payee: String,
-    /// The name in the code, which anybody can print. For comparison, not for the screen alone.
+    /// The name in the code, without what cannot be seen of it. Anybody can print it: for comparison, not for the screen alone.
     pub claimed_name: String,
     /// The payee's city.
     pub city: String,
@@ -56,7 +58,7 @@ pub struct MerchantOffer {
     pub money: Option<Money>,
     /// The currency that is paid in.
     pub currency: Currency,
-    /// What is to be paid on top.
+    /// What the shop would like on top. It is told, not added: [`Wallet::pay_merchant`] pays the code's own sum.
     pub tip: Option<Tip>,
     /// Whether it was made for one payment.
     pub once: bool,
@@ -139,19 +141,20 @@ impl Wallet {
             code: code.to_owned(),
             payment_key: fresh_key(),
             payee: known.payee,
-            claimed_name: claimed.name,
+            claimed_name: visible(&claimed.name),
             city: known.city,
             category: known.category,
             money: known.amount_minor.map(|minor| Money { minor, currency }),
             currency,
             tip: claimed.tip,
             once: known.once,
-            bill: known.bill.or_else(|| bill.map(str::to_owned)),
+            bill: known.bill.or_else(|| bill.map(visible)),
         })
     }
 
-    /// Pays what a shop's code asks for, from an account or the default one. The same offer again, after an answer was
-    /// lost, is paid once.
+    /// Pays what a shop's code asks for, from an account or the default one. Asked again while it is pending, it answers how
+    /// the payment stands. The same sum by the same code within ten minutes of an answer that was lost is the same payment,
+    /// from the account that it was sent for, whether the app was killed in between or not.
     ///
     /// # Errors
     /// [`WalletError::Input`] when the amount is not the code's; [`WalletError::NoSuchCard`];
@@ -174,19 +177,35 @@ impl Wallet {
         }
         let account = self.paying_account(account).await?;
         let (backend, _) = self.backend().await?;
-        let request = MerchantPaymentRequest {
+        let wish = Sent {
             code: offer.code.clone(),
+            account,
+            money,
+            key: offer.payment_key.clone(),
+            at_ms: 0,
+        };
+        let Sent {
+            code, account, key, ..
+        } = self.sending(wish).await?;
+        let request = MerchantPaymentRequest {
+            code,
             token_ref: account,
             money,
         };
-        let answer: CodePaymentAnswer = backend
-            .post("/v1/merchant-payments", &request, &offer.payment_key)
-            .await?;
-        let paid = CodePayment::of(answer)?;
-        if paid.state.is_final() {
+        let answer: Result<CodePaymentAnswer, BackendError> =
+            backend.post("/v1/merchant-payments", &request, &key).await;
+        let paid = answer.and_then(CodePayment::of);
+        let decided = match &paid {
+            Ok(paid) => paid.state.is_final(),
+            Err(BackendError::Refused(refusal)) => refusal.is_final(),
+            Err(_) => false,
+        };
+        if decided {
+            // Where it stays, it is the same payment for some minutes, and answered as it stands.
+            drop(self.answered(key).await);
             self.sync_soon();
         }
-        Ok(paid)
+        Ok(paid?)
     }
 
     async fn paying_account(

@@ -4,6 +4,7 @@
 //! Nothing of a request is kept: the phone names what it holds, and whatever it does not name is dead. An answer that is
 //! lost costs the numbers in it, which the next request frees.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{CodeBook, RECORD};
@@ -27,12 +28,17 @@ const INFO: &[u8] = b"tapcore codes v1";
 /// After so long without contact the clock is set anew, in milliseconds.
 const STALE_MS: i64 = 3_600_000;
 
+/// An answer that took longer tells no time, in milliseconds: half of it may be a step of time.
+const SLOW_MS: i64 = 60_000;
+
 /// A request on its way.
 struct Asked {
     request: CodeBatchRequest,
     key: RecipientKey,
     idempotency_key: String,
     device_id: String,
+    /// Aliases that the request does not name, since they are over.
+    over: BTreeSet<Alias>,
 }
 
 impl Wallet {
@@ -117,9 +123,12 @@ impl Wallet {
             return Ok(None);
         }
         let mut book = opened.vault.read(CodeBook::read)?;
+        let over = self.codes.over().clone();
         if let Some(book) = &mut book {
             book.end_unfit(&policy.format);
+            book.end_all(&over);
         }
+        let reading = self.clock.now();
         let now_ms = opened.time_ms();
         let enough = book.as_ref().is_some_and(|book| {
             // Each has something to show, whatever the others hold.
@@ -127,10 +136,12 @@ impl Wallet {
                 let stock = book.stocks.get(account);
                 stock.is_some_and(|stock| stock.left(now_ms) > 0)
             });
-            let fresh = now_ms.saturating_sub(book.clock.contact_ms()) < STALE_MS;
             // A clock that nobody can vouch for is cured by a contact alone.
-            let told = book.clock.step(&self.clock.now(), &policy.clock).is_ok();
-            let plenty = book.left(now_ms) >= policy.refill_below;
+            let fresh = book.clock.is_fresh(&reading, STALE_MS);
+            let told = book.clock.step(&reading, &policy.clock).is_ok();
+            // Those that last as long as a phone may be without a network.
+            let lasting_ms = now_ms.saturating_add(policy.clock.max_age_ms);
+            let plenty = book.left(lasting_ms) >= policy.refill_below;
             stocked && fresh && told && !book.is_untold() && plenty
         });
         if enough {
@@ -144,7 +155,7 @@ impl Wallet {
         ))?;
         Ok(Some(Asked {
             request: CodeBatchRequest {
-                have: book.map(|book| book.held()).unwrap_or_default(),
+                have: book.map(|book| book.held(&accounts)).unwrap_or_default(),
                 token_refs: accounts,
                 provisioning_key: hex::encode_upper(public),
                 proof: hex::encode_upper(proof),
@@ -152,6 +163,7 @@ impl Wallet {
             key,
             idempotency_key: fresh_key(),
             device_id,
+            over,
         }))
     }
 
@@ -191,6 +203,7 @@ impl Wallet {
             let accounts = &asked.request.token_refs;
             // What stood for a card that is gone stands for nobody.
             book.stocks.retain(|account, _| accounts.contains(account));
+            book.end_all(&asked.over);
             if let Some(policy) = self.policy_in(opened)?.codes {
                 book.end_unfit(&policy.format);
             }
@@ -205,10 +218,19 @@ impl Wallet {
             }
             let ((), record) =
                 opened.commit(arming, |tx| Ok(tx.set_guarded(RECORD, Some(&book))?))?;
-            Ok(record)
+            Ok((record, book.clock))
         })();
         match stored {
-            Ok(record) => retire_older(opened, &record)?,
+            Ok((record, clock)) => {
+                self.codes
+                    .over()
+                    .retain(|alias| !asked.over.contains(alias));
+                // A code on the screen goes by the time that is right now.
+                if let Some(showing) = self.codes.lock().as_mut() {
+                    showing.clock = clock;
+                }
+                retire_older(opened, &record)?;
+            }
             Err(error) => {
                 self.not_written(returned, &error);
                 return Err(error);
@@ -243,6 +265,10 @@ fn provider_clock(
 ) -> Result<ProviderClock, BackendError> {
     let told_ms = parse_rfc3339_ms(&answer.server_time).ok_or(BackendError::Malformed)?;
     let took_ms = received.since_boot_ms.saturating_sub(sent.since_boot_ms);
-    let now_ms = told_ms.saturating_add(took_ms.clamp(0, 60_000) / 2);
+    // The phone slept over it: nobody knows how old the time is that the answer tells.
+    if took_ms > SLOW_MS {
+        return Err(BackendError::Unreachable);
+    }
+    let now_ms = told_ms.saturating_add(took_ms.max(0) / 2);
     Ok(ProviderClock::new(now_ms, received))
 }

@@ -37,8 +37,9 @@ pub(super) struct Ask {
 }
 
 impl Wallet {
-    /// Shows a code; without an account, that of the default card. What was on the screen before is over. Without aliases, or
-    /// when nobody can say what time it is, the provider is asked first.
+    /// Shows a code; without an account, that of the default card. What was on the screen before is over, unless this is
+    /// refused before there is anything to take: nobody verified, no such card, codes not offered. Without aliases, or when
+    /// nobody can say what time it is, the provider is asked first.
     ///
     /// After a code's digits were uncovered or photographed, `verification` (for
     /// [`Purpose::Access`](crate::wallet::Purpose::Access)) must be given where a person is set up.
@@ -61,8 +62,10 @@ impl Wallet {
             verified: self.is_verified(verification)?,
             closed: Arc::default(),
         };
-        self.show(ask.clone()).await?;
-        Ok(CodeView::new(self, ask))
+        // A caller that goes away before it is shown lets go of this, which closes it.
+        let shown = CodeView::new(self, ask.clone());
+        self.show(ask).await?;
+        Ok(shown)
     }
 
     /// Uses a verification for the next code, where one is given.
@@ -73,10 +76,8 @@ impl Wallet {
 
     /// Puts a code on the screen, once more after the provider was asked where that may help.
     pub(super) async fn show(self: &Arc<Self>, ask: Ask) -> Result<(), WalletError> {
-        // What is on the screen ends here, whatever comes of the next.
-        self.tell_void(self.codes.open_alias().map(closed).into_iter().collect());
         let shown = self.show_once(ask.clone()).await;
-        let shown = match shown {
+        match shown {
             Err(WalletError::Code(refusal)) if refusal != CodeRefusal::NotOffered => {
                 let asked = match refusal {
                     CodeRefusal::NoKeys => self.contact(self.replenish()).await,
@@ -92,15 +93,7 @@ impl Wallet {
                 }
             }
             shown => shown,
-        };
-        self.codes.changed();
-        shown?;
-        self.watch_code();
-        let runs_low = self.codes.lock().as_ref().is_some_and(Showing::runs_low);
-        if runs_low {
-            self.refill_soon();
         }
-        Ok(())
     }
 
     async fn show_once(self: &Arc<Self>, ask: Ask) -> Result<(), WalletError> {
@@ -127,6 +120,11 @@ impl Wallet {
             }
             let account = account(opened, ask.account.as_ref())?;
             let before = wallet.take_showing();
+            // It is over, whatever comes of the next, and without a network this phone's next batch says so.
+            let over = before.as_ref().filter(|before| before.is_open());
+            let told = over.and_then(Showing::alias).cloned();
+            wallet.tell_void(told.iter().cloned().map(closed).collect());
+            wallet.codes.changed();
             let returned = wallet.tap.take_returned();
             let begun = Begun {
                 id: wallet.codes.showings.fetch_add(1, Ordering::Relaxed) + 1,
@@ -147,8 +145,7 @@ impl Wallet {
             // From here on it is written down, whatever comes: it must not be given back a second time.
             let retired = retire_older(opened, &record);
             wallet.codes.needs_person.store(false, Ordering::SeqCst);
-            let told = before.as_ref().and_then(Showing::alias);
-            ended.retain(|ended| Some(ended) != told);
+            ended.retain(|ended| Some(ended) != told.as_ref());
             let mut screen = wallet.codes.lock();
             // The view was closed, or the wallet, while this was on its way.
             let gone = ask.closed.load(Ordering::SeqCst) || wallet.closed.load(Ordering::Relaxed);
@@ -159,9 +156,17 @@ impl Wallet {
             } else {
                 *screen = Some(showing);
             }
+            let runs_low = screen.as_ref().is_some_and(Showing::runs_low);
             drop(screen);
             wallet.tap.spare(unused);
             wallet.tell_void(ended.into_iter().map(closed).collect());
+            wallet.codes.changed();
+            wallet.watch_code();
+            match ask.kind {
+                CodeKind::Numeric if runs_low => wallet.refill_soon(),
+                CodeKind::ConsumerPresented if runs_low => wallet.replenish_soon(),
+                _ => {}
+            }
             retired
         })
         .await
@@ -169,7 +174,10 @@ impl Wallet {
 
     /// Whether codes may be shown at all: by the same rules as taps.
     fn may_show(&self, opened: &Opened, policy: &Policy) -> Result<CodePolicy, WalletError> {
-        match self.standing(opened, policy).or(self.tap.refusal()) {
+        let standing = self.standing(opened, policy);
+        self.tap
+            .look(policy.clone(), standing, opened.sees_clock_jump());
+        match self.tap.refusal() {
             Some(TapRefusal::Locked) => return Err(VaultError::Locked.into()),
             Some(TapRefusal::Outdated) => {
                 return Err(WalletError::Outdated(policy.minimum_app_version.clone()));
@@ -182,10 +190,14 @@ impl Wallet {
         codes.ok_or(WalletError::Code(CodeRefusal::NotOffered))
     }
 
-    /// Takes what is on the screen away, and lets the view know.
+    /// Takes what is on the screen away, and lets the view and the provider know.
     pub(in crate::wallet) fn take_code_away(&self) {
-        self.take_showing();
+        let over = self.take_showing().filter(Showing::is_open);
+        let over = over.as_ref().and_then(Showing::alias).cloned();
         self.codes.changed();
+        if let Some(wallet) = self.this.upgrade() {
+            wallet.tell_void(over.into_iter().map(closed).collect());
+        }
     }
 
     /// Takes what is on the screen away where a card's is that pays no more.
@@ -323,7 +335,7 @@ fn card(
     Ok((Means::Card(CardOnScreen::new(armed, lingering)), left))
 }
 
-fn closed(alias: Alias) -> VoidAlias {
+pub(super) fn closed(alias: Alias) -> VoidAlias {
     let why = VoidReason::Closed;
     VoidAlias { alias, why }
 }

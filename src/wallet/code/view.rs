@@ -4,13 +4,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use super::show::Ask;
+use super::show::{Ask, closed};
 use super::showing::Look;
 use super::{CodeBook, CodeEnd, CodeRefusal, CodeShown, CodeState, RECORD};
 use crate::backend::protocol::{VoidAlias, VoidReason};
 use crate::wallet::arm::retire_older;
 use crate::wallet::settle::News;
 use crate::wallet::{TapRefusal, Wallet, WalletError};
+
+/// What a view says of its code where the phone may not pay any more. Whoever looks at the screen has unlocked it.
+fn stopped(refusal: Option<TapRefusal>) -> Option<CodeState> {
+    match refusal? {
+        TapRefusal::Risk => Some(CodeState::Refused(CodeRefusal::Unsafe)),
+        TapRefusal::Locked | TapRefusal::Outdated => Some(CodeState::Ended(CodeEnd::Closed)),
+        TapRefusal::ScreenLocked => None,
+    }
+}
 
 /// How long closing waits for the provider to hear of it.
 const TELLING: Duration = Duration::from_secs(3);
@@ -52,7 +61,8 @@ impl CodeView {
     }
 
     /// What the screen shows, as soon as it is another than was yielded last: each second while a code can be scanned. The
-    /// first is yielded at once; nothing once the view is over and its last state was yielded.
+    /// first is yielded at once; nothing once the view was closed, or another has taken its place, and that was yielded. A
+    /// code that is over for any other reason may be [renewed](Self::renew), and this goes on.
     pub async fn next(&self) -> Option<CodeShown> {
         loop {
             // Listening begins before the look, so that nothing changes unheard between the two.
@@ -85,7 +95,7 @@ impl CodeView {
     /// [`WalletError::NotVerified`] without a finished verification for
     /// [`Purpose::Access`](crate::wallet::Purpose::Access); those of [`Wallet::show_code`].
     pub async fn reveal(&self, verification: String) -> Result<(), WalletError> {
-        let wallet = self.wallet.upgrade().ok_or(WalletError::NotStarted)?;
+        let wallet = self.open()?;
         drop(wallet.take_access(&verification)?);
         self.void(&wallet, CodeEnd::Revealed);
         wallet
@@ -108,12 +118,12 @@ impl CodeView {
         drop(wallet.note_photograph().await);
     }
 
-    /// Shows a fresh code in the same view: after it was used, has failed or ended, or to go on after a pause.
+    /// Shows a fresh code in the same view: after it was used or has failed, was voided or refused, or to go on after a pause.
     ///
     /// # Errors
-    /// Those of [`Wallet::show_code`].
+    /// Those of [`Wallet::show_code`]; [`WalletError::Input`] once the view was closed.
     pub async fn renew(&self, verification: Option<String>) -> Result<(), WalletError> {
-        let wallet = self.wallet.upgrade().ok_or(WalletError::NotStarted)?;
+        let wallet = self.open()?;
         let verified = wallet.is_verified(verification)?;
         wallet
             .show(Ask {
@@ -141,6 +151,16 @@ impl CodeView {
         self.detached.store(true, Ordering::SeqCst);
     }
 
+    /// The wallet, unless the view was closed.
+    fn open(&self) -> Result<Arc<Wallet>, WalletError> {
+        if self.ask.closed.load(Ordering::SeqCst) {
+            return Err(WalletError::Input(
+                "this view of a payment code was closed: show a code anew",
+            ));
+        }
+        self.wallet.upgrade().ok_or(WalletError::NotStarted)
+    }
+
     /// What is shown, and what it is worth waiting for.
     fn look(&self) -> (CodeShown, Wait) {
         let Some(wallet) = self.wallet.upgrade() else {
@@ -148,27 +168,41 @@ impl CodeView {
         };
         // Before the lock: the clock is the shell's.
         let now = wallet.clock.now();
-        let is_unsafe = wallet.tap.refusal() == Some(TapRefusal::Risk);
-        let look = {
-            let mut showing = wallet.codes.lock();
-            let mine = showing
+        let refusal = wallet.tap.refusal();
+        let (look, over, elsewhere) = {
+            let mut screen = wallet.codes.lock();
+            let elsewhere = screen.is_some();
+            let mine = screen
                 .as_mut()
                 .filter(|showing| showing.view == self.ask.view);
-            mine.map(|showing| {
-                if is_unsafe && showing.is_open() {
-                    showing.end(CodeState::Refused(CodeRefusal::Unsafe));
+            let alias = mine.as_ref().filter(|showing| showing.is_open());
+            let alias = alias.and_then(|showing| showing.alias().cloned());
+            let look = mine.map(|showing| {
+                if let Some(state) = stopped(refusal).filter(|_| showing.is_open()) {
+                    showing.end(state);
                 }
                 showing.look(&now)
-            })
+            });
+            // That it has expired the provider knows; that this phone has stopped it, nobody else.
+            let over = alias.filter(|_| {
+                look.as_ref()
+                    .is_some_and(|look| look.shown.state.is_stopped())
+            });
+            (look, over, elsewhere)
         };
         crate::secret::wipe_stack();
+        wallet.tell_void(over.into_iter().map(closed).collect());
         let Some(Look {
             shown,
             event,
             wait_ms,
         }) = look
         else {
-            return (self.over(), Wait::Over);
+            let over = elsewhere
+                || self.ask.closed.load(Ordering::SeqCst)
+                || wallet.closed.load(Ordering::Relaxed);
+            let wait = if over { Wait::Over } else { Wait::News };
+            return (self.over(), wait);
         };
         if let Some(event) = event {
             wallet.tap.announce(News::Presented(event));
@@ -264,6 +298,8 @@ impl Wallet {
         if aliases.is_empty() {
             return None;
         }
+        let over = aliases.iter().map(|over| over.alias.clone());
+        self.codes.over().extend(over);
         let wallet = Arc::downgrade(self);
         Some(self.runtime.spawn(async move {
             if let Some(wallet) = wallet.upgrade() {

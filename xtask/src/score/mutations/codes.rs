@@ -125,7 +125,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         41,
         "an unsafe phone goes on showing its code",
         "src/wallet/code/view.rs",
-        "if is_unsafe && showing.is_open() {",
-        "if is_unsafe && !showing.is_open() {",
+        "stopped(refusal).filter(|_| showing.is_open())",
+        "stopped(refusal).filter(|_| !showing.is_open())",
     ),
 ];
