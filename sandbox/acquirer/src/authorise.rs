@@ -5,6 +5,7 @@
 //! network knows it by the same key.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use axum::Json;
 use axum::extract::State;
@@ -16,8 +17,10 @@ use sandbox_kit::signed::SignedBy;
 use sandbox_kit::{ApiJson, bytes, clock};
 use serde::{Deserialize, Serialize};
 
-use crate::store::Asked;
 use crate::{Inner, Shared};
+
+/// What can be paid at once, in minor units: twelve digits is what 9F02 holds.
+pub(crate) const AMOUNTS: RangeInclusive<i64> = 1..=999_999_999_999;
 
 /// What a terminal asks. What is not a data object of the card stands outside `emv`.
 #[derive(Clone, Deserialize, Serialize)]
@@ -105,21 +108,9 @@ pub(crate) async fn authorise(
     // The network derives the amount that the cryptogram must cover from what it is asked to pay, never from here.
     request.emv.remove("9F02");
     let text = serde_json::to_string(&request).map_err(|_| Problem::internal())?;
-    match acquirer.store.ask(&terminal, request.trace, &text).await? {
-        Asked::Answered(answer) => {
-            return Ok(Json(
-                serde_json::from_str(&answer).map_err(|_| Problem::internal())?,
-            ));
-        }
-        Asked::Otherwise => {
-            return Err(Problem::new(
-                409,
-                "trace_conflict",
-                "Trace number used before",
-                "This trace number stands for another payment of this terminal. Use the next one.",
-            ));
-        }
-        Asked::Open => {}
+    let asked = acquirer.store.ask(&terminal, request.trace, &text).await?;
+    if let Some(answer) = asked.answer()? {
+        return Ok(Json(answer));
     }
     match settle(&acquirer, &terminal, &request).await {
         Ok(answer) => Ok(Json(answer)),
@@ -255,23 +246,8 @@ pub(crate) fn receipt(
 
 fn check(request: &Request, currency: &str) -> Result<(), Problem> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if request.trace == 0 {
-        return Err(Problem::invalid("trace must be a positive number."));
-    }
-    // Twelve digits is what 9F02 holds.
-    if !(1..=999_999_999_999).contains(&request.amount_minor) {
-        return Err(Problem::invalid("amount_minor must be 1 to 999999999999."));
-    }
-    if request.currency != currency {
-        return Err(Problem::invalid(format!(
-            "This merchant is paid in {currency}."
-        )));
-    }
-    if clock::parse(&request.at).is_none() {
-        return Err(Problem::invalid(
-            "at must be an RFC 3339 time in UTC, with Z.",
-        ));
-    }
+    let amount = (request.amount_minor, request.currency.as_str());
+    check_head(request.trace, &request.at, amount, currency)?;
     if !(12..=19).contains(&request.token.len()) || !digits(&request.token) {
         return Err(Problem::invalid("token must be 12 to 19 digits."));
     }
@@ -290,6 +266,37 @@ fn check(request: &Request, currency: &str) -> Result<(), Problem> {
     if !objects {
         return Err(Problem::invalid(
             "emv must map tags to values, both in hex.",
+        ));
+    }
+    Ok(())
+}
+
+/// Checks what a tap and a scan have in common, for a merchant that is paid in `paid_in`.
+pub(crate) fn check_head(
+    trace: u32,
+    at: &str,
+    (amount_minor, currency): (i64, &str),
+    paid_in: &str,
+) -> Result<(), Problem> {
+    if trace == 0 {
+        return Err(Problem::invalid("trace must be a positive number."));
+    }
+    if !AMOUNTS.contains(&amount_minor) {
+        return Err(Problem::invalid("amount_minor must be 1 to 999999999999."));
+    }
+    if currency != paid_in {
+        return Err(Problem::invalid(format!(
+            "This merchant is paid in {paid_in}."
+        )));
+    }
+    check_at(at)
+}
+
+/// Checks that a terminal's clock can be read.
+pub(crate) fn check_at(at: &str) -> Result<(), Problem> {
+    if clock::parse(at).is_none() {
+        return Err(Problem::invalid(
+            "at must be an RFC 3339 time in UTC, with Z.",
         ));
     }
     Ok(())

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use sandbox_kit::db::{Db, Migration};
 use sandbox_kit::ledger::{Ledger, LedgerEntry, masked};
+use sandbox_kit::problem::Problem;
 use sandbox_kit::{bytes, clock};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
@@ -57,6 +60,34 @@ pub(crate) enum Asked {
     Answered(String),
     /// It stands for another request.
     Otherwise,
+}
+
+impl Asked {
+    /// Out of the row of a trace number, `request, answer`; `request` is what is asked under it now.
+    pub(crate) fn read(row: &AnyRow, request: &str) -> Result<Self> {
+        if row.try_get::<String, _>(0)? != request {
+            return Ok(Self::Otherwise);
+        }
+        Ok(row
+            .try_get::<Option<String>, _>(1)?
+            .map_or(Self::Open, Self::Answered))
+    }
+
+    /// The answer that was given before; `None` where it is still to be found out.
+    pub(crate) fn answer<T: DeserializeOwned>(self) -> std::result::Result<Option<T>, Problem> {
+        match self {
+            Self::Answered(answer) => serde_json::from_str(&answer)
+                .map(Some)
+                .map_err(|_| Problem::internal()),
+            Self::Otherwise => Err(Problem::new(
+                409,
+                "trace_conflict",
+                "Trace number used before",
+                "This trace number stands for another payment of this terminal. Use the next one.",
+            )),
+            Self::Open => Ok(None),
+        }
+    }
 }
 
 impl Store {
@@ -127,12 +158,7 @@ impl Store {
         .fetch_one(&mut *work)
         .await?;
         work.commit().await?;
-        if row.try_get::<String, _>(0)? != request {
-            return Ok(Asked::Otherwise);
-        }
-        Ok(row
-            .try_get::<Option<String>, _>(1)?
-            .map_or(Asked::Open, Asked::Answered))
+        Asked::read(&row, request)
     }
 
     /// Keeps the answer and books it, once: `false` when another request was quicker.
@@ -143,19 +169,10 @@ impl Store {
         merchant: &Merchant,
         answer: &Answer,
     ) -> Result<bool> {
-        let text =
-            serde_json::to_string(answer).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let update = "UPDATE authorisations SET result = $1, answer = $2 WHERE terminal_id = $3 AND trace = $4 AND answer IS NULL";
         let mut work = self.db.begin().await?;
-        let kept = sqlx::query(
-            "UPDATE authorisations SET result = $1, answer = $2 WHERE terminal_id = $3 AND trace = $4 AND answer IS NULL",
-        )
-        .bind(answer.result.name())
-        .bind(text)
-        .bind(terminal)
-        .bind(i64::from(request.trace))
-        .execute(&mut *work)
-        .await?;
-        if kept.rows_affected() == 0 {
+        let asked = (terminal, request.trace);
+        if !keep(&mut work, update, asked, (answer.result, answer)).await? {
             return Ok(false);
         }
         write_entry(&mut work, terminal, request, merchant, answer).await?;
@@ -172,14 +189,7 @@ impl Store {
         .bind(until)
         .fetch_all(self.db.pool())
         .await?;
-        rows.iter()
-            .map(|row| {
-                let trace: i64 = row.try_get(1)?;
-                let trace =
-                    u32::try_from(trace).map_err(|error| sqlx::Error::Decode(error.into()))?;
-                Ok((row.try_get(0)?, trace, row.try_get(2)?))
-            })
-            .collect()
+        unanswered(&rows)
     }
 
     /// Notes that the network does not take this payment, so that only its terminal asks for it again.
@@ -216,6 +226,38 @@ impl Store {
             balanced: unbalanced.is_none(),
         })
     }
+}
+
+/// Keeps the answer to what a terminal asked under a trace number, by an update of result and answer where there is none
+/// yet; `false` when there is one.
+pub(crate) async fn keep(
+    work: &mut Transaction<'static, Any>,
+    update: &'static str,
+    (terminal, trace): (&str, u32),
+    (result, answer): (Outcome, &impl Serialize),
+) -> Result<bool> {
+    let text = serde_json::to_string(answer).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let kept = sqlx::query(update)
+        .bind(result.name())
+        .bind(text)
+        .bind(terminal)
+        .bind(i64::from(trace))
+        .execute(&mut **work)
+        .await?;
+    Ok(kept.rows_affected() == 1)
+}
+
+/// Who asked, under which trace number, and the request's JSON, out of rows of `terminal_id, trace, request`.
+pub(crate) fn unanswered(rows: &[AnyRow]) -> Result<Vec<(String, u32, String)>> {
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, trace_in(row)?, row.try_get(2)?)))
+        .collect()
+}
+
+/// The trace number in a row that begins with `terminal_id, trace`.
+pub(crate) fn trace_in(row: &AnyRow) -> Result<u32> {
+    let trace: i64 = row.try_get(1)?;
+    u32::try_from(trace).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 /// The line of a payment that a card's cryptogram was shown for.

@@ -8,6 +8,9 @@
 #[path = "../tests/provider/common.rs"]
 #[allow(dead_code, reason = "the tests use the rest of it")]
 mod common;
+#[path = "../tests/provider/network.rs"]
+#[allow(dead_code, reason = "the tests use the rest of it")]
+mod network;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

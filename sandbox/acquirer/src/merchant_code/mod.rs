@@ -27,7 +27,7 @@ use sandbox_kit::{ApiJson, ApiPath, bytes, clock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::authorise::network_away;
+use crate::authorise::{AMOUNTS, check_at, network_away};
 use crate::{Inner, Shared};
 use payload::LABEL;
 use table::Kept;
@@ -268,13 +268,9 @@ impl Inner {
 }
 
 fn check(wanted: &Wanted) -> Result<(), Problem> {
-    if clock::parse(&wanted.at).is_none() {
-        return Err(Problem::invalid(
-            "at must be an RFC 3339 time in UTC, with Z.",
-        ));
-    }
+    check_at(&wanted.at)?;
     if let Some(amount) = wanted.amount_minor
-        && !(1..=999_999_999_999).contains(&amount)
+        && !AMOUNTS.contains(&amount)
     {
         return Err(Problem::invalid(
             "amount_minor must be 1 to 999999999999, or absent.",

@@ -5,14 +5,13 @@
 
 use sandbox_kit::bytes;
 use sandbox_kit::client::CallError;
-use sandbox_kit::event::Event;
 use sandbox_kit::mask::mask_number;
 use sandbox_kit::problem::Problem;
 
 use super::cpm::CardCode;
 use super::orders::{Claim, Holder};
 use super::provider::Standing;
-use super::{Answer, Scan, booked};
+use super::{Answer, Scan, booked, tell};
 use crate::Inner;
 use crate::authorise::{Outcome, Request, answered, ask_network, network_away, receipt};
 
@@ -104,14 +103,7 @@ pub(super) async fn settle(
         )
         .await?;
     if booked {
-        acquirer.events.tell(
-            Event::new("scanned")
-                .with("terminal_id", terminal)
-                .with("trace", scan.trace)
-                .with("amount_minor", scan.amount_minor)
-                .with("currency", scan.currency.as_str())
-                .with("result", answer.result.name()),
-        );
+        tell(acquirer, terminal, scan, answer.result);
     }
     Ok(answer)
 }

@@ -25,15 +25,14 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
+use sandbox_kit::ApiJson;
 use sandbox_kit::client::CallError;
 use sandbox_kit::event::Event;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::signed::SignedBy;
-use sandbox_kit::{ApiJson, clock};
 use serde::{Deserialize, Serialize};
 
-use crate::authorise::{Outcome, receipt};
-use crate::store::Asked;
+use crate::authorise::{Outcome, check_head, receipt};
 use crate::{Inner, Shared};
 use cpm::CardCode;
 use provider::Standing;
@@ -137,25 +136,12 @@ pub(crate) async fn scan(
     let code = Code::read(&scan.code)?;
     let text = serde_json::to_string(&scan).map_err(|_| Problem::internal())?;
     let kind = code.kind();
-    match acquirer
+    let asked = acquirer
         .store
         .ask_scan(&terminal, &scan, kind, &text)
-        .await?
-    {
-        Asked::Answered(answer) => {
-            return Ok(Json(
-                serde_json::from_str(&answer).map_err(|_| Problem::internal())?,
-            ));
-        }
-        Asked::Otherwise => {
-            return Err(Problem::new(
-                409,
-                "trace_conflict",
-                "Trace number used before",
-                "This trace number stands for another payment of this terminal. Use the next one.",
-            ));
-        }
-        Asked::Open => {}
+        .await?;
+    if let Some(answer) = asked.answer()? {
+        return Ok(Json(answer));
     }
     Ok(Json(match &code {
         Code::Card(code) => card::pay(&acquirer, &terminal, &scan, code).await?,
@@ -264,16 +250,21 @@ pub(crate) async fn booked(
         .book_scan(terminal, scan, &acquirer.merchant, &answer)
         .await?;
     if booked {
-        acquirer.events.tell(
-            Event::new("scanned")
-                .with("terminal_id", terminal)
-                .with("trace", scan.trace)
-                .with("amount_minor", scan.amount_minor)
-                .with("currency", scan.currency.as_str())
-                .with("result", answer.result.name()),
-        );
+        tell(acquirer, terminal, scan, answer.result);
     }
     Ok(answer)
+}
+
+/// Tells whoever watches what became of a scan.
+fn tell(acquirer: &Inner, terminal: &str, scan: &Scan, result: Outcome) {
+    acquirer.events.tell(
+        Event::new("scanned")
+            .with("terminal_id", terminal)
+            .with("trace", scan.trace)
+            .with("amount_minor", scan.amount_minor)
+            .with("currency", scan.currency.as_str())
+            .with("result", result.name()),
+    );
 }
 
 /// An order that a cashier takes back.
@@ -378,22 +369,8 @@ pub(crate) async fn resolve(acquirer: &Inner, until: &str) -> Result<(), sqlx::E
 }
 
 fn check(scan: &Scan, currency: &str) -> Result<(), Problem> {
-    if scan.trace == 0 {
-        return Err(Problem::invalid("trace must be a positive number."));
-    }
-    if !(1..=999_999_999_999).contains(&scan.amount_minor) {
-        return Err(Problem::invalid("amount_minor must be 1 to 999999999999."));
-    }
-    if scan.currency != currency {
-        return Err(Problem::invalid(format!(
-            "This merchant is paid in {currency}."
-        )));
-    }
-    if clock::parse(&scan.at).is_none() {
-        return Err(Problem::invalid(
-            "at must be an RFC 3339 time in UTC, with Z.",
-        ));
-    }
+    let amount = (scan.amount_minor, scan.currency.as_str());
+    check_head(scan.trace, &scan.at, amount, currency)?;
     order(&scan.order_id)
 }
 

@@ -6,7 +6,7 @@ use super::table::{entry_of, keep};
 use super::{Answer, Scan};
 use crate::Merchant;
 use crate::authorise::{self, Request};
-use crate::store::{Store, write_entry};
+use crate::store::{Store, trace_in, write_entry};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -153,10 +153,9 @@ async fn holder(work: &mut Transaction<'static, Any>, order: &str) -> Result<Opt
 }
 
 fn read(row: &sqlx::any::AnyRow) -> Result<Holder> {
-    let trace: i64 = row.try_get(1)?;
     Ok(Holder {
         terminal: row.try_get(0)?,
-        trace: u32::try_from(trace).map_err(|error| sqlx::Error::Decode(error.into()))?,
+        trace: trace_in(row)?,
         request: row.try_get(2)?,
         answer: row.try_get(3)?,
     })

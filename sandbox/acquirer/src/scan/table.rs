@@ -6,7 +6,7 @@ use sqlx::{Any, Row, Transaction};
 use super::{Answer, Scan};
 use crate::Merchant;
 use crate::authorise::Outcome;
-use crate::store::{Asked, Store, post_sale};
+use crate::store::{self, Asked, Store, post_sale, unanswered};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -45,12 +45,7 @@ impl Store {
                 .fetch_one(&mut *work)
                 .await?;
         work.commit().await?;
-        if row.try_get::<String, _>(0)? != text {
-            return Ok(Asked::Otherwise);
-        }
-        Ok(row
-            .try_get::<Option<String>, _>(1)?
-            .map_or(Asked::Open, Asked::Answered))
+        Asked::read(&row, text)
     }
 
     /// Keeps the answer and books it, once: `false` when another request was quicker. A payment that several tills
@@ -95,14 +90,7 @@ impl Store {
             .bind(until)
             .fetch_all(self.db().pool())
             .await?;
-        rows.iter()
-            .map(|row| {
-                let trace: i64 = row.try_get(1)?;
-                let trace =
-                    u32::try_from(trace).map_err(|error| sqlx::Error::Decode(error.into()))?;
-                Ok((row.try_get(0)?, trace, row.try_get(2)?))
-            })
-            .collect()
+        unanswered(&rows)
     }
 
     /// Notes that nothing will be paid for this scan unless its terminal asks again.
@@ -136,15 +124,8 @@ pub(super) async fn keep(
     trace: u32,
     answer: &Answer,
 ) -> Result<bool> {
-    let text = serde_json::to_string(answer).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let kept = sqlx::query("UPDATE scans SET result = $1, answer = $2 WHERE terminal_id = $3 AND trace = $4 AND answer IS NULL")
-        .bind(answer.result.name())
-        .bind(text)
-        .bind(terminal)
-        .bind(i64::from(trace))
-        .execute(&mut **work)
-        .await?;
-    Ok(kept.rows_affected() == 1)
+    let update = "UPDATE scans SET result = $1, answer = $2 WHERE terminal_id = $3 AND trace = $4 AND answer IS NULL";
+    store::keep(work, update, (terminal, trace), (answer.result, answer)).await
 }
 
 /// When a payment was taken back, if it was.

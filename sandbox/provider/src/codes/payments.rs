@@ -160,6 +160,16 @@ impl Payment {
     }
 }
 
+/// The payment that a statement finds by these texts.
+async fn find(work: &mut Work, select: &'static str, by: &[&str]) -> Result<Option<Payment>> {
+    let mut query = sqlx::query(select);
+    for text in by {
+        query = query.bind(*text);
+    }
+    let row = query.fetch_optional(&mut **work).await?;
+    row.as_ref().map(read).transpose()
+}
+
 /// The payment of an order that nobody else may pay any more, or may once it is over.
 pub(super) async fn of_order(
     work: &mut Work,
@@ -167,15 +177,10 @@ pub(super) async fn of_order(
     merchant: &str,
     order: &str,
 ) -> Result<Option<Payment>> {
-    let row = sqlx::query(select!(
+    let select = select!(
         "WHERE acquirer_id = $1 AND merchant_id = $2 AND order_id = $3 AND state <> 'declined'"
-    ))
-    .bind(acquirer)
-    .bind(merchant)
-    .bind(order)
-    .fetch_optional(&mut **work)
-    .await?;
-    row.as_ref().map(read).transpose()
+    );
+    find(work, select, &[acquirer, merchant, order]).await
 }
 
 /// The last payment of an order that was declined.
@@ -185,41 +190,24 @@ pub(super) async fn last_declined(
     merchant: &str,
     order: &str,
 ) -> Result<Option<Payment>> {
-    let row = sqlx::query(select!(
+    let select = select!(
         "WHERE acquirer_id = $1 AND merchant_id = $2 AND order_id = $3 AND state = 'declined' ORDER BY began DESC, payment_id LIMIT 1"
-    ))
-    .bind(acquirer)
-    .bind(merchant)
-    .bind(order)
-    .fetch_optional(&mut **work)
-    .await?;
-    row.as_ref().map(read).transpose()
+    );
+    find(work, select, &[acquirer, merchant, order]).await
 }
 
 /// The payment of one showing of a code.
 pub(super) async fn of_alias(work: &mut Work, alias_id: &str) -> Result<Option<Payment>> {
-    let row = sqlx::query(select!("WHERE alias_id = $1"))
-        .bind(alias_id)
-        .fetch_optional(&mut **work)
-        .await?;
-    row.as_ref().map(read).transpose()
+    find(work, select!("WHERE alias_id = $1"), &[alias_id]).await
 }
 
 /// The payment that a phone's request, by its key, asked for.
 pub(super) async fn of_request(work: &mut Work, key: &str) -> Result<Option<Payment>> {
-    let row = sqlx::query(select!("WHERE request_key = $1"))
-        .bind(key)
-        .fetch_optional(&mut **work)
-        .await?;
-    row.as_ref().map(read).transpose()
+    find(work, select!("WHERE request_key = $1"), &[key]).await
 }
 
 pub(super) async fn by_id(work: &mut Work, payment: &str) -> Result<Option<Payment>> {
-    let row = sqlx::query(select!("WHERE payment_id = $1"))
-        .bind(payment)
-        .fetch_optional(&mut **work)
-        .await?;
-    row.as_ref().map(read).transpose()
+    find(work, select!("WHERE payment_id = $1"), &[payment]).await
 }
 
 /// Those in a state since `until` or before, the oldest first.

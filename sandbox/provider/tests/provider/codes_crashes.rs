@@ -15,7 +15,8 @@ use sqlx::{AnyPool, AssertSqlSafe, Row};
 
 use crate::codes::{Codes, lenient};
 use crate::codes_shops::text;
-use crate::common::{Bench, Line, Phone, bench_with};
+use crate::common::{Bench, Phone, bench_with};
+use crate::network::Line;
 use crate::opaque::{PASSWORD, beside, run};
 
 const FREE: i64 = 100;

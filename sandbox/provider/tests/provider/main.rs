@@ -13,6 +13,7 @@ mod enrolment;
 mod entries;
 mod makers;
 mod merchants;
+mod network;
 mod opaque;
 mod password;
 mod person;

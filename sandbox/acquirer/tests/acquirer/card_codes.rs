@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use crate::common::{
-    AID, Others, approval, away, bench, card_code, decline, is, refusal, scan, standing,
+    AID, DIGITS, Others, approval, away, bench, card_code, decline, is, refusal, scan, standing,
 };
 use serde_json::{Value, json};
-
-/// A provider's digits.
-const DIGITS: &str = "730123456789654321";
 
 #[tokio::test]
 async fn a_card_s_code_is_asked_booked_and_signed_like_a_tap() {

@@ -1,6 +1,6 @@
 //! Codes that the shop shows: made for terminals, paid without a word from the shop, told by the network.
 
-use crate::common::{AID, Others, away, bench, card_code, is, refusal};
+use crate::common::{AID, DIGITS, Others, away, bench, card_code, is, refusal};
 use serde_json::{Value, json};
 
 const PATH: &str = "/v1/merchant-codes";
@@ -154,7 +154,7 @@ async fn a_till_that_scans_what_a_shop_s_code_paid_hears_of_it_and_books_nothing
         .await
         .unwrap();
     // The provider says so before the network's message is there.
-    let answer = terminal.scan(1, "730123456789654321").await.unwrap();
+    let answer = terminal.scan(1, DIGITS).await.unwrap();
     assert_eq!(answer["payment_id"], "cpy_1");
     bench
         .notify(&notice("cpy_1", "A-1", 1250, "approved"))

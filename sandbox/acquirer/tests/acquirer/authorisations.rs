@@ -1,171 +1,21 @@
-//! A terminal, an acquirer over TLS, and a network played by the test.
+//! Taps: registered terminals ask, the network decides, and the acquirer books and signs what it said, once.
 
-use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::HeaderMap;
-use axum::routing::post;
-use sandbox_acquirer::{Acquirer, AcquirerConfig, CaKey, CodeWaits, Merchant};
-use sandbox_kit::bind::bind;
 use sandbox_kit::client::{CallError, Client};
-use sandbox_kit::db::Db;
-use sandbox_kit::event::Events;
-use sandbox_kit::keys::{self, PartyKey};
-use sandbox_kit::ledger::Ledger;
+use sandbox_kit::keys::PartyKey;
 use sandbox_kit::problem::Problem;
-use sandbox_kit::server::{Authority, Running, serve};
-use sandbox_kit::signed::{self, FixedKeys, Verifier};
-use sandbox_kit::{ApiJson, bytes};
 use serde_json::{Value, json};
 
-type Asked = Arc<Mutex<Vec<(String, Value)>>>;
-type Reply = Arc<Mutex<Result<Value, Problem>>>;
+use crate::common::{
+    Bench, Others, Terminal, approval, away, bench_with, database_url, decline, is, refusal,
+};
 
-struct Bench {
-    folder: tempfile::TempDir,
-    acquirer: Acquirer,
-    running: Running,
-    network: Option<Running>,
-    asked: Asked,
-    reply: Reply,
-    ca: Vec<u8>,
-}
+const PATH: &str = "/v1/authorisations";
 
-fn approval() -> Value {
-    json!({ "result": "approved", "reason": null, "authorisation": "123456", "at": "2026-11-22T09:30:01Z", "network_ref": "net_1" })
-}
-
-fn decline(reason: &str) -> Value {
-    json!({ "result": "declined", "reason": reason, "authorisation": null, "at": "2026-11-22T09:30:02Z", "network_ref": "net_2" })
-}
-
-fn network(asked: Asked, reply: Reply, verifier: Verifier) -> Router {
-    let answer = move |headers: HeaderMap, ApiJson(body): ApiJson<Value>| async move {
-        let key = headers["idempotency-key"].to_str().unwrap().to_owned();
-        asked.lock().unwrap().push((key, body));
-        reply.lock().unwrap().clone().map(axum::Json)
-    };
-    signed::require(
-        Router::new().route("/v1/authorisations", post(answer)),
-        verifier,
-    )
-}
-
+/// On PostgreSQL where the tests are given one.
 async fn bench() -> Bench {
-    let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::open(folder.path()).unwrap();
-    let key = PartyKey::generate();
-    let (asked, reply) = (Asked::default(), Arc::new(Mutex::new(Ok(approval()))));
-    let db = Db::open_at(&folder.path().join("network.db"), None, &[])
-        .await
-        .unwrap();
-    let verifier = Verifier::new(db, FixedKeys::one("acquirer", key.public()));
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let router = network(Arc::clone(&asked), Arc::clone(&reply), verifier);
-    let network = serve(router, listener, &authority.party("network").unwrap()).unwrap();
-    let acquirer = Acquirer::open(AcquirerConfig {
-        database: sandbox_acquirer::database(folder.path()),
-        database_url: database_url().await,
-        network_url: network.url.clone(),
-        network_key: PartyKey::generate().public(),
-        ca_pem: authority.ca_pem().to_vec(),
-        key,
-        acquirer_id: "acquirer".to_owned(),
-        merchant: Merchant::default(),
-        aids: vec!["A000000333010101".to_owned()],
-        ca_keys: vec![CaKey {
-            rid: "A000000333".into(),
-            index: "0B".into(),
-            modulus: "C0".into(),
-            exponent: "03".into(),
-        }],
-        code_routes: Vec::new(),
-        code_waits: CodeWaits::default(),
-        events: Events::nobody(),
-    })
-    .await
-    .unwrap();
-    let identity = authority.party("acquirer").unwrap();
-    let running = serve(
-        acquirer.router(),
-        TcpListener::bind("127.0.0.1:0").unwrap(),
-        &identity,
-    )
-    .unwrap();
-    let ca = authority.ca_pem().to_vec();
-    Bench {
-        folder,
-        acquirer,
-        running,
-        network: Some(network),
-        asked,
-        reply,
-        ca,
-    }
-}
-
-struct Terminal<'a> {
-    bench: &'a Bench,
-    id: String,
-    client: Client,
-    registered: Value,
-}
-
-impl Bench {
-    async fn register(&self, key: &PartyKey, signer: &PartyKey) -> Result<Value, CallError> {
-        let proof = signer.sign(&bind("tapcore-terminal-v1", &[&key.public()]));
-        let body = json!({ "public_key": key.public_hex(), "proof": bytes::to_hex(&proof) });
-        let url = format!("{}/v1/terminals", self.running.url);
-        Client::unsigned(&self.ca)
-            .unwrap()
-            .post(&url, &body, None)
-            .await
-    }
-
-    async fn terminal(&self) -> Terminal<'_> {
-        let key = PartyKey::generate();
-        let registered = self.register(&key, &key).await.unwrap();
-        let id = registered["terminal_id"].as_str().unwrap().to_owned();
-        let client = Client::new(&self.ca, key, id.as_str()).unwrap();
-        Terminal {
-            bench: self,
-            id,
-            client,
-            registered,
-        }
-    }
-}
-
-impl Terminal<'_> {
-    async fn pay(&self, request: &Value) -> Result<Value, CallError> {
-        self.client
-            .post(
-                &format!("{}/v1/authorisations", self.bench.running.url),
-                request,
-                None,
-            )
-            .await
-    }
-
-    fn receipt_holds(&self, request: &Value, answer: &Value) -> bool {
-        let texts = [
-            self.id.clone(),
-            request["trace"].to_string(),
-            request["amount_minor"].to_string(),
-            request["currency"].as_str().unwrap().to_owned(),
-            answer["result"].as_str().unwrap().to_owned(),
-            answer["authorisation"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-        ];
-        let parts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
-        let key = bytes::from_hex(self.registered["acquirer_key"].as_str().unwrap()).unwrap();
-        let signature = bytes::from_hex(answer["receipt_signature"].as_str().unwrap()).unwrap();
-        keys::verify(&key, &bind("tapcore-receipt-v1", &parts), &signature)
-    }
+    bench_with(database_url().await, &[]).await
 }
 
 fn payment(trace: u32) -> Value {
@@ -173,15 +23,10 @@ fn payment(trace: u32) -> Value {
             "expiry": "2912", "psn": "01", "emv": { "9F26": "0011223344556677", "9F36": "0001", "9F02": "000000001250" } })
 }
 
-fn refusal(result: Result<Value, CallError>) -> (u16, String) {
-    match result.unwrap_err() {
-        CallError::Refused(problem) => (problem.status, problem.code),
-        other => panic!("{other}"),
+impl Terminal<'_> {
+    async fn pay(&self, request: &Value) -> Result<Value, CallError> {
+        self.post(PATH, request).await
     }
-}
-
-fn is(status: u16, code: &str) -> (u16, String) {
-    (status, code.to_owned())
 }
 
 #[tokio::test]
@@ -213,7 +58,7 @@ async fn an_approval_is_forwarded_booked_and_signed() {
     );
     assert!(terminal.receipt_holds(&request, &answer));
 
-    let (_, forwarded) = bench.asked.lock().unwrap()[0].clone();
+    let forwarded = bench.others.asked("authorise")[0].clone();
     assert_eq!(forwarded["terminal_id"], terminal.id);
     assert_eq!(
         (&forwarded["merchant"], &forwarded["country"]),
@@ -245,9 +90,9 @@ async fn the_same_trace_is_the_same_payment() {
     let bench = bench().await;
     let terminal = bench.terminal().await;
     let first = terminal.pay(&payment(1)).await.unwrap();
-    *bench.reply.lock().unwrap() = Ok(decline("atc_replayed"));
+    Others::say(&bench.others.authorise, Ok(decline("atc_replayed")));
     assert_eq!(terminal.pay(&payment(1)).await.unwrap(), first);
-    assert_eq!(bench.asked.lock().unwrap().len(), 1);
+    assert_eq!(bench.others.asked.lock().unwrap().len(), 1);
     let mut other = payment(1);
     other["amount_minor"] = json!(1);
     assert_eq!(
@@ -264,7 +109,7 @@ async fn the_same_trace_is_the_same_payment() {
 async fn a_decline_moves_nothing_and_keeps_its_reason() {
     let bench = bench().await;
     let terminal = bench.terminal().await;
-    *bench.reply.lock().unwrap() = Ok(decline("cryptogram_invalid"));
+    Others::say(&bench.others.authorise, Ok(decline("cryptogram_invalid")));
     let request = payment(1);
     let answer = terminal.pay(&request).await.unwrap();
     assert!(terminal.receipt_holds(&request, &answer));
@@ -282,39 +127,27 @@ async fn a_decline_moves_nothing_and_keeps_its_reason() {
 async fn a_trace_without_an_answer_is_asked_again_under_the_same_key() {
     let bench = bench().await;
     let terminal = bench.terminal().await;
-    *bench.reply.lock().unwrap() = Err(Problem::new(500, "internal", "Internal error", "Later."));
+    Others::say(&bench.others.authorise, Err(away()));
     assert_eq!(
         refusal(terminal.pay(&payment(1)).await),
         is(503, "network_unavailable")
     );
     assert!(bench.acquirer.ledger().await.unwrap().entries.is_empty());
-    *bench.reply.lock().unwrap() = Ok(approval());
+    Others::say(&bench.others.authorise, Ok(approval()));
     assert_eq!(
         terminal.pay(&payment(1)).await.unwrap()["result"],
         "approved"
     );
-    let asked = bench.asked.lock().unwrap();
+    let asked = bench.others.asked.lock().unwrap();
     assert_eq!(asked.len(), 2);
     assert_eq!(asked[0], asked[1]);
 }
 
 impl Bench {
-    /// The books, once they have a line.
-    async fn booked(&self) -> Ledger {
-        for _ in 0..400 {
-            let ledger = self.acquirer.ledger().await.unwrap();
-            if !ledger.entries.is_empty() {
-                return ledger;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("nothing was booked");
-    }
-
     /// Waits until the network has been asked so often.
     async fn asked(&self, times: usize) {
         for _ in 0..400 {
-            if self.asked.lock().unwrap().len() >= times {
+            if self.others.asked.lock().unwrap().len() >= times {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
@@ -328,9 +161,9 @@ impl Bench {
 async fn a_payment_left_without_an_answer_is_resolved_at_the_start() {
     let bench = bench().await;
     let terminal = bench.terminal().await;
-    *bench.reply.lock().unwrap() = Err(Problem::new(500, "internal", "Internal error", "Later."));
+    Others::say(&bench.others.authorise, Err(away()));
     terminal.pay(&payment(1)).await.unwrap_err();
-    *bench.reply.lock().unwrap() = Ok(approval());
+    Others::say(&bench.others.authorise, Ok(approval()));
     let background = bench.acquirer.start();
     let ledger = bench.booked().await;
     drop(background);
@@ -343,7 +176,7 @@ async fn a_payment_left_without_an_answer_is_resolved_at_the_start() {
         ("approved", 1250)
     );
     {
-        let asked = bench.asked.lock().unwrap();
+        let asked = bench.others.asked.lock().unwrap();
         assert_eq!(asked.len(), 2);
         assert_eq!(asked[0], asked[1]);
     }
@@ -351,7 +184,7 @@ async fn a_payment_left_without_an_answer_is_resolved_at_the_start() {
     let request = payment(1);
     let answer = terminal.pay(&request).await.unwrap();
     assert!(terminal.receipt_holds(&request, &answer));
-    assert_eq!(bench.asked.lock().unwrap().len(), 2);
+    assert_eq!(bench.others.asked.lock().unwrap().len(), 2);
     assert_eq!(bench.acquirer.ledger().await.unwrap().entries.len(), 1);
 }
 
@@ -359,12 +192,12 @@ async fn a_payment_left_without_an_answer_is_resolved_at_the_start() {
 async fn an_open_payment_is_asked_for_until_there_is_an_answer() {
     let bench = bench().await;
     let terminal = bench.terminal().await;
-    *bench.reply.lock().unwrap() = Err(Problem::new(500, "internal", "Internal error", "Later."));
+    Others::say(&bench.others.authorise, Err(away()));
     terminal.pay(&payment(1)).await.unwrap_err();
     let _background = bench.acquirer.start_every(Duration::from_millis(100));
     bench.asked(2).await;
     assert!(bench.acquirer.ledger().await.unwrap().entries.is_empty());
-    *bench.reply.lock().unwrap() = Ok(decline("insufficient_funds"));
+    Others::say(&bench.others.authorise, Ok(decline("insufficient_funds")));
     let ledger = bench.booked().await;
     assert_eq!(
         ledger.entries[0].reason.as_deref(),
@@ -376,22 +209,25 @@ async fn an_open_payment_is_asked_for_until_there_is_an_answer() {
 async fn a_payment_the_network_does_not_take_is_not_asked_for_for_ever() {
     let bench = bench().await;
     let terminal = bench.terminal().await;
-    *bench.reply.lock().unwrap() = Err(Problem::new(500, "internal", "Internal error", "Later."));
+    Others::say(&bench.others.authorise, Err(away()));
     terminal.pay(&payment(1)).await.unwrap_err();
-    *bench.reply.lock().unwrap() = Err(Problem::invalid("Not like this."));
+    Others::say(
+        &bench.others.authorise,
+        Err(Problem::invalid("Not like this.")),
+    );
     let background = bench.acquirer.start();
     bench.asked(2).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     drop(background);
     let _background = bench.acquirer.start();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(bench.asked.lock().unwrap().len(), 2);
+    assert_eq!(bench.others.asked.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn a_network_that_is_away_is_503() {
     let mut bench = bench().await;
-    bench.network.take().unwrap().stop().await;
+    bench.others_running.take().unwrap().stop().await;
     let terminal = bench.terminal().await;
     assert_eq!(
         refusal(terminal.pay(&payment(1)).await),
@@ -403,7 +239,7 @@ async fn a_network_that_is_away_is_503() {
 async fn strangers_and_nonsense_are_refused() {
     let bench = bench().await;
     let terminal = bench.terminal().await;
-    let url = format!("{}/v1/authorisations", bench.running.url);
+    let url = bench.url(PATH);
     let stranger = Client::new(&bench.ca, PartyKey::generate(), terminal.id.as_str()).unwrap();
     assert_eq!(
         refusal(stranger.post(&url, &payment(1), None).await),
@@ -433,25 +269,7 @@ async fn strangers_and_nonsense_are_refused() {
             "{member}"
         );
     }
-    assert!(bench.asked.lock().unwrap().is_empty());
-}
-
-/// A fresh database on the PostgreSQL server that `TAPCORE_TEST_POSTGRES` names (`postgres://user@host`), so that the
-/// same tests run there; without it they run on SQLite.
-async fn database_url() -> Option<String> {
-    let server = std::env::var("TAPCORE_TEST_POSTGRES").ok()?;
-    sqlx::any::install_default_drivers();
-    let name = format!(
-        "test_{}",
-        bytes::to_hex(&bytes::random::<8>()).to_lowercase()
-    );
-    let pool = sqlx::AnyPool::connect(&format!("{server}/postgres"))
-        .await
-        .unwrap();
-    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    sqlx::raw_sql(create).execute(&pool).await.unwrap();
-    pool.close().await;
-    Some(format!("{server}/{name}"))
+    assert!(bench.others.asked.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

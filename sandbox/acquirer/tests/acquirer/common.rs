@@ -1,19 +1,21 @@
-//! The acquirer with everybody around it.
+//! An acquirer over TLS with everybody around it: terminals, and network and wallet provider played by the test.
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderMap;
 use axum::routing::post;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sandbox_acquirer::{Acquirer, AcquirerConfig, CodeRoute, CodeWaits, Merchant};
+use sandbox_acquirer::{Acquirer, AcquirerConfig, CaKey, CodeRoute, CodeWaits, Merchant};
 use sandbox_kit::bind::bind;
 use sandbox_kit::client::{CallError, Client};
 use sandbox_kit::db::Db;
 use sandbox_kit::event::Events;
 use sandbox_kit::keys::{self, PartyKey};
+use sandbox_kit::ledger::Ledger;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::server::{Authority, Running, serve};
 use sandbox_kit::signed::{self, FixedKeys, Verifier};
@@ -23,12 +25,27 @@ use serde_json::{Value, json};
 /// The application that terminals here select.
 pub(crate) const AID: &str = "A000000333010101";
 
+/// A code of the played provider's.
+pub(crate) const DIGITS: &str = "730123456789654321";
+
+/// Where nobody listens.
+const NOWHERE: &str = "https://127.0.0.1:1";
+
 pub(crate) type Reply = Arc<Mutex<Result<Value, Problem>>>;
+
+/// What network or provider was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Question {
+    pub(crate) name: &'static str,
+    /// Its idempotency key.
+    key: Option<String>,
+    pub(crate) body: Value,
+}
 
 /// Network and provider in one: what they were asked, by path, and what they answer to each.
 #[derive(Clone)]
 pub(crate) struct Others {
-    pub(crate) asked: Arc<Mutex<Vec<(&'static str, Value)>>>,
+    pub(crate) asked: Arc<Mutex<Vec<Question>>>,
     pub(crate) authorise: Reply,
     pub(crate) merchants: Reply,
     pub(crate) pay: Reply,
@@ -74,10 +91,16 @@ impl Others {
     fn router(&self, verifier: Verifier) -> Router {
         let route = |name: &'static str, reply: &Reply| {
             let (asked, reply) = (Arc::clone(&self.asked), Arc::clone(reply));
-            post(move |ApiJson(body): ApiJson<Value>| async move {
-                asked.lock().unwrap().push((name, body));
-                reply.lock().unwrap().clone().map(axum::Json)
-            })
+            post(
+                move |headers: HeaderMap, ApiJson(body): ApiJson<Value>| async move {
+                    let key = headers.get("idempotency-key");
+                    let key = key.map(|key| key.to_str().unwrap().to_owned());
+                    // The network knows a payment by it, however often it is asked.
+                    assert!(key.is_some() || name != "authorise");
+                    asked.lock().unwrap().push(Question { name, key, body });
+                    reply.lock().unwrap().clone().map(axum::Json)
+                },
+            )
         };
         let routes = Router::new()
             .route("/v1/authorisations", route("authorise", &self.authorise))
@@ -97,23 +120,35 @@ impl Others {
         let asked = self.asked.lock().unwrap();
         asked
             .iter()
-            .filter(|(known, _)| *known == name)
-            .map(|(_, body)| body.clone())
+            .filter(|question| question.name == name)
+            .map(|question| question.body.clone())
             .collect()
+    }
+
+    /// What they were asked, in turn, by name.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().map(|question| question.name).collect()
     }
 }
 
+/// Everything that runs, in one temporary folder.
 pub(crate) struct Bench {
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     pub(crate) acquirer: Acquirer,
     running: Running,
     pub(crate) others: Others,
-    _others_running: Running,
+    pub(crate) others_running: Option<Running>,
     network_key: PartyKey,
-    ca: Vec<u8>,
+    pub(crate) ca: Vec<u8>,
 }
 
 pub(crate) async fn bench() -> Bench {
+    bench_with(None, &[]).await
+}
+
+/// The same with a database elsewhere, or with providers that are out of reach and whose codes begin so.
+pub(crate) async fn bench_with(database_url: Option<String>, unreachable: &[&str]) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::open(folder.path()).unwrap();
     let (key, network_key) = (PartyKey::generate(), PartyKey::generate());
@@ -125,9 +160,15 @@ pub(crate) async fn bench() -> Bench {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let identity = authority.party("network").unwrap();
     let others_running = serve(others.router(verifier), listener, &identity).unwrap();
+    let route = |prefix: &str, url: &str| CodeRoute {
+        prefix: prefix.to_owned(),
+        provider_url: url.to_owned(),
+    };
+    let nobody = unreachable.iter().map(|prefix| route(prefix, NOWHERE));
+    let somebody = route("73", &others_running.url);
     let acquirer = Acquirer::open(AcquirerConfig {
         database: sandbox_acquirer::database(folder.path()),
-        database_url: None,
+        database_url,
         network_url: others_running.url.clone(),
         network_key: network_key.public(),
         ca_pem: authority.ca_pem().to_vec(),
@@ -135,11 +176,13 @@ pub(crate) async fn bench() -> Bench {
         acquirer_id: "acquirer".to_owned(),
         merchant: Merchant::default(),
         aids: vec![AID.to_owned()],
-        ca_keys: Vec::new(),
-        code_routes: vec![CodeRoute {
-            prefix: "73".to_owned(),
-            provider_url: others_running.url.clone(),
+        ca_keys: vec![CaKey {
+            rid: "A000000333".into(),
+            index: "0B".into(),
+            modulus: "C0".into(),
+            exponent: "03".into(),
         }],
+        code_routes: nobody.chain([somebody]).collect(),
         code_waits: CodeWaits {
             poll: Duration::from_millis(50),
             give_up: Duration::from_millis(400),
@@ -153,23 +196,35 @@ pub(crate) async fn bench() -> Bench {
     let running = serve(acquirer.router(), listener, &identity).unwrap();
     Bench {
         ca: authority.ca_pem().to_vec(),
-        _folder: folder,
+        folder,
         acquirer,
         running,
         others,
-        _others_running: others_running,
+        others_running: Some(others_running),
         network_key,
     }
 }
 
 impl Bench {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.running.url)
+    }
+
+    /// Registers a key with a proof by `signer`, which should be the same.
+    pub(crate) async fn register(
+        &self,
+        key: &PartyKey,
+        signer: &PartyKey,
+    ) -> Result<Value, CallError> {
+        let proof = signer.sign(&bind("tapcore-terminal-v1", &[&key.public()]));
+        let body = json!({ "public_key": key.public_hex(), "proof": bytes::to_hex(&proof) });
+        let client = Client::unsigned(&self.ca).unwrap();
+        client.post(&self.url("/v1/terminals"), &body, None).await
+    }
+
     pub(crate) async fn terminal(&self) -> Terminal<'_> {
         let key = PartyKey::generate();
-        let proof = key.sign(&bind("tapcore-terminal-v1", &[&key.public()]));
-        let body = json!({ "public_key": key.public_hex(), "proof": bytes::to_hex(&proof) });
-        let url = format!("{}/v1/terminals", self.running.url);
-        let client = Client::unsigned(&self.ca).unwrap();
-        let told: Value = client.post(&url, &body, None).await.unwrap();
+        let told = self.register(&key, &key).await.unwrap();
         let id = told["terminal_id"].as_str().unwrap().to_owned();
         Terminal {
             bench: self,
@@ -182,8 +237,21 @@ impl Bench {
     /// The network tells of a payment by a code of the shop's.
     pub(crate) async fn notify(&self, notice: &Value) -> Result<Value, CallError> {
         let client = Client::new(&self.ca, self.network_key.clone(), "network").unwrap();
-        let url = format!("{}/v1/merchant-payments", self.running.url);
-        client.post(&url, notice, None).await
+        client
+            .post(&self.url("/v1/merchant-payments"), notice, None)
+            .await
+    }
+
+    /// The books, once they have a line.
+    pub(crate) async fn booked(&self) -> Ledger {
+        for _ in 0..400 {
+            let ledger = self.acquirer.ledger().await.unwrap();
+            if !ledger.entries.is_empty() {
+                return ledger;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("nothing was booked");
     }
 }
 
@@ -196,13 +264,11 @@ pub(crate) struct Terminal<'a> {
 
 impl Terminal<'_> {
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, CallError> {
-        let url = format!("{}{path}", self.bench.running.url);
-        self.client.post(&url, body, None).await
+        self.client.post(&self.bench.url(path), body, None).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, CallError> {
-        let url = format!("{}{path}", self.bench.running.url);
-        self.client.get(&url).await
+        self.client.get(&self.bench.url(path)).await
     }
 
     /// Scans a code for order A-1 of 12.50 yuan.
@@ -264,4 +330,22 @@ pub(crate) fn refusal(result: Result<Value, CallError>) -> (u16, String) {
 
 pub(crate) fn is(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
+}
+
+/// A fresh database on the PostgreSQL server that `TAPCORE_TEST_POSTGRES` names (`postgres://user@host`), so that the
+/// same tests run there; without it they run on SQLite.
+pub(crate) async fn database_url() -> Option<String> {
+    let server = std::env::var("TAPCORE_TEST_POSTGRES").ok()?;
+    sqlx::any::install_default_drivers();
+    let name = format!(
+        "test_{}",
+        bytes::to_hex(&bytes::random::<8>()).to_lowercase()
+    );
+    let pool = sqlx::AnyPool::connect(&format!("{server}/postgres"))
+        .await
+        .unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&pool).await.unwrap();
+    pool.close().await;
+    Some(format!("{server}/{name}"))
 }

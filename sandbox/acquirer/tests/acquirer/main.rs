@@ -1,0 +1,7 @@
+//! The acquirer over TLS, with terminals, a network and a wallet provider that are played by the tests.
+
+mod authorisations;
+mod card_codes;
+mod common;
+mod scans;
+mod shop_codes;
