@@ -214,6 +214,15 @@ mod tests {
     }
 
     #[test]
+    fn a_contact_is_fresh_for_a_while_and_in_its_own_start_of_the_phone() {
+        let clock = clock();
+        assert!(clock.is_fresh(&reading(0, "a", HOUR), HOUR));
+        assert!(!clock.is_fresh(&reading(0, "a", HOUR + 1_000), HOUR));
+        // The wall clock may have been set before this start.
+        assert!(!clock.is_fresh(&reading(NOON - HOUR, "b", 1_000), HOUR));
+    }
+
+    #[test]
     fn s29_a_clock_that_is_set_changes_no_step_until_the_next_boot() {
         for wall_ms in [i64::MIN, 0, NOON, i64::MAX] {
             let step = step(&clock(), &reading(wall_ms, "a", 61_000)).unwrap();

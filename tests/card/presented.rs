@@ -80,6 +80,32 @@ fn a_card_that_pays_by_generate_ac_is_shown_as_well() {
     assert!(verify_application_cryptogram(&session, &input, cryptogram));
 }
 
+/// Where the cryptogram leaves out what a reader is asked for, a reader could tell that and still get a code's cryptogram.
+#[test]
+fn s29_a_profile_whose_cryptogram_covers_too_little_makes_no_code() {
+    let profile = include_str!("../fixtures/quickpass.json");
+    for uncovered in [
+        "\"9F02\", ",
+        "\"9F1A\", ",
+        "\"5F2A\", ",
+        "\"9A\", ",
+        "\"9F37\", ",
+    ] {
+        let less = profile.replacen(uncovered, "", 1);
+        assert_ne!(less, profile);
+        let Ok(less) = CardProfile::parse(&less) else {
+            // A profile that does not even pay.
+            continue;
+        };
+        let mut token = ArmedToken {
+            profile: less.into(),
+            ..armed(AtcBlock::new(9, 20))
+        };
+        assert_eq!(token.present(STEP, &mut OsRng), None, "without {uncovered}");
+        assert_eq!(token.atcs.left(), 11, "no counter is taken");
+    }
+}
+
 #[test]
 fn counters_end_and_none_comes_twice() {
     let mut token = armed(AtcBlock::new(7, 9));

@@ -34,6 +34,8 @@ pub use pay::{CodeAcceptance, CodeProof, MerchantOffer};
 pub use view::CodeView;
 
 pub(super) use book::{CodeBook, RECORD};
+#[cfg(test)]
+pub(super) use unanswered::Sent;
 
 /// Which code is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,19 +21,22 @@ const MOST: usize = 8;
 /// A payment as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Sent {
-    pub(super) code: String,
-    pub(super) account: TokenRef,
-    pub(super) money: Money,
+pub(in crate::wallet) struct Sent {
+    pub(in crate::wallet) code: String,
+    pub(in crate::wallet) account: TokenRef,
+    pub(in crate::wallet) money: Money,
     /// Its idempotency key.
-    pub(super) key: String,
+    pub(in crate::wallet) key: String,
     /// When, milliseconds of Unix time.
-    pub(super) at_ms: i64,
+    pub(in crate::wallet) at_ms: i64,
 }
 
 impl Wallet {
     /// Writes down what is about to be sent; answers what was sent before, where that is the same payment without an answer.
-    pub(super) async fn sending(self: &Arc<Self>, wish: Sent) -> Result<Sent, WalletError> {
+    pub(in crate::wallet) async fn sending(
+        self: &Arc<Self>,
+        wish: Sent,
+    ) -> Result<Sent, WalletError> {
         self.blocking(move |_, opened| {
             let now_ms = opened.time_ms();
             let sent: Result<Sent, StoreError> = opened.vault.write(|tx| {
@@ -56,7 +59,10 @@ impl Wallet {
     }
 
     /// It is decided.
-    pub(super) async fn answered(self: &Arc<Self>, key: String) -> Result<(), WalletError> {
+    pub(in crate::wallet) async fn answered(
+        self: &Arc<Self>,
+        key: String,
+    ) -> Result<(), WalletError> {
         self.blocking(move |_, opened| {
             let forgotten: Result<(), StoreError> = opened.vault.write(|tx| {
                 let mut sent: Vec<Sent> = tx.record(RECORD)?.unwrap_or_default();

@@ -225,4 +225,14 @@ impl Wallet {
         let showing = self.codes.lock();
         showing.as_ref().unwrap().atcs().to_vec()
     }
+
+    /// Whether nothing is on the screen.
+    pub(in crate::wallet) fn is_screen_empty(&self) -> bool {
+        self.codes.lock().is_none()
+    }
+
+    /// The aliases that are over and of which the provider is to hear.
+    pub(in crate::wallet) fn aliases_over(&self) -> Vec<Alias> {
+        self.codes.over().iter().cloned().collect()
+    }
 }

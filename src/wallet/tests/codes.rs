@@ -39,7 +39,7 @@ pub(super) fn phone_with(aliases: u32) -> (Phone, Life) {
     (phone, life)
 }
 
-fn stock(phone: &Phone, life: &Life, aliases: std::ops::Range<u32>) {
+pub(super) fn stock(phone: &Phone, life: &Life, aliases: std::ops::Range<u32>) {
     stock_under(Secret::new(SEED), token(), phone, life, aliases);
 }
 

@@ -1,5 +1,6 @@
 //! The wallet on a phone that things happen to.
 
+mod code_views;
 mod codes;
 #[cfg(target_os = "linux")]
 mod core_dump;

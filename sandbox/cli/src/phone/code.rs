@@ -63,7 +63,9 @@ pub(super) async fn run(phone: &Phone, args: CodeArgs) -> anyhow::Result<()> {
         return Err(error);
     }
     view.detach();
+    // What a card's code is made with is fetched with the next tap or sync, and is no reason to wait here.
     if shown.runs_low
+        && shown.kind == CodeKind::Numeric
         && let Err(why) = phone.wallet.refill_codes().await
         && !args.json
     {

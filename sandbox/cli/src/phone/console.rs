@@ -3,6 +3,7 @@
 
 use std::io::BufRead;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tapcore::ffi::{Purpose, WalletError};
@@ -42,7 +43,11 @@ enum Word {
     /// Show a payment code and watch it
     Code(CodeArgs),
     /// Go on with the code: a fresh one after a pause, a payment or an end
-    Touch,
+    Touch(AccessArgs),
+    /// Uncover the code's digits: a fresh code in clear takes its place
+    Reveal(AccessArgs),
+    /// The system saw a screenshot of the code
+    Photographed,
     /// Close the code
     Close,
     /// Pay a shop's code
@@ -61,6 +66,17 @@ struct VerifyArgs {
     up_to: Option<String>,
     /// By PIN
     #[arg(long, value_name = "PIN", required_unless_present = "finger")]
+    pin: Option<String>,
+    /// By fingerprint
+    #[arg(long, conflicts_with = "pin")]
+    finger: bool,
+}
+
+/// How the person is verified for a code, where that is asked for.
+#[derive(Args)]
+struct AccessArgs {
+    /// By PIN
+    #[arg(long, value_name = "PIN")]
     pin: Option<String>,
     /// By fingerprint
     #[arg(long, conflicts_with = "pin")]
@@ -218,8 +234,18 @@ async fn obey(phone: &Phone, live: &mut Live, word: Word) -> anyhow::Result<Opti
             live.show(phone, &args).await?;
             return Ok(None);
         }
-        Word::Touch => {
-            live.touch().await?;
+        Word::Touch(args) => {
+            live.touch(access(phone, args).await?).await?;
+            return Ok(None);
+        }
+        Word::Reveal(args) => {
+            let verification = access(phone, args).await?;
+            let verification = verification.context("say who looks: --pin PIN or --finger")?;
+            live.reveal(verification).await?;
+            return Ok(None);
+        }
+        Word::Photographed => {
+            live.photographed().await?;
             return Ok(None);
         }
         Word::Close => {
@@ -242,6 +268,15 @@ async fn obey(phone: &Phone, live: &mut Live, word: Word) -> anyhow::Result<Opti
         }
     };
     Ok(Some(done))
+}
+
+/// A verification for a code, by the way that was named.
+async fn access(phone: &Phone, args: AccessArgs) -> anyhow::Result<Option<String>> {
+    Ok(match (args.pin, args.finger) {
+        (Some(pin), _) => Some(phone.wallet.verify_with_pin(pin, Purpose::Access).await?),
+        (None, true) => Some(verify_by_finger(phone, Purpose::Access, false).await?),
+        (None, false) => None,
+    })
 }
 
 fn refused(word: &str, error: &WalletError) -> Value {

@@ -54,11 +54,6 @@ impl Live {
         let mut told = code::as_json(&shown);
         told["event"] = "code".into();
         serve::print(&told);
-        if shown.runs_low {
-            let wallet = Arc::clone(&phone.wallet);
-            // Without a network this fails, and the observer tells that few are left.
-            tokio::spawn(async move { drop(wallet.refill_codes().await) });
-        }
         let watched = watch(Arc::clone(&view), shown, Arc::clone(&self.waiting));
         self.showing = Some(Showing {
             view,
@@ -68,8 +63,18 @@ impl Live {
     }
 
     /// Goes on after a pause, a payment or an end: a fresh code in the same place.
-    pub(super) async fn touch(&self) -> anyhow::Result<()> {
-        Ok(self.view()?.renew(None).await?)
+    pub(super) async fn touch(&self, verification_id: Option<String>) -> anyhow::Result<()> {
+        Ok(self.view()?.renew(verification_id).await?)
+    }
+
+    /// Uncovers the digits, for a person who was verified: the code dies, and a fresh one takes its place.
+    pub(super) async fn reveal(&self, verification_id: String) -> anyhow::Result<()> {
+        Ok(self.view()?.reveal(verification_id).await?)
+    }
+
+    /// As if the system had seen a screenshot: the code dies.
+    pub(super) async fn photographed(&self) -> anyhow::Result<()> {
+        Ok(self.view()?.photographed().await?)
     }
 
     /// Closes the code, which is told like every change.
@@ -143,6 +148,7 @@ fn changed(shown: &CodeShown) -> Value {
         "event": "code_changed",
         "state": state(&shown.state),
         "code": (!shown.code.is_empty()).then_some(&shown.code),
+        "revealed": shown.revealed,
         "seconds_left": shown.seconds_left,
         "offline_left": shown.offline_left,
         "payment": match &shown.state {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::common::{Phone, Sandbox, Serving, Till, assert_hex, assert_members};
 
 const PASSWORD: &str = "correct horse";
+const PIN: &str = "194917";
 
 /// What a code's JSON says in `code`.
 fn text(shown: &Value) -> String {
@@ -225,6 +226,46 @@ fn while_the_phone_serves_words_show_close_and_renew_codes() {
     serving.running.end_input();
     till.tap(&serving.addr, "3", &[]).exits(0);
     assert!(serving.running.is_running());
+    serving.stop();
+}
+
+/// Whoever was asked to uncover the digits, or to hold still for a photograph, may not be alone: the code that was there
+/// pays nobody, and the next one is the person's to ask for.
+#[test]
+fn a_code_that_was_uncovered_or_photographed_pays_no_more() {
+    let sandbox = Sandbox::shared();
+    let phone = Phone::with_card(&sandbox);
+    phone.run(&["pin", "set", "--pin", PIN]).exits(0);
+    let till = Till::of(&sandbox);
+    let refused = |code: &str| {
+        let scan = till.scan(code, "1", &[]).exits(3).json();
+        assert_eq!(scan["reason"], "code_void", "{scan}");
+    };
+    let mut serving = phone.serve();
+    serving.running.type_in("code\n");
+    let masked = text(&serving.running.event("code"));
+    serving.running.type_in("reveal\n");
+    let error = serving.running.event("error");
+    assert_eq!(error["word"], "reveal", "{error}");
+    serving.running.type_in(&format!("reveal --pin {PIN}\n"));
+    let clear = (serving.running).event_with("code_changed", |event| event["revealed"] == true);
+    serving.running.type_in("sync\n");
+    serving.running.event("sync_done");
+    refused(&masked);
+    serving.running.type_in("photographed\n");
+    assert!(changed(&serving, "void")["code"].is_null());
+    serving.running.type_in("sync\n");
+    serving.running.event("sync_done");
+    refused(&text(&clear));
+    serving.running.type_in("touch\n");
+    assert_eq!(
+        serving.running.event("error")["reason"],
+        "verification_over"
+    );
+    serving.running.type_in(&format!("touch --pin {PIN}\n"));
+    let fresh = changed(&serving, "showing");
+    assert_eq!(fresh["revealed"], false);
+    till.scan(&text(&fresh), "1", &[]).exits(0);
     serving.stop();
 }
 
