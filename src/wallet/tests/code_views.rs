@@ -135,7 +135,7 @@ fn s41_codes_go_by_the_issuer_s_rules_of_risk() {
 }
 
 #[test]
-fn s30_an_app_that_became_too_old_stops_its_code() {
+fn s43_an_app_that_became_too_old_stops_its_code() {
     let (_phone, life) = phone_with(5);
     let view = show(&life);
     life.configure(Policy {
@@ -152,7 +152,7 @@ fn s30_an_app_that_became_too_old_stops_its_code() {
 /// A static code is good for many payments: what was sent and not answered is the same payment for ten minutes, whatever
 /// became of the app, and another sum or a later one is another.
 #[test]
-fn a_payment_without_an_answer_is_sent_again_as_it_was() {
+fn s39_a_payment_without_an_answer_is_sent_again_as_it_was() {
     let (phone, life) = phone_with(0);
     let wish = |minor, key: &str| Sent {
         code: "a shop's code".to_owned(),

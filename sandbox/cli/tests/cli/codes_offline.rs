@@ -69,3 +69,25 @@ fn a_code_that_was_shown_without_a_network_pays_and_is_matched_later() {
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0]["amount_minor"], 1250);
 }
+
+#[test]
+fn a_code_that_was_closed_without_a_network_dies_with_the_next_contact() {
+    let sandbox = Sandbox::shared();
+    let relay = Relay::to(&sandbox);
+    let phone = Phone::with_card_through(&sandbox, &relay.url());
+    phone.run(&["sync"]).exits(0);
+    let mut serving = phone.serve();
+    serving.running.type_in("code\n");
+    let shown = serving.running.event("code");
+    relay.cut();
+    serving.running.type_in("close\n");
+    let running = &serving.running;
+    running.event_with("code_changed", |event| event["state"] == "closed");
+    relay.mend(&sandbox);
+    serving.running.type_in("sync\n");
+    serving.running.event("sync_done");
+    let scan = Till::of(&sandbox).scan(shown["code"].as_str().unwrap(), "1", &[]);
+    assert_eq!(scan.exits(3).json()["reason"], "code_void");
+    serving.stop();
+    assert_eq!(phone.status()["codes_left"], STOCK);
+}
