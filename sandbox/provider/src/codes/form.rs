@@ -41,8 +41,13 @@ pub(super) struct OrderName {
 #[derive(Debug, Serialize)]
 pub(super) struct Standing {
     pub(super) order_id: String,
-    /// Absent when the code stood for nobody.
+    /// The payment that the order stands by. Absent when the code stood for nobody, or the order was revoked before
+    /// anybody had paid.
     pub(super) payment_id: Option<String>,
+    /// What that payment is of, minor units: a shop's code may have been paid with another amount than the till has.
+    pub(super) amount_minor: Option<i64>,
+    /// Of that amount.
+    pub(super) currency: Option<String>,
     /// `approved`, `declined`, `pending` or `revoked`.
     pub(super) state: &'static str,
     /// What a pending payment waits for: `password`, or nothing that anybody can do.
@@ -63,9 +68,12 @@ impl Standing {
             // The money is on its way back, whatever happens: the order is over for the shop.
             State::Reversing | State::Revoked => ("revoked", None),
         };
+        let paid = payment.was_asked_for();
         Self {
             order_id: payment.order_id.clone(),
-            payment_id: Some(payment.payment_id.clone()),
+            payment_id: paid.then(|| payment.payment_id.clone()),
+            amount_minor: paid.then_some(payment.amount_minor),
+            currency: paid.then(|| payment.currency.clone()),
             state,
             wants,
             reason: payment.reason.clone(),
@@ -83,6 +91,8 @@ impl Standing {
         Self {
             order_id: scan.order_id.clone(),
             payment_id: None,
+            amount_minor: None,
+            currency: None,
             state: "declined",
             wants: None,
             reason: Some(reason.to_owned()),

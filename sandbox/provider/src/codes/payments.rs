@@ -147,6 +147,11 @@ macro_rules! select {
 }
 
 impl Payment {
+    /// Whether anybody was ever to pay: an order that was revoked before has a row without an amount.
+    pub(super) fn was_asked_for(&self) -> bool {
+        self.amount_minor > 0
+    }
+
     /// Whether the order is the one that this payment is for, amount included.
     pub(super) fn is_for(&self, scan: &Scan) -> bool {
         self.amount_minor == scan.amount_minor && self.currency == scan.currency

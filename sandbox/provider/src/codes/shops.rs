@@ -5,8 +5,10 @@
 //! POST /v1/codes/pay     {code, amount_minor, currency, order_id, merchant_id, merchant, mcc, country, terminal_id, at}
 //! POST /v1/codes/query   {merchant_id, order_id}
 //! POST /v1/codes/revoke  {merchant_id, order_id}
-//! each answers           {order_id, payment_id, state, wants, reason, authorisation, network_ref, at}
+//! each answers           {order_id, payment_id, amount_minor, currency, state, wants, reason, authorisation, network_ref, at}
 //! ```
+//! `payment_id`, `amount_minor` and `currency` are of the payment that the order stands by, which a till is to compare with
+//! what it asked for; null when nothing was written down or the order was revoked before anybody had paid.
 //! `state` is `approved`, `declined`, `pending` (then `wants` is `password`, or null while the network is asked) or
 //! `revoked`. Problems: 409 `order_conflict`, 409 `revoke_too_early` with `retry_after_s`, 404 `order_unknown`.
 //!

@@ -140,11 +140,12 @@ async fn a_revoked_order_is_paid_by_nobody() {
     let phone = bench.phone().await;
     phone.set_password(PASSWORD, Value::Null).await.unwrap();
     let codes = phone.fifteen().await;
-    // Before anything was scanned for it.
-    assert_eq!(
-        bench.about("revoke", "A-1").await.unwrap()["state"],
-        "revoked"
-    );
+    // Before anything was scanned for it: there is no payment, of no amount.
+    let unseen = bench.about("revoke", "A-1").await.unwrap();
+    assert_eq!(unseen["state"], "revoked");
+    for member in ["payment_id", "amount_minor", "currency"] {
+        assert_eq!(unseen[member], Value::Null, "{member}");
+    }
     let answer = bench.pay(&codes.code(0), "A-1", 1250).await.unwrap();
     assert_eq!(answer["state"], "revoked");
     assert_eq!(

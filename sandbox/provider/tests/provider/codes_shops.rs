@@ -92,6 +92,10 @@ async fn a_code_pays_once_and_lands_in_the_statement() {
         ),
         (&json!("approved"), &json!("123456"), &json!("A-1"))
     );
+    assert_eq!(
+        (&answer["amount_minor"], &answer["currency"]),
+        (&json!(1250), &json!("CNY"))
+    );
     assert_eq!(phone.alias(alias).await.unwrap()["state"], "approved");
     let again = bench.pay(&codes.code(0), "A-2", 1250).await.unwrap();
     assert_eq!(
@@ -274,8 +278,12 @@ async fn a_password_counts_for_ninety_seconds_and_three_tries() {
         let code = codes.code_in(3, seconds);
         let answer = bench.pay(&code, "A-3", 100).await.unwrap();
         assert_eq!(
-            (&answer["reason"], &answer["payment_id"]),
-            (&json!("code_not_valid"), &Value::Null)
+            (
+                &answer["reason"],
+                &answer["payment_id"],
+                &answer["amount_minor"]
+            ),
+            (&json!("code_not_valid"), &Value::Null, &Value::Null)
         );
     }
     // Three wrong ones: the right one comes too late.
