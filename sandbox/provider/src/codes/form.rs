@@ -37,6 +37,17 @@ pub(super) struct OrderName {
     pub(super) order_id: String,
 }
 
+/// An order that is to be revoked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Revocation {
+    pub(super) merchant_id: String,
+    pub(super) order_id: String,
+    /// The only payment that is given up, while nobody has decided on it. Absent when the order is over whatever became
+    /// of it.
+    pub(super) payment_id: Option<String>,
+}
+
 /// How an order stands, as acquirers are told.
 #[derive(Debug, Serialize)]
 pub(super) struct Standing {
@@ -143,6 +154,17 @@ impl OrderName {
     pub(super) fn check(&self) -> Result<(), Problem> {
         name("order_id", &self.order_id)?;
         name("merchant_id", &self.merchant_id)
+    }
+}
+
+impl Revocation {
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        name("order_id", &self.order_id)?;
+        name("merchant_id", &self.merchant_id)?;
+        match &self.payment_id {
+            Some(payment) => name("payment_id", payment),
+            None => Ok(()),
+        }
     }
 }
 

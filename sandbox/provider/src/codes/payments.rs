@@ -152,6 +152,11 @@ impl Payment {
         self.amount_minor > 0
     }
 
+    /// Whether it is this one, and nobody has decided on it.
+    pub(super) fn is_open(&self, payment: &str) -> bool {
+        self.payment_id == payment && matches!(self.state, State::Wanted | State::Started)
+    }
+
     /// Whether the order is the one that this payment is for, amount included.
     pub(super) fn is_for(&self, scan: &Scan) -> bool {
         self.amount_minor == scan.amount_minor && self.currency == scan.currency

@@ -191,9 +191,13 @@ async fn nobody_revokes_while_the_person_may_be_typing() {
     let phone = bench.phone().await;
     phone.set_password(PASSWORD, Value::Null).await.unwrap();
     let codes = phone.fifteen().await;
-    bench.pay(&codes.code(0), "A-1", 200_000).await.unwrap();
+    let asked = bench.pay(&codes.code(0), "A-1", 200_000).await.unwrap();
     assert_eq!(
         refusal(bench.about("revoke", "A-1").await),
+        is(409, "revoke_too_early")
+    );
+    assert_eq!(
+        refusal(bench.give_up("A-1", &asked["payment_id"]).await),
         is(409, "revoke_too_early")
     );
     let db = beside(&bench).await;
@@ -201,6 +205,55 @@ async fn nobody_revokes_while_the_person_may_be_typing() {
     assert_eq!(
         bench.about("revoke", "A-1").await.unwrap()["state"],
         "revoked"
+    );
+}
+
+#[tokio::test]
+async fn a_till_gives_up_its_own_payment_and_only_while_it_is_open() {
+    let bench = bench_with(None, lenient()).await;
+    let phone = bench.phone().await;
+    phone.set_password(PASSWORD, Value::Null).await.unwrap();
+    let codes = phone.fifteen().await;
+    // Another code has taken the place of the one that the till waits for, and is paid.
+    let first = bench.pay(&codes.code(0), "A-1", 200_000).await.unwrap();
+    let second = bench.pay(&codes.code(1), "A-1", 200_000).await.unwrap();
+    let paid = phone
+        .type_password(&text(&second["payment_id"]), 200_000)
+        .await;
+    assert_eq!(paid.unwrap()["state"], "approved");
+    // Nor is its own taken back once it is paid.
+    for payment in [&first, &second] {
+        let stands = bench.give_up("A-1", &payment["payment_id"]).await.unwrap();
+        assert_eq!(
+            (&stands["state"], &stands["payment_id"]),
+            (&json!("approved"), &second["payment_id"])
+        );
+    }
+    // While it waits for the person it is, and the order is over.
+    let waits = bench.pay(&codes.code(2), "A-2", 200_000).await.unwrap();
+    let over = bench.give_up("A-2", &waits["payment_id"]).await.unwrap();
+    assert_eq!(
+        (&over["state"], &over["payment_id"]),
+        (&json!("revoked"), &waits["payment_id"])
+    );
+    // So is one that the network has not answered for.
+    *bench.network.refuse.lock().unwrap() =
+        Some(Problem::new(500, "internal", "Internal error", "Later."));
+    let open = bench.pay(&codes.code(3), "A-3", 1250).await.unwrap();
+    let over = bench.give_up("A-3", &open["payment_id"]).await.unwrap();
+    assert_eq!(over["state"], "revoked");
+    *bench.network.refuse.lock().unwrap() = None;
+    // What nobody pays any more stays declined, and the order may be tried again.
+    let late = bench.pay(&codes.code(4), "A-4", 200_000).await.unwrap();
+    let db = beside(&bench).await;
+    run(&db, "UPDATE code_payments SET confirm_until = 1").await;
+    let stands = bench.give_up("A-4", &late["payment_id"]).await.unwrap();
+    assert_eq!(stands["reason"], "password_timeout");
+    let again = bench.pay(&codes.code(5), "A-4", 1250).await.unwrap();
+    assert_eq!(again["state"], "approved");
+    assert_eq!(
+        refusal(bench.give_up("A-9", &late["payment_id"]).await),
+        is(404, "order_unknown")
     );
 }
 

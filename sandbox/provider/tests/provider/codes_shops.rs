@@ -39,6 +39,13 @@ impl Bench {
         self.ask(what, &body).await
     }
 
+    /// A till gives up a payment of the order.
+    pub(crate) async fn give_up(&self, name: &str, payment: &Value) -> Result<Value, CallError> {
+        let body =
+            json!({ "merchant_id": "898110058120001", "order_id": name, "payment_id": payment });
+        self.ask("revoke", &body).await
+    }
+
     /// How often the network was asked for payments by code, each counted once.
     pub(crate) fn paid(&self) -> usize {
         let asked = self.network.asked.lock().unwrap();
