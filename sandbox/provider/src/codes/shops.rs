@@ -20,12 +20,15 @@
 //! `daily_limit`, `password_not_set`, `password_timeout`, `superseded`, `revoked`, `device_wiped`, `network_refused`, and
 //! what network and bank decline for.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use sandbox_kit::ApiJson;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::signed::SignedBy;
 use sandbox_kit::{bytes, clock};
+use tokio::time::timeout;
 
 use super::aliases::Work;
 use super::decide::{Decided, decide};
@@ -33,7 +36,10 @@ use super::form::{OrderName, Revocation, Scan, Standing};
 use super::payments::{self, Ending, Payment, State as Stage};
 use super::rules::Class;
 use super::settle::finished;
-use crate::Shared;
+use crate::{Inner, Shared};
+
+/// How long a till that asks how its order stands waits for the network: it asks again every few seconds.
+const ASKING: Duration = Duration::from_secs(5);
 
 /// Pays an order with a code. The same order again, with this code or another, is answered how it stands: it is paid
 /// once, however often it is asked for.
@@ -76,8 +82,17 @@ pub(super) async fn query(
     payments::expire(&mut work, clock::unix_now(), &clock::now_text()).await?;
     let stands = stands_by(&mut work, &acquirer, &name.merchant_id, &name.order_id).await?;
     work.commit().await?;
-    let payment = stands.ok_or_else(order_unknown)?;
-    Ok(Json(Standing::of(&payment)))
+    told(&provider, stands.ok_or_else(order_unknown)?).await
+}
+
+/// How a payment stands, once the network was asked for what is under way: an answer that was lost is not to keep a till
+/// waiting until the background comes by.
+async fn told(provider: &Inner, payment: Payment) -> Result<Json<Standing>, Problem> {
+    let before = Standing::of(&payment);
+    match timeout(ASKING, finished(provider, payment)).await {
+        Ok(payment) => Ok(Json(Standing::of(&payment?))),
+        Err(_) => Ok(Json(before)),
+    }
 }
 
 /// The payment that an order stands by: the one beside which there is no other, or else the last that was declined.
@@ -112,8 +127,7 @@ pub(super) async fn revoke(
     {
         let stands = stands_by(&mut work, &acquirer, merchant, order).await?;
         work.commit().await?;
-        let payment = stands.ok_or_else(order_unknown)?;
-        return Ok(Json(Standing::of(&payment)));
+        return told(&provider, stands.ok_or_else(order_unknown)?).await;
     }
     let payment_id = match known {
         // The order itself is dead from now on, for a scan that is still on its way as well.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::codes::lenient;
 use crate::codes_shops::{open, rounds, text};
-use crate::common::{Phone, bench_with, fresh_key, is, refusal};
+use crate::common::{Line, Phone, bench_with, fresh_key, is, refusal};
 use crate::opaque::{PASSWORD, beside, by_password, run};
 
 impl Phone<'_> {
@@ -294,6 +294,37 @@ async fn a_revoke_that_races_a_password_ends_in_one_state() {
             .any(|body| body.get("amount_minor").is_none());
         assert!(undone || !pays);
     }
+}
+
+#[tokio::test]
+async fn a_till_that_asks_finishes_what_the_network_did_not_answer() {
+    let bench = open().await;
+    let phone = bench.phone().await;
+    let codes = phone.fifteen().await;
+    *bench.network.line.lock().unwrap() = Line::Lost;
+    let lost = bench.pay(&codes.code(0), "A-1", 1250).await.unwrap();
+    assert_eq!(lost["state"], "pending");
+    bench.pay(&codes.code(1), "A-2", 1250).await.unwrap();
+    *bench.network.line.lock().unwrap() = Line::Away;
+    bench.about("revoke", "A-2").await.unwrap();
+    let asked = bench.about("query", "A-1").await.unwrap();
+    assert_eq!(asked["state"], "pending");
+    // Nothing runs beside the API here.
+    *bench.network.line.lock().unwrap() = Line::Up;
+    let asked = bench.about("query", "A-1").await.unwrap();
+    assert_eq!(
+        (&asked["state"], &asked["payment_id"]),
+        (&json!("approved"), &lost["payment_id"])
+    );
+    bench.about("query", "A-2").await.unwrap();
+    let decided = bench.network.decided.lock().unwrap().clone();
+    let taken_back = decided.values().filter(|reason| reason.is_some());
+    assert_eq!((decided.len(), taken_back.count()), (2, 1));
+    assert_eq!(
+        phone.entries("").await["code_entries"][0]["result"],
+        "approved"
+    );
+    assert_eq!(bench.paid(), 2);
 }
 
 #[tokio::test]
