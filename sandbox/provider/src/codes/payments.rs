@@ -232,17 +232,21 @@ pub(super) async fn by_id(work: &mut Work, payment: &str) -> Result<Option<Payme
     row.as_ref().map(read).transpose()
 }
 
-/// Those in a state since `until` or before, the oldest first.
+/// Those in a state that began at `until` or before, the oldest first: the next hundred after one that began then and
+/// has this id.
 pub(super) async fn in_state(
     db: &sandbox_kit::db::Db,
     state: State,
     until: i64,
+    (began, payment): (i64, &str),
 ) -> Result<Vec<Payment>> {
     sqlx::query(select!(
-        "WHERE state = $1 AND began <= $2 ORDER BY began, payment_id LIMIT 100"
+        "WHERE state = $1 AND began <= $2 AND (began > $3 OR (began = $3 AND payment_id > $4)) ORDER BY began, payment_id LIMIT 100"
     ))
     .bind(state.name())
     .bind(until)
+    .bind(began)
+    .bind(payment)
     .fetch_all(db.pool())
     .await?
     .iter()
