@@ -30,7 +30,7 @@ pub(super) async fn blocked(
     }
 }
 
-/// Counts a miss.
+/// Counts a miss. A password that is merely old is none.
 pub(super) async fn count(
     work: &mut Work,
     rules: &CodeRules,

@@ -1,7 +1,7 @@
 //! The one-time password of an alias: TOTP (RFC 6238) with SHA-256 under HKDF-SHA256(device seed, info = alias).
 //!
 //! A code is good in the step it was made in, in the next (it was shown late) and in the one before (the phone's clock
-//! runs ahead): 90 seconds after it was made.
+//! runs ahead): 90 seconds after it was made. For some minutes more it is told from a guess.
 
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
@@ -11,6 +11,19 @@ use zeroize::Zeroizing;
 
 /// How long a password is shown, seconds (RFC 6238's default). It is no configuration: phones have it built in.
 const STEP_S: i64 = 30;
+/// The passwords of so many steps before those that count are known for old: a screen was left open, or a clock is slow.
+/// They pay nothing.
+pub(super) const OLD_STEPS: i64 = 20;
+
+/// What a password is to a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// One that counts.
+    Right,
+    /// One that counted some minutes ago.
+    Old,
+    Wrong,
+}
 
 /// What the passwords of one alias come from.
 pub(super) struct AliasKey(Zeroizing<[u8; 32]>);
@@ -25,18 +38,28 @@ impl AliasKey {
         Some(Self(key))
     }
 
-    /// Whether `otp` is one of the passwords that count at this moment. All of them are compared, each in a time that
-    /// tells nothing.
-    pub(super) fn accepts(&self, otp: &str, unix: i64) -> bool {
+    /// What `otp` is at this moment. It is compared with the passwords of all these steps, whichever it is, each in a
+    /// time that tells nothing.
+    pub(super) fn fits(&self, otp: &str, unix: i64) -> Fit {
         let now = unix.div_euclid(STEP_S);
-        let mut right = Choice::from(0);
-        for step in [now.saturating_sub(1), now, now.saturating_add(1)] {
+        let oldest = now.saturating_sub(1 + OLD_STEPS);
+        let (mut right, mut old) = (Choice::from(0), Choice::from(0));
+        for step in oldest..=now.saturating_add(1) {
             let Some(made) = password(self.0.as_slice(), step, otp.len()) else {
-                return false;
+                return Fit::Wrong;
             };
-            right |= made.as_bytes().ct_eq(otp.as_bytes());
+            let same = made.as_bytes().ct_eq(otp.as_bytes());
+            if step < now.saturating_sub(1) {
+                old |= same;
+            } else {
+                right |= same;
+            }
         }
-        bool::from(right)
+        match (bool::from(right), bool::from(old)) {
+            (true, _) => Fit::Right,
+            (false, true) => Fit::Old,
+            (false, false) => Fit::Wrong,
+        }
     }
 }
 
@@ -78,14 +101,16 @@ mod tests {
         let key = AliasKey::derive(&[7; 32], "0123456789").unwrap();
         let made = 1_800_000_000;
         let otp = password(key.0.as_slice(), made / STEP_S, 6).unwrap();
-        for (late, good) in [
-            (-31, false),
-            (-30, true),
-            (0, true),
-            (59, true),
-            (60, false),
+        for (late, fit) in [
+            (-31, Fit::Wrong),
+            (-30, Fit::Right),
+            (0, Fit::Right),
+            (59, Fit::Right),
+            (60, Fit::Old),
+            (659, Fit::Old),
+            (660, Fit::Wrong),
         ] {
-            assert_eq!(key.accepts(&otp, made + late), good, "{late}");
+            assert_eq!(key.fits(&otp, made + late), fit, "{late}");
         }
         // Another alias of the same phone has other passwords.
         let other = AliasKey::derive(&[7; 32], "0123456788").unwrap();

@@ -334,6 +334,35 @@ async fn a_merchant_that_guesses_is_refused_for_a_while() {
 }
 
 #[tokio::test]
+async fn a_screen_that_was_left_open_is_no_guess() {
+    let mut rules = lenient();
+    rules.merchant_misses = 2;
+    let bench = bench_with(None, rules).await;
+    let phone = bench.phone().await;
+    let codes = phone.fifteen().await;
+    let old = async |place| {
+        let code = codes.code_in(place, -300);
+        let answer = bench.pay(&code, "A-1", 100).await.unwrap();
+        answer["reason"].clone()
+    };
+    for place in [0, 0, 1, 1, 2, 2] {
+        assert_eq!(old(place).await, "code_not_valid");
+    }
+    // It is a wrong password of its alias all the same.
+    assert_eq!(old(0).await, "code_not_valid");
+    let alias = phone.alias(&codes.aliases[0].0).await.unwrap();
+    assert_eq!(alias["state"], "locked");
+    let answer = bench.pay(&codes.code(1), "A-1", 100).await.unwrap();
+    assert_eq!(answer["state"], "approved");
+    // Of an alias that is dead it is as good as a guess.
+    for reason in ["code_not_valid", "code_not_valid", "merchant_throttled"] {
+        let code = codes.code_in(0, -300);
+        let answer = bench.pay(&code, "A-2", 100).await.unwrap();
+        assert_eq!(answer["reason"], reason);
+    }
+}
+
+#[tokio::test]
 async fn an_alias_expires_and_an_account_must_be_active() {
     let bench = bench_with(None, lenient()).await;
     let phone = bench.phone().await;
