@@ -18,6 +18,10 @@ type Result<T> = std::result::Result<T, sqlx::Error>;
 /// in 10^30 times.
 const DRAWS: usize = 64;
 
+/// A phone has at most so many times the numbers that it may hold, those that rest included. An honest one shows as many
+/// in a day; without a limit, one that asks for fresh ones again and again would take them all.
+const RESTING: u32 = 10;
+
 /// What a phone asks for.
 pub(super) struct Asked<'a> {
     pub(super) device: &'a str,
@@ -43,6 +47,8 @@ pub(super) enum Issued {
     NoAccount,
     /// As many numbers are taken as may be.
     Full,
+    /// As many numbers are this device's as may be.
+    TooOften,
     /// The device was wiped meanwhile.
     Wiped,
 }
@@ -125,10 +131,15 @@ pub(super) async fn issue(
         .await?
         .try_get(0)?;
     let room = rules.most_taken(policy.space()).saturating_sub(taken);
-    let mut room = usize::try_from(room).unwrap_or(0);
-    if room == 0 && wanted.iter().any(|more| *more > 0) {
+    let own = own_room(work, policy, asked.device).await?;
+    let wants = wanted.iter().any(|more| *more > 0);
+    if wants && own <= 0 {
+        return Ok(Issued::TooOften);
+    }
+    if wants && room <= 0 {
         return Ok(Issued::Full);
     }
+    let mut room = usize::try_from(room.min(own)).unwrap_or(0);
     let mut fresh = Vec::new();
     let not_after = now.saturating_add(rules.alias_life_s);
     for (account, more) in accounts.iter().zip(wanted) {
@@ -147,6 +158,16 @@ pub(super) async fn issue(
     }
     count(work, i64::try_from(fresh.len()).unwrap_or(i64::MAX)).await?;
     Ok(Issued::Batch(fresh, dead))
+}
+
+/// How many more numbers may be the device's.
+async fn own_room(work: &mut Work, policy: &CodePolicy, device: &str) -> Result<i64> {
+    let own: i64 = sqlx::query("SELECT COUNT(*) FROM code_aliases WHERE device_id = $1")
+        .bind(device)
+        .fetch_one(&mut **work)
+        .await?
+        .try_get(0)?;
+    Ok(i64::from(policy.aliases) * i64::from(RESTING) - own)
 }
 
 /// Those of the accounts that are active ones of the device, each once.

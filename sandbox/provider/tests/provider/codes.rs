@@ -242,6 +242,32 @@ async fn no_more_numbers_are_out_than_the_share_allows() {
 }
 
 #[tokio::test]
+async fn a_phone_cannot_take_all_the_numbers() {
+    let bench = bench_with(None, lenient()).await;
+    let phone = bench.phone().await;
+    let token = phone.token().await;
+    let mut codes = phone.codes(&[], &[&token]).await.unwrap();
+    for _ in 1..10 {
+        codes = phone.codes(&[], &[&token]).await.unwrap();
+        assert_eq!(codes.aliases.len(), 15);
+    }
+    let refused = phone.codes(&[], &[&token]).await.map(|_| ());
+    assert_eq!(refusal(refused), is(429, "codes_too_often"));
+    // A refusal ends nothing, and who asks for nothing is answered.
+    let alias = phone.alias(&codes.aliases[0].0).await.unwrap();
+    assert_eq!(alias["state"], "live");
+    let nothing = phone.codes(&codes.names(), &[&token]).await.unwrap();
+    assert_eq!((nothing.aliases.len(), nothing.dead.len()), (0, 0));
+    // Others are served, and so is this one when some have rested: with as many as there are places.
+    let other = bench.phone().await;
+    assert_eq!(other.fifteen().await.aliases.len(), 15);
+    let rested = "UPDATE code_aliases SET free_at = 1 WHERE alias IN (SELECT alias FROM code_aliases WHERE state = 'void' LIMIT 4)";
+    run(&beside(&bench).await, rested).await;
+    let more = phone.codes(&[], &[&token]).await.unwrap();
+    assert_eq!(more.aliases.len(), 4);
+}
+
+#[tokio::test]
 async fn numbers_rest_and_are_recycled() {
     let bench = bench_with(None, lenient()).await;
     let db = beside(&bench).await;
