@@ -294,10 +294,12 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Starts a payment that waited for the person. `false` when it waits no more.
-pub(super) async fn start(work: &mut Work, payment: &str, class: Class) -> Result<bool> {
-    let started = sqlx::query("UPDATE code_payments SET state = 'started', class = $1 WHERE payment_id = $2 AND state = 'wanted'")
+/// Starts a payment that waited for the person, on the day of their word: that day's sum is the one that was looked at.
+/// `false` when it waits no more.
+pub(super) async fn start(work: &mut Work, payment: &str, class: Class, now: i64) -> Result<bool> {
+    let started = sqlx::query("UPDATE code_payments SET state = 'started', class = $1, day = $2 WHERE payment_id = $3 AND state = 'wanted'")
         .bind(class.name())
+        .bind(day(now))
         .bind(payment)
         .execute(&mut **work)
         .await?;

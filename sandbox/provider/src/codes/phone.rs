@@ -351,7 +351,7 @@ async fn start(
         let ending = Ending::because("daily_limit");
         payments::end(work, &payment.payment_id, steps, &ending, at).await?;
     } else {
-        payments::start(work, &payment.payment_id, class).await?;
+        payments::start(work, &payment.payment_id, class, now).await?;
     }
     Ok(())
 }

@@ -110,6 +110,31 @@ async fn above_an_amount_the_person_types_the_password() {
 }
 
 #[tokio::test]
+async fn a_payment_counts_on_the_day_of_its_password() {
+    let mut rules = lenient();
+    rules.daily.b = Some(300_000);
+    let bench = bench_with(None, rules).await;
+    let phone = bench.phone().await;
+    phone.set_password(PASSWORD, Value::Null).await.unwrap();
+    let codes = phone.fifteen().await;
+    let asked = [
+        bench.pay(&codes.code(0), "A-1", 200_000).await.unwrap(),
+        bench.pay(&codes.code(1), "A-2", 200_000).await.unwrap(),
+    ];
+    // Both were scanned before midnight.
+    let db = beside(&bench).await;
+    run(&db, "UPDATE code_payments SET day = day - 1").await;
+    let mut ends = Vec::new();
+    for asked in asked {
+        let payment = text(&asked["payment_id"]);
+        let typed = phone.type_password(&payment, 200_000).await.unwrap();
+        ends.push((typed["state"].clone(), typed["reason"].clone()));
+    }
+    let approved = (json!("approved"), Value::Null);
+    assert_eq!(ends, [approved, (json!("declined"), json!("daily_limit"))]);
+}
+
+#[tokio::test]
 async fn another_code_takes_the_place_of_one_that_waits() {
     let bench = open().await;
     let phone = bench.phone().await;
