@@ -331,7 +331,7 @@ pub(super) async fn end(
     if let Some(payment) = by_id(work, payment).await? {
         entries::write(work, &payment).await?;
     }
-    sqlx::query("UPDATE code_payments SET user_id = '', device_id = '', token_ref = '', alias = '' WHERE payment_id = $1 AND state IN ('approved', 'declined', 'revoked') AND user_id NOT IN (SELECT user_id FROM users)")
+    sqlx::query("UPDATE code_payments SET user_id = '', device_id = '', token_ref = '', alias = '' WHERE payment_id = $1 AND state IN ('approved', 'declined', 'revoked') AND NOT EXISTS (SELECT 1 FROM users WHERE users.user_id = code_payments.user_id)")
         .bind(payment)
         .execute(&mut **work)
         .await?;
