@@ -46,3 +46,12 @@ pub(super) async fn count(
         .await?;
     Ok(())
 }
+
+/// Forgets the windows that are over.
+pub(super) async fn prune(work: &mut Work, rules: &CodeRules, now: i64) -> Result<()> {
+    sqlx::query("DELETE FROM code_misses WHERE since <= $1")
+        .bind(now.saturating_sub(rules.merchant_window_s))
+        .execute(&mut **work)
+        .await?;
+    Ok(())
+}

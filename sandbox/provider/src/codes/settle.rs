@@ -13,8 +13,8 @@ use sandbox_kit::problem::Problem;
 use sandbox_kit::{bytes, clock};
 use serde::{Deserialize, Serialize};
 
-use super::aliases;
 use super::payments::{self, Ending, Payment, State};
+use super::{aliases, misses};
 use crate::Inner;
 
 /// Younger payments are usually being finished at this moment.
@@ -209,8 +209,8 @@ fn key(label: &str, payment: &str) -> String {
     bytes::to_hex(&bytes::sha256(&bind(label, &[payment.as_bytes()])))
 }
 
-/// One round of what runs beside the API: passwords that nobody typed, numbers that have rested, reversals that the
-/// network has not taken yet, payments that were left open for at least so long.
+/// One round of what runs beside the API: passwords that nobody typed, numbers that have rested, guesses that count no
+/// more, reversals that the network has not taken yet, payments that were left open for at least so long.
 pub(crate) async fn round(provider: &Inner, patience: Duration) -> Result<(), Problem> {
     let now = clock::unix_now();
     let tidied = tidy(provider, now).await;
@@ -227,6 +227,7 @@ async fn tidy(provider: &Inner, now: i64) -> Result<(), Problem> {
     let mut work = provider.store.db().begin().await?;
     payments::expire(&mut work, now, &clock::now_text()).await?;
     aliases::recycle(&mut work, now).await?;
+    misses::prune(&mut work, &provider.codes.rules, now).await?;
     work.commit().await?;
     Ok(())
 }

@@ -327,9 +327,20 @@ async fn a_merchant_that_guesses_is_refused_for_a_while() {
         bench.ask("pay", &elsewhere).await.unwrap()["state"],
         "approved"
     );
-    run(&beside(&bench).await, "UPDATE code_misses SET since = 1").await;
+    let db = beside(&bench).await;
+    run(&db, "UPDATE code_misses SET since = 1").await;
     let answer = bench.pay(&codes.code(1), "A-1", 100).await.unwrap();
     assert_eq!(answer["state"], "approved");
+    // Nobody keeps a window that is over.
+    let _background = bench.provider.start();
+    for _ in 0..400 {
+        let kept = sqlx::query("SELECT 1 FROM code_misses").fetch_optional(&db);
+        if kept.await.unwrap().is_none() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("the window is still there");
 }
 
 #[tokio::test]
