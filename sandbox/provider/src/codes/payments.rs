@@ -346,10 +346,27 @@ pub(super) async fn expire(work: &mut Work, now: i64, at: &str) -> Result<()> {
     .bind(now)
     .fetch_all(&mut **work)
     .await?;
-    for row in &rows {
+    decline(work, &rows, "password_timeout", at).await
+}
+
+/// Declines what waits for the person on a device that is wiped, so that their other phones are told.
+pub(crate) async fn end_waiting(work: &mut Work, device: &str, at: &str) -> Result<()> {
+    let rows = sqlx::query(
+        "SELECT payment_id FROM code_payments WHERE state = 'wanted' AND device_id = $1",
+    )
+    .bind(device)
+    .fetch_all(&mut **work)
+    .await?;
+    decline(work, &rows, "device_wiped", at).await
+}
+
+/// Declines what waits; each row is an id.
+async fn decline(work: &mut Work, waiting: &[AnyRow], reason: &str, at: &str) -> Result<()> {
+    let ending = Ending::because(reason);
+    for row in waiting {
         let payment: String = row.try_get(0)?;
-        let late = Ending::because("password_timeout");
-        end(work, &payment, (State::Wanted, State::Declined), &late, at).await?;
+        let steps = (State::Wanted, State::Declined);
+        end(work, &payment, steps, &ending, at).await?;
     }
     Ok(())
 }

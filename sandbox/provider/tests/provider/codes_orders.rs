@@ -135,6 +135,27 @@ async fn a_payment_counts_on_the_day_of_its_password() {
 }
 
 #[tokio::test]
+async fn a_wiped_phone_s_payment_is_over_and_the_other_phone_is_told() {
+    let bench = open().await;
+    let phone = bench.phone().await;
+    let code = phone.link_code("second_phone").await;
+    let second = bench.joined(Some(&code)).await;
+    phone.set_password(PASSWORD, Value::Null).await.unwrap();
+    let codes = phone.fifteen().await;
+    let asked = bench.pay(&codes.code(0), "A-1", 200_000).await.unwrap();
+    assert_eq!(asked["wants"], "password");
+    let path = format!("/v1/phones/{}/wipe", phone.id);
+    second.post(&path, &json!({}), &fresh_key()).await.unwrap();
+    let stands = bench.about("query", "A-1").await.unwrap();
+    assert_eq!(stands["reason"], "device_wiped");
+    let entry = second.entries("").await["code_entries"][0].clone();
+    assert_eq!(
+        (&entry["payment_id"], &entry["reason"]),
+        (&asked["payment_id"], &json!("device_wiped"))
+    );
+}
+
+#[tokio::test]
 async fn another_code_takes_the_place_of_one_that_waits() {
     let bench = open().await;
     let phone = bench.phone().await;
