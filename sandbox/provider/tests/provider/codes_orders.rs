@@ -79,14 +79,14 @@ async fn above_an_amount_the_person_types_the_password() {
         refusal(stranger.post(&path, &word, &fresh_key()).await),
         is(404, "payment_unknown")
     );
+    let asked = bench.pay(&codes.code(1), "A-2", 200_000).await.unwrap();
     let paid = phone.type_password(&payment, 200_000).await.unwrap();
     assert_eq!(paid["state"], "approved");
     assert_eq!(
         bench.about("query", "A-1").await.unwrap()["state"],
         "approved"
     );
-    // The day's sum by password is not enough for another.
-    let asked = bench.pay(&codes.code(1), "A-2", 200_000).await.unwrap();
+    // The day's sum by password is not enough for the one that was asked for meanwhile.
     let paid = phone
         .type_password(&text(&asked["payment_id"]), 200_000)
         .await
@@ -96,17 +96,30 @@ async fn above_an_amount_the_person_types_the_password() {
         (&json!("declined"), &json!("daily_limit"))
     );
     assert_eq!(bench.paid(), 1);
-    // Nobody types: it is over after a while, for good.
-    let asked = bench.pay(&codes.code(2), "A-3", 150_000).await.unwrap();
+    // Nobody is asked for a password then: it could not help.
+    let declined = bench.pay(&codes.code(2), "A-3", 150_000).await.unwrap();
+    assert_eq!(
+        (&declined["state"], &declined["reason"]),
+        (&json!("declined"), &json!("daily_limit"))
+    );
+}
+
+#[tokio::test]
+async fn a_password_that_nobody_types_is_too_late() {
+    let bench = bench_with(None, lenient()).await;
+    let phone = bench.phone().await;
+    phone.set_password(PASSWORD, Value::Null).await.unwrap();
+    let codes = phone.fifteen().await;
+    let asked = bench.pay(&codes.code(0), "A-1", 150_000).await.unwrap();
     let db = beside(&bench).await;
     run(&db, "UPDATE code_payments SET confirm_until = 1").await;
-    let over = bench.about("query", "A-3").await.unwrap();
+    let over = bench.about("query", "A-1").await.unwrap();
     assert_eq!(over["reason"], "password_timeout");
     let late = phone
         .type_password(&text(&asked["payment_id"]), 150_000)
         .await;
     assert_eq!(late.unwrap()["reason"], "password_timeout");
-    assert_eq!(bench.paid(), 1);
+    assert_eq!(bench.paid(), 0);
 }
 
 #[tokio::test]
