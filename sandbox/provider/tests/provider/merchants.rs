@@ -35,7 +35,7 @@ fn sealed(body: &str) -> String {
 }
 
 /// The code of a merchant: for an order with its amount, or for many payments. It lies about the name.
-fn code_of(merchant: &str, order: Option<(&str, &str)>) -> String {
+pub(crate) fn code_of(merchant: &str, order: Option<(&str, &str)>) -> String {
     let account = [
         object("00", "dev.tapcore.sandbox"),
         object("01", "acquirer"),
@@ -72,7 +72,7 @@ fn fixed() -> String {
     code_of("898110058120001", None)
 }
 
-fn wish(code: &str, token: &str, amount_minor: i64) -> Value {
+pub(crate) fn wish(code: &str, token: &str, amount_minor: i64) -> Value {
     json!({ "code": code, "token_ref": token, "amount_minor": amount_minor, "currency": "CNY" })
 }
 
@@ -82,7 +82,7 @@ impl Phone<'_> {
             .await
     }
 
-    async fn pay_shop(&self, wish: &Value, key: &str) -> Result<Value, CallError> {
+    pub(crate) async fn pay_shop(&self, wish: &Value, key: &str) -> Result<Value, CallError> {
         self.post("/v1/merchant-payments", wish, key).await
     }
 }
