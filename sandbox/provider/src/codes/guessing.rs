@@ -325,6 +325,7 @@ fn guessing_takes_what_the_document_says() {
         format!("**≤ {:.0} × 10⁻⁶** in all", aimed * 1e6),
         format!("{:.4} hits per merchant and day", hits),
         format!("{:.1} yuan per merchant and day", hits * most_yuan),
+        format!("the {OLD_STEPS} steps before those that count"),
         format!(
             "after {} in {} s",
             rules.merchant_misses, rules.merchant_window_s
