@@ -16,6 +16,17 @@ impl Network {
         Self { client, url }
     }
 
+    /// POSTs to the network, for whoever must know whether it refused, could not be understood or was not there.
+    pub(crate) async fn ask<T: Serialize, R: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &T,
+        idempotency: &str,
+    ) -> Result<R, CallError> {
+        let url = format!("{}{path}", self.url);
+        self.client.post(&url, body, Some(idempotency)).await
+    }
+
     /// POSTs to the network. Refusals that belong to the phone (`passed` lists their statuses) are handed back as they
     /// are; everything else is an outage in the phone's eyes: it can do nothing about it but try again.
     pub(crate) async fn post<T: Serialize, R: DeserializeOwned>(
@@ -25,9 +36,7 @@ impl Network {
         idempotency: &str,
         passed: &[u16],
     ) -> Result<R, Problem> {
-        let url = format!("{}{path}", self.url);
-        self.client
-            .post(&url, body, Some(idempotency))
+        self.ask(path, body, idempotency)
             .await
             .map_err(|error| match error {
                 CallError::Refused(problem)

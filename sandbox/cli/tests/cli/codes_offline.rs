@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::{Phone, Sandbox, Till};
+use crate::common::{Phone, Sandbox, Till, fresh_number};
 use crate::relay::Relay;
 
 /// How many codes the sandbox's provider lets a phone hold.
@@ -90,4 +90,21 @@ fn a_code_that_was_closed_without_a_network_dies_with_the_next_contact() {
     assert_eq!(scan.exits(3).json()["reason"], "code_void");
     serving.stop();
     assert_eq!(phone.status()["codes_left"], STOCK);
+}
+
+#[test]
+fn a_card_that_was_added_a_moment_ago_is_shown_without_a_network() {
+    let sandbox = Sandbox::shared();
+    let relay = Relay::to(&sandbox);
+    let mut phone = Phone::with_card_through(&sandbox, &relay.url());
+    phone.run(&["sync"]).exits(0);
+    assert_eq!(phone.status()["codes_left"], STOCK);
+    phone.number = fresh_number();
+    phone.add_card(&sandbox);
+    phone.run(&["sync"]).exits(0);
+    relay.cut();
+    let last_digits = phone.number[12..].to_owned();
+    let shown = phone.code(&["--account", &last_digits]);
+    let scan = Till::of(&sandbox).scan(shown["code"].as_str().unwrap(), "1", &[]);
+    assert_eq!(scan.exits(0).json()["result"], "approved");
 }

@@ -18,6 +18,10 @@ type Result<T> = std::result::Result<T, sqlx::Error>;
 /// in 10^30 times.
 const DRAWS: usize = 64;
 
+/// A phone has at most so many times the numbers that it may hold, those that rest included. An honest one shows as many
+/// in a day; without a limit, one that asks for fresh ones again and again would take them all.
+const RESTING: u32 = 10;
+
 /// What a phone asks for.
 pub(super) struct Asked<'a> {
     pub(super) device: &'a str,
@@ -43,6 +47,8 @@ pub(super) enum Issued {
     NoAccount,
     /// As many numbers are taken as may be.
     Full,
+    /// As many numbers are this device's as may be.
+    TooOften,
     /// The device was wiped meanwhile.
     Wiped,
 }
@@ -114,21 +120,33 @@ pub(super) async fn issue(
         .filter(|alias| !held.contains_key(alias.as_str()))
         .cloned()
         .collect();
+    // What expires before the phone must have had contact again is replaced in time.
+    let offline_s = i64::from(policy.contact_hours).saturating_mul(3600);
+    let lasting = now.saturating_add(offline_s.min(rules.alias_life_s / 2));
     let counts: Vec<usize> = accounts
         .iter()
-        .map(|account| held.values().filter(|token| *token == account).count())
+        .map(|account| {
+            let of_account = |held: &&Held| held.token_ref == *account && held.not_after > lasting;
+            held.values().filter(of_account).count()
+        })
         .collect();
     let all = usize::try_from(policy.aliases).unwrap_or(usize::MAX);
-    let wanted = share_out(all, held.len(), &counts);
+    let wanted = share_out(all, &counts);
     let taken: i64 = sqlx::query("SELECT value FROM code_counts WHERE name = 'aliases'")
         .fetch_one(&mut **work)
         .await?
         .try_get(0)?;
     let room = rules.most_taken(policy.space()).saturating_sub(taken);
-    let mut room = usize::try_from(room).unwrap_or(0);
-    if room == 0 && wanted.iter().any(|more| *more > 0) {
+    let own = own_room(work, policy, asked.device).await?;
+    // A phone that holds some has no need of an error: it is told the time and what is dead, and gets what there is.
+    let wants = held.is_empty() && wanted.iter().any(|more| *more > 0);
+    if wants && own <= 0 {
+        return Ok(Issued::TooOften);
+    }
+    if wants && room <= 0 {
         return Ok(Issued::Full);
     }
+    let mut room = usize::try_from(room.min(own)).unwrap_or(0);
     let mut fresh = Vec::new();
     let not_after = now.saturating_add(rules.alias_life_s);
     for (account, more) in accounts.iter().zip(wanted) {
@@ -147,6 +165,16 @@ pub(super) async fn issue(
     }
     count(work, i64::try_from(fresh.len()).unwrap_or(i64::MAX)).await?;
     Ok(Issued::Batch(fresh, dead))
+}
+
+/// How many more numbers may be the device's.
+async fn own_room(work: &mut Work, policy: &CodePolicy, device: &str) -> Result<i64> {
+    let own: i64 = sqlx::query("SELECT COUNT(*) FROM code_aliases WHERE device_id = $1")
+        .bind(device)
+        .fetch_one(&mut **work)
+        .await?
+        .try_get(0)?;
+    Ok(i64::from(policy.aliases) * i64::from(RESTING) - own)
 }
 
 /// Those of the accounts that are active ones of the device, each once.
@@ -168,24 +196,34 @@ async fn active_accounts(work: &mut Work, asked: &Asked<'_>) -> Result<Vec<Strin
     Ok(accounts)
 }
 
-/// The live aliases that the phone still holds, with their accounts. Its other live ones end here: their batch was lost,
+/// A live alias that the phone holds.
+struct Held {
+    token_ref: String,
+    not_after: i64,
+}
+
+/// The live aliases that the phone still holds. Its other live ones end here: their batch was lost,
 /// or they were shown while the phone was offline.
 async fn keep(
     work: &mut Work,
     rules: &CodeRules,
     asked: &Asked<'_>,
     now: i64,
-) -> Result<HashMap<String, String>> {
-    let rows = sqlx::query("SELECT alias, token_ref FROM code_aliases WHERE device_id = $1 AND state = 'live' AND not_after > $2")
+) -> Result<HashMap<String, Held>> {
+    let rows = sqlx::query("SELECT alias, token_ref, not_after FROM code_aliases WHERE device_id = $1 AND state = 'live' AND not_after > $2")
         .bind(asked.device)
         .bind(now)
         .fetch_all(&mut **work)
         .await?;
     let mut held = HashMap::new();
     for row in &rows {
-        let (alias, token): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let alias: String = row.try_get(0)?;
+        let of_phone = Held {
+            token_ref: row.try_get(1)?,
+            not_after: row.try_get(2)?,
+        };
         if asked.have.contains(&alias) {
-            held.insert(alias, token);
+            held.insert(alias, of_phone);
         } else {
             end(work, rules, &alias, "void", "not_held", now).await?;
         }
@@ -284,24 +322,16 @@ async fn count(work: &mut Work, change: i64) -> Result<()> {
     Ok(())
 }
 
-/// How many more aliases each account is given, so that all accounts have about the same number and the phone no more
-/// than `all`. `held` counts what the phone has in all, `of_account` what it has of each. The first accounts get what
-/// does not divide.
-fn share_out(all: usize, held: usize, of_account: &[usize]) -> Vec<usize> {
-    let mut left = all.saturating_sub(held);
+/// How many more aliases each account is given, so that each has its share of `all`. The first accounts get what does not
+/// divide. A card that was added to others that are full has its share at once: until theirs are used, the phone holds more.
+fn share_out(all: usize, of_account: &[usize]) -> Vec<usize> {
     let (each, over) = match of_account.len() {
         0 => (0, 0),
         accounts => (all / accounts, all % accounts),
     };
-    of_account
-        .iter()
-        .enumerate()
-        .map(|(place, has)| {
-            let fair = each + usize::from(place < over);
-            let more = fair.saturating_sub(*has).min(left);
-            left -= more;
-            more
-        })
+    let shares = of_account.iter().enumerate();
+    shares
+        .map(|(place, has)| (each + usize::from(place < over)).saturating_sub(*has))
         .collect()
 }
 
@@ -311,15 +341,13 @@ mod tests {
 
     #[test]
     fn aliases_are_shared_out_over_the_accounts() {
-        assert_eq!(share_out(15, 0, &[0]), [15]);
-        assert_eq!(share_out(15, 0, &[0, 0]), [8, 7]);
-        assert_eq!(share_out(15, 10, &[5, 5]), [3, 2]);
-        // One account has more than its share: the others wait until it has used them.
-        assert_eq!(share_out(15, 12, &[12, 0]), [0, 3]);
-        // Some are of an account that is no longer asked for.
-        assert_eq!(share_out(15, 14, &[0]), [1]);
-        assert_eq!(share_out(2, 0, &[0, 0, 0]), [1, 1, 0]);
-        assert_eq!(share_out(15, 20, &[20]), [0]);
-        assert_eq!(share_out(15, 0, &[]), [0; 0]);
+        assert_eq!(share_out(15, &[0]), [15]);
+        assert_eq!(share_out(15, &[0, 0]), [8, 7]);
+        assert_eq!(share_out(15, &[5, 5]), [3, 2]);
+        // One has more than its share, the other is new.
+        assert_eq!(share_out(15, &[15, 0]), [0, 7]);
+        assert_eq!(share_out(2, &[0, 0, 0]), [1, 1, 0]);
+        assert_eq!(share_out(15, &[20]), [0]);
+        assert_eq!(share_out(15, &[]), [0; 0]);
     }
 }

@@ -37,12 +37,28 @@ pub(super) struct OrderName {
     pub(super) order_id: String,
 }
 
+/// An order that is to be revoked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Revocation {
+    pub(super) merchant_id: String,
+    pub(super) order_id: String,
+    /// The only payment that is given up, while nobody has decided on it. Absent when the order is over whatever became
+    /// of it.
+    pub(super) payment_id: Option<String>,
+}
+
 /// How an order stands, as acquirers are told.
 #[derive(Debug, Serialize)]
 pub(super) struct Standing {
     pub(super) order_id: String,
-    /// Absent when the code stood for nobody.
+    /// The payment that the order stands by. Absent when the code stood for nobody, or the order was revoked before
+    /// anybody had paid.
     pub(super) payment_id: Option<String>,
+    /// What that payment is of, minor units: a shop's code may have been paid with another amount than the till has.
+    pub(super) amount_minor: Option<i64>,
+    /// Of that amount.
+    pub(super) currency: Option<String>,
     /// `approved`, `declined`, `pending` or `revoked`.
     pub(super) state: &'static str,
     /// What a pending payment waits for: `password`, or nothing that anybody can do.
@@ -63,9 +79,12 @@ impl Standing {
             // The money is on its way back, whatever happens: the order is over for the shop.
             State::Reversing | State::Revoked => ("revoked", None),
         };
+        let paid = payment.was_asked_for();
         Self {
             order_id: payment.order_id.clone(),
-            payment_id: Some(payment.payment_id.clone()),
+            payment_id: paid.then(|| payment.payment_id.clone()),
+            amount_minor: paid.then_some(payment.amount_minor),
+            currency: paid.then(|| payment.currency.clone()),
             state,
             wants,
             reason: payment.reason.clone(),
@@ -83,6 +102,8 @@ impl Standing {
         Self {
             order_id: scan.order_id.clone(),
             payment_id: None,
+            amount_minor: None,
+            currency: None,
             state: "declined",
             wants: None,
             reason: Some(reason.to_owned()),
@@ -133,6 +154,17 @@ impl OrderName {
     pub(super) fn check(&self) -> Result<(), Problem> {
         name("order_id", &self.order_id)?;
         name("merchant_id", &self.merchant_id)
+    }
+}
+
+impl Revocation {
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        name("order_id", &self.order_id)?;
+        name("merchant_id", &self.merchant_id)?;
+        match &self.payment_id {
+            Some(payment) => name("payment_id", payment),
+            None => Ok(()),
+        }
     }
 }
 

@@ -46,23 +46,24 @@ pub(super) async fn judge(
     if free {
         return Ok((State::Started, None));
     }
-    // Nobody is asked for a password that could not help.
-    if exceeds(Class::A) && exceeds(Class::B) {
+    // Nobody is asked for a word that could not help: each way counts while its class has room.
+    let (by_key, by_password) = ways(work, purchase).await?;
+    if (by_key && !exceeds(Class::A)) || (by_password && !exceeds(Class::B)) {
+        return Ok((State::Wanted, None));
+    }
+    if by_password || exceeds(Class::B) {
         return declined("daily_limit");
     }
-    if !can_confirm(work, purchase).await? {
-        return declined("password_not_set");
-    }
-    Ok((State::Wanted, None))
+    declined("password_not_set")
 }
 
-/// Whether the person has a payment password that is not locked, or the phone a key to confirm with.
-async fn can_confirm(work: &mut Work, purchase: &Purchase<'_>) -> Result<bool, sqlx::Error> {
-    let ways: i64 = sqlx::query("SELECT CAST((SELECT COUNT(*) FROM passwords WHERE user_id = $1 AND tries_left > 0) + (SELECT COUNT(*) FROM confirmation_keys WHERE device_id = $2) AS BIGINT)")
-        .bind(purchase.user)
+/// Whether the phone has a key to confirm with, and the person a payment password that is not locked.
+async fn ways(work: &mut Work, purchase: &Purchase<'_>) -> Result<(bool, bool), sqlx::Error> {
+    let row = sqlx::query("SELECT (SELECT COUNT(*) FROM confirmation_keys WHERE device_id = $1), (SELECT COUNT(*) FROM passwords WHERE user_id = $2 AND tries_left > 0)")
         .bind(purchase.device)
+        .bind(purchase.user)
         .fetch_one(&mut **work)
-        .await?
-        .try_get(0)?;
-    Ok(ways > 0)
+        .await?;
+    let (keys, passwords): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    Ok((keys > 0, passwords > 0))
 }

@@ -199,10 +199,12 @@ async fn write_down(
     }
     let (acquirer, merchant) = (code.acquirer_id.as_str(), code.merchant_id.as_str());
     if let Some(open) = payments::of_order(&mut work, acquirer, merchant, &order_id).await? {
-        if open.state != Stage::Wanted {
+        // A till that scanned a code for the order prints its own amount, which need not be this code's.
+        let scanned = open.request.is_none();
+        if scanned || open.state != Stage::Wanted {
             return Err(order_paid());
         }
-        // It waits for a person who may have gone: whoever comes next takes its place.
+        // It waits for a person who may have gone: whoever reads the same code next takes its place.
         let steps = (Stage::Wanted, Stage::Declined);
         let ending = Ending::because("superseded");
         payments::end(&mut work, &open.payment_id, steps, &ending, &at).await?;
@@ -324,7 +326,7 @@ fn order_paid() -> Problem {
     Problem::new(
         409,
         "order_paid",
-        "Already paid",
-        "This order is paid, being paid or taken back. Ask the shop for a fresh code.",
+        "Order not open",
+        "This order is being paid, paid or taken back. Ask the shop for a fresh code.",
     )
 }

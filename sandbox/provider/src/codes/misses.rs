@@ -30,7 +30,7 @@ pub(super) async fn blocked(
     }
 }
 
-/// Counts a miss.
+/// Counts a miss. A password that is merely old is none.
 pub(super) async fn count(
     work: &mut Work,
     rules: &CodeRules,
@@ -41,6 +41,15 @@ pub(super) async fn count(
         .bind(acquirer)
         .bind(merchant)
         .bind(now)
+        .bind(now.saturating_sub(rules.merchant_window_s))
+        .execute(&mut **work)
+        .await?;
+    Ok(())
+}
+
+/// Forgets the windows that are over.
+pub(super) async fn prune(work: &mut Work, rules: &CodeRules, now: i64) -> Result<()> {
+    sqlx::query("DELETE FROM code_misses WHERE since <= $1")
         .bind(now.saturating_sub(rules.merchant_window_s))
         .execute(&mut **work)
         .await?;

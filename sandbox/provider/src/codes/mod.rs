@@ -54,6 +54,7 @@ use seeds::Seeds;
 pub(crate) use aliases::LOOK_UP;
 pub(crate) use entries::{CodeEntry, alias, code_entry};
 pub use format::CodePolicy;
+pub(crate) use payments::end_waiting;
 pub use rules::{CodeAcquirer, CodeRules, DailyLimits, RefusedClass};
 
 /// Everything about codes that requests need.
@@ -149,9 +150,8 @@ pub(crate) const ERASE: &[&str] = &[
     "UPDATE code_payments SET user_id = '', device_id = '', token_ref = '', alias = '' WHERE user_id = $1 AND state IN ('approved', 'declined', 'revoked')",
 ];
 
-/// What wiping a device ($1) changes here. Its numbers rest before anybody else is given them.
+/// What wiping a device ($1) changes here, after [`end_waiting`]. Its numbers rest before anybody else is given them.
 pub(crate) const WIPE: &[&str] = &[
-    "UPDATE code_payments SET state = 'declined', reason = 'device_wiped' WHERE device_id = $1 AND state = 'wanted'",
     "UPDATE code_aliases SET state = CASE WHEN state = 'live' THEN 'void' ELSE state END, device_id = NULL, token_ref = NULL WHERE device_id = $1",
     "DELETE FROM code_seeds WHERE device_id = $1",
 ];

@@ -1,7 +1,9 @@
 //! The one-time password of an alias: TOTP (RFC 6238) with SHA-256 under HKDF-SHA256(device seed, info = alias).
 //!
 //! A code is good in the step it was made in, in the next (it was shown late) and in the one before (the phone's clock
-//! runs ahead): 90 seconds after it was made.
+//! runs ahead): 90 seconds after it was made. For some minutes more it is told from a guess.
+
+use std::ops::Range;
 
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
@@ -11,6 +13,19 @@ use zeroize::Zeroizing;
 
 /// How long a password is shown, seconds (RFC 6238's default). It is no configuration: phones have it built in.
 const STEP_S: i64 = 30;
+/// The passwords of so many steps before those that count are known for old: a screen was left open, or a clock is slow.
+/// They pay nothing.
+pub(super) const OLD_STEPS: i64 = 20;
+
+/// What a password is to a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// One that counts.
+    Right,
+    /// One that counted some minutes ago.
+    Old,
+    Wrong,
+}
 
 /// What the passwords of one alias come from.
 pub(super) struct AliasKey(Zeroizing<[u8; 32]>);
@@ -25,25 +40,45 @@ impl AliasKey {
         Some(Self(key))
     }
 
-    /// Whether `otp` is one of the passwords that count at this moment. All of them are compared, each in a time that
-    /// tells nothing.
-    pub(super) fn accepts(&self, otp: &str, unix: i64) -> bool {
+    /// What `otp` is at this moment. The answer to a right one tells that it is; what is not right costs the same, whether
+    /// it is old or was never anything.
+    pub(super) fn fits(&self, otp: &str, unix: i64) -> Fit {
         let now = unix.div_euclid(STEP_S);
-        let mut right = Choice::from(0);
-        for step in [now.saturating_sub(1), now, now.saturating_add(1)] {
-            let Some(made) = password(self.0.as_slice(), step, otp.len()) else {
+        let first = now.saturating_sub(1);
+        if self.is_of(otp, first..now.saturating_add(2)) {
+            return Fit::Right;
+        }
+        match self.is_of(otp, first.saturating_sub(OLD_STEPS)..first) {
+            true => Fit::Old,
+            false => Fit::Wrong,
+        }
+    }
+
+    /// Whether `otp` is the password of one of these steps. It is compared with all of them, each in a time that tells
+    /// nothing.
+    fn is_of(&self, otp: &str, steps: Range<i64>) -> bool {
+        let mut same = Choice::from(0);
+        // Taking the key in is half of the work, and is done once.
+        let Some(mac) = self.mac() else {
+            return false;
+        };
+        for step in steps {
+            let Some(made) = password(mac.clone(), step, otp.len()) else {
                 return false;
             };
-            right |= made.as_bytes().ct_eq(otp.as_bytes());
+            same |= made.as_bytes().ct_eq(otp.as_bytes());
         }
-        bool::from(right)
+        same.into()
+    }
+
+    fn mac(&self) -> Option<Hmac<Sha256>> {
+        Hmac::new_from_slice(self.0.as_slice()).ok()
     }
 }
 
 /// The password of a step, with leading zeros.
-fn password(key: &[u8], step: i64, digits: usize) -> Option<Zeroizing<String>> {
+fn password(mut mac: Hmac<Sha256>, step: i64, digits: usize) -> Option<Zeroizing<String>> {
     let modulus = 10_u32.checked_pow(u32::try_from(digits).ok()?)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     mac.update(&step.to_be_bytes());
     let tag: [u8; 32] = mac.finalize().into_bytes().into();
     // RFC 4226, 5.3: the last nibble says where to read four bytes, of which the first bit does not count.
@@ -60,7 +95,7 @@ mod tests {
     /// RFC 6238, appendix B, the SHA-256 rows.
     #[test]
     fn passwords_are_those_of_rfc_6238() {
-        let key = b"12345678901234567890123456789012";
+        let key = AliasKey(Zeroizing::new(*b"12345678901234567890123456789012"));
         for (unix, expected) in [
             (59, "46119246"),
             (1_111_111_109, "68084774"),
@@ -69,7 +104,8 @@ mod tests {
             (2_000_000_000, "90698825"),
             (20_000_000_000, "77737706"),
         ] {
-            assert_eq!(password(key, unix / STEP_S, 8).unwrap().as_str(), expected);
+            let made = password(key.mac().unwrap(), unix / STEP_S, 8);
+            assert_eq!(made.unwrap().as_str(), expected);
         }
     }
 
@@ -77,21 +113,23 @@ mod tests {
     fn a_password_counts_in_three_steps() {
         let key = AliasKey::derive(&[7; 32], "0123456789").unwrap();
         let made = 1_800_000_000;
-        let otp = password(key.0.as_slice(), made / STEP_S, 6).unwrap();
-        for (late, good) in [
-            (-31, false),
-            (-30, true),
-            (0, true),
-            (59, true),
-            (60, false),
+        let otp = password(key.mac().unwrap(), made / STEP_S, 6).unwrap();
+        for (late, fit) in [
+            (-31, Fit::Wrong),
+            (-30, Fit::Right),
+            (0, Fit::Right),
+            (59, Fit::Right),
+            (60, Fit::Old),
+            (659, Fit::Old),
+            (660, Fit::Wrong),
         ] {
-            assert_eq!(key.accepts(&otp, made + late), good, "{late}");
+            assert_eq!(key.fits(&otp, made + late), fit, "{late}");
         }
         // Another alias of the same phone has other passwords.
         let other = AliasKey::derive(&[7; 32], "0123456788").unwrap();
         let same = (0..20)
             .filter(|step| {
-                password(key.0.as_slice(), *step, 6) == password(other.0.as_slice(), *step, 6)
+                password(key.mac().unwrap(), *step, 6) == password(other.mac().unwrap(), *step, 6)
             })
             .count();
         assert!(same < 3);

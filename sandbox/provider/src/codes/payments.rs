@@ -147,6 +147,16 @@ macro_rules! select {
 }
 
 impl Payment {
+    /// Whether anybody was ever to pay: an order that was revoked before has a row without an amount.
+    pub(super) fn was_asked_for(&self) -> bool {
+        self.amount_minor > 0
+    }
+
+    /// Whether it is this one, and nobody has decided on it.
+    pub(super) fn is_open(&self, payment: &str) -> bool {
+        self.payment_id == payment && matches!(self.state, State::Wanted | State::Started)
+    }
+
     /// Whether the order is the one that this payment is for, amount included.
     pub(super) fn is_for(&self, scan: &Scan) -> bool {
         self.amount_minor == scan.amount_minor && self.currency == scan.currency
@@ -210,17 +220,21 @@ pub(super) async fn by_id(work: &mut Work, payment: &str) -> Result<Option<Payme
     find(work, select!("WHERE payment_id = $1"), &[payment]).await
 }
 
-/// Those in a state since `until` or before, the oldest first.
+/// Those in a state that began at `until` or before, the oldest first: the next hundred after one that began then and
+/// has this id.
 pub(super) async fn in_state(
     db: &sandbox_kit::db::Db,
     state: State,
     until: i64,
+    (began, payment): (i64, &str),
 ) -> Result<Vec<Payment>> {
     sqlx::query(select!(
-        "WHERE state = $1 AND began <= $2 ORDER BY began, payment_id LIMIT 100"
+        "WHERE state = $1 AND began <= $2 AND (began > $3 OR (began = $3 AND payment_id > $4)) ORDER BY began, payment_id LIMIT 100"
     ))
     .bind(state.name())
     .bind(until)
+    .bind(began)
+    .bind(payment)
     .fetch_all(db.pool())
     .await?
     .iter()
@@ -268,10 +282,12 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Starts a payment that waited for the person. `false` when it waits no more.
-pub(super) async fn start(work: &mut Work, payment: &str, class: Class) -> Result<bool> {
-    let started = sqlx::query("UPDATE code_payments SET state = 'started', class = $1 WHERE payment_id = $2 AND state = 'wanted'")
+/// Starts a payment that waited for the person, on the day of their word: that day's sum is the one that was looked at.
+/// `false` when it waits no more.
+pub(super) async fn start(work: &mut Work, payment: &str, class: Class, now: i64) -> Result<bool> {
+    let started = sqlx::query("UPDATE code_payments SET state = 'started', class = $1, day = $2 WHERE payment_id = $3 AND state = 'wanted'")
         .bind(class.name())
+        .bind(day(now))
         .bind(payment)
         .execute(&mut **work)
         .await?;
@@ -303,7 +319,7 @@ pub(super) async fn end(
     if let Some(payment) = by_id(work, payment).await? {
         entries::write(work, &payment).await?;
     }
-    sqlx::query("UPDATE code_payments SET user_id = '', device_id = '', token_ref = '', alias = '' WHERE payment_id = $1 AND state IN ('approved', 'declined', 'revoked') AND user_id NOT IN (SELECT user_id FROM users)")
+    sqlx::query("UPDATE code_payments SET user_id = '', device_id = '', token_ref = '', alias = '' WHERE payment_id = $1 AND state IN ('approved', 'declined', 'revoked') AND NOT EXISTS (SELECT 1 FROM users WHERE users.user_id = code_payments.user_id)")
         .bind(payment)
         .execute(&mut **work)
         .await?;
@@ -318,10 +334,27 @@ pub(super) async fn expire(work: &mut Work, now: i64, at: &str) -> Result<()> {
     .bind(now)
     .fetch_all(&mut **work)
     .await?;
-    for row in &rows {
+    decline(work, &rows, "password_timeout", at).await
+}
+
+/// Declines what waits for the person on a device that is wiped, so that their other phones are told.
+pub(crate) async fn end_waiting(work: &mut Work, device: &str, at: &str) -> Result<()> {
+    let rows = sqlx::query(
+        "SELECT payment_id FROM code_payments WHERE state = 'wanted' AND device_id = $1",
+    )
+    .bind(device)
+    .fetch_all(&mut **work)
+    .await?;
+    decline(work, &rows, "device_wiped", at).await
+}
+
+/// Declines what waits; each row is an id.
+async fn decline(work: &mut Work, waiting: &[AnyRow], reason: &str, at: &str) -> Result<()> {
+    let ending = Ending::because(reason);
+    for row in waiting {
         let payment: String = row.try_get(0)?;
-        let late = Ending::because("password_timeout");
-        end(work, &payment, (State::Wanted, State::Declined), &late, at).await?;
+        let steps = (State::Wanted, State::Declined);
+        end(work, &payment, steps, &ending, at).await?;
     }
     Ok(())
 }

@@ -168,6 +168,12 @@ async fn issue(
             "No codes to give",
             "As many codes are out as are safe to be. Ask again later, with a fresh Idempotency-Key.",
         )),
+        Issued::TooOften => Err(Problem::new(
+            429,
+            "codes_too_often",
+            "Too many codes",
+            "This phone was given as many codes as it may have in a day. Ask again in some hours, with a fresh Idempotency-Key.",
+        )),
         Issued::Wiped => Err(sessions::wiped()),
     }
 }
@@ -345,7 +351,7 @@ async fn start(
         let ending = Ending::because("daily_limit");
         payments::end(work, &payment.payment_id, steps, &ending, at).await?;
     } else {
-        payments::start(work, &payment.payment_id, class).await?;
+        payments::start(work, &payment.payment_id, class, now).await?;
     }
     Ok(())
 }

@@ -2,22 +2,25 @@
 //!
 //! A payment is committed as `started` before the network hears of it and as `reversing` before the network is told to
 //! undo it, and the network knows a payment by its id: what a crash or an outage left open is asked again until there
-//! is an answer, and changes nothing that was decided.
+//! is an answer, and changes nothing that was decided. One payment that goes wrong holds up no other.
 
 use std::time::Duration;
 
 use sandbox_kit::bind::bind;
+use sandbox_kit::client::CallError;
 use sandbox_kit::event::Event;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::{bytes, clock};
 use serde::{Deserialize, Serialize};
 
-use super::aliases;
 use super::payments::{self, Ending, Payment, State};
+use super::{aliases, misses};
 use crate::Inner;
 
 /// Younger payments are usually being finished at this moment.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// After so many questions without any answer the network is away. One alone may be a payment over which it hangs.
+const AWAY: u32 = 3;
 
 /// A payment as the network is asked for it.
 #[derive(Serialize)]
@@ -54,15 +57,42 @@ struct Authorisation {
     network_ref: String,
 }
 
+/// What was heard of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// How it decided, which is written down.
+    Decision,
+    /// Something else: the payment stays open.
+    Otherwise,
+    /// Nothing: it stays open as well.
+    Nothing,
+}
+
+impl Heard {
+    /// What an answer is that decides nothing.
+    fn of(payment: &Payment, error: &CallError) -> Self {
+        eprintln!("provider: payment {}: {error}", payment.payment_id);
+        match error {
+            CallError::Unreachable(_) => Self::Nothing,
+            CallError::Refused(_) | CallError::Malformed(_) => Self::Otherwise,
+        }
+    }
+}
+
 /// Finishes a payment that is started or reversing, if the network can be reached, and answers how it stands then.
 pub(super) async fn finished(provider: &Inner, payment: Payment) -> Result<Payment, Problem> {
-    let answered = match payment.state {
+    Ok(ask(provider, payment).await?.0)
+}
+
+/// The same, with what was heard.
+async fn ask(provider: &Inner, payment: Payment) -> Result<(Payment, Heard), Problem> {
+    let heard = match payment.state {
         State::Started => authorise(provider, &payment).await?,
         State::Reversing => reverse(provider, &payment).await?,
-        _ => return Ok(payment),
+        _ => return Ok((payment, Heard::Decision)),
     };
-    if !answered {
-        return Ok(payment);
+    if heard != Heard::Decision {
+        return Ok((payment, heard));
     }
     let mut work = provider.store.db().begin().await?;
     let now = payments::by_id(&mut work, &payment.payment_id).await?;
@@ -74,11 +104,10 @@ pub(super) async fn finished(provider: &Inner, payment: Payment) -> Result<Payme
             .with("payment_id", payment.payment_id.as_str())
             .with("state", payment.state.name()),
     );
-    Ok(payment)
+    Ok((payment, heard))
 }
 
-/// Whether there is an answer, which is written down then.
-async fn authorise(provider: &Inner, payment: &Payment) -> Result<bool, Problem> {
+async fn authorise(provider: &Inner, payment: &Payment) -> Result<Heard, Problem> {
     let body = OnFile {
         payment_id: &payment.payment_id,
         device_id: &payment.device,
@@ -95,9 +124,9 @@ async fn authorise(provider: &Inner, payment: &Payment) -> Result<bool, Problem>
         order_id: payment.request.as_ref().map(|_| payment.order_id.as_str()),
     };
     let key = key("provider-code-payment", &payment.payment_id);
-    let answer: Result<Authorisation, Problem> = provider
+    let answer: Result<Authorisation, CallError> = provider
         .network
-        .post("/v1/on-file-payments", &body, &key, &[400, 409, 422])
+        .ask("/v1/on-file-payments", &body, &key)
         .await;
     let (to, reason, authorisation, network_ref) = match answer {
         Ok(decided) if decided.result == "approved" => (
@@ -112,8 +141,8 @@ async fn authorise(provider: &Inner, payment: &Payment) -> Result<bool, Problem>
             None,
             Some(decided.network_ref),
         ),
-        // It does not know of the payment and never will.
-        Err(problem) if matches!(problem.status, 400 | 409 | 422) => {
+        // It does not know of the payment and never will. With 409 it does, with other content: that one may be paid.
+        Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 422) => {
             eprintln!("provider: payment {}: {problem}", payment.payment_id);
             (
                 State::Declined,
@@ -122,7 +151,7 @@ async fn authorise(provider: &Inner, payment: &Payment) -> Result<bool, Problem>
                 None,
             )
         }
-        Err(_) => return Ok(false),
+        Err(error) => return Ok(Heard::of(payment, &error)),
     };
     let ending = Ending {
         reason: reason.as_deref(),
@@ -130,21 +159,20 @@ async fn authorise(provider: &Inner, payment: &Payment) -> Result<bool, Problem>
         network_ref: network_ref.as_deref(),
     };
     end(provider, payment, (State::Started, to), &ending).await?;
-    Ok(true)
+    Ok(Heard::Decision)
 }
 
-/// Whether the network has undone it, which is written down then.
-async fn reverse(provider: &Inner, payment: &Payment) -> Result<bool, Problem> {
+async fn reverse(provider: &Inner, payment: &Payment) -> Result<Heard, Problem> {
     let body = Undo {
         payment_id: &payment.payment_id,
     };
     let key = key("provider-code-reversal", &payment.payment_id);
-    let answer: Result<Authorisation, Problem> = provider
+    let answer: Result<Authorisation, CallError> = provider
         .network
-        .post("/v1/on-file-reversals", &body, &key, &[])
+        .ask("/v1/on-file-reversals", &body, &key)
         .await;
-    if answer.is_err() {
-        return Ok(false);
+    if let Err(error) = answer {
+        return Ok(Heard::of(payment, &error));
     }
     let ending = Ending::default();
     end(
@@ -154,7 +182,7 @@ async fn reverse(provider: &Inner, payment: &Payment) -> Result<bool, Problem> {
         &ending,
     )
     .await?;
-    Ok(true)
+    Ok(Heard::Decision)
 }
 
 async fn end(
@@ -181,23 +209,58 @@ fn key(label: &str, payment: &str) -> String {
     bytes::to_hex(&bytes::sha256(&bind(label, &[payment.as_bytes()])))
 }
 
-/// One round of what runs beside the API: passwords that nobody typed, payments that were left open for at least so
-/// long, reversals that the network has not taken yet, numbers that have rested.
+/// One round of what runs beside the API: passwords that nobody typed, numbers that have rested, guesses that count no
+/// more, reversals that the network has not taken yet, payments that were left open for at least so long.
 pub(crate) async fn round(provider: &Inner, patience: Duration) -> Result<(), Problem> {
     let now = clock::unix_now();
+    let tidied = tidy(provider, now).await;
+    let old = now.saturating_sub(i64::try_from(patience.as_secs()).unwrap_or(i64::MAX));
+    let mut unheard = 0;
+    // Somebody waits for money that is on its way back.
+    for (state, until) in [(State::Reversing, now), (State::Started, old)] {
+        finish_all(provider, (state, until), &mut unheard).await?;
+    }
+    tidied
+}
+
+async fn tidy(provider: &Inner, now: i64) -> Result<(), Problem> {
     let mut work = provider.store.db().begin().await?;
     payments::expire(&mut work, now, &clock::now_text()).await?;
     aliases::recycle(&mut work, now).await?;
+    misses::prune(&mut work, &provider.codes.rules, now).await?;
     work.commit().await?;
-    let old = now.saturating_sub(i64::try_from(patience.as_secs()).unwrap_or(i64::MAX));
-    for (state, until) in [(State::Started, old), (State::Reversing, now)] {
-        for payment in payments::in_state(provider.store.db(), state, until).await? {
-            let state = payment.state;
-            if finished(provider, payment).await?.state == state {
-                // The network is away: the others would only wait for the same.
-                break;
+    Ok(())
+}
+
+/// Finishes what is in a state since a moment, until the network is found away: the others would only wait for the same.
+async fn finish_all(
+    provider: &Inner,
+    (state, until): (State, i64),
+    unheard: &mut u32,
+) -> Result<(), Problem> {
+    let mut after = (i64::MIN, String::new());
+    loop {
+        let page = payments::in_state(
+            provider.store.db(),
+            state,
+            until,
+            (after.0, after.1.as_str()),
+        );
+        let page = page.await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = (last.began, last.payment_id.clone());
+        for payment in page {
+            if *unheard == AWAY {
+                return Ok(());
+            }
+            let id = payment.payment_id.clone();
+            match ask(provider, payment).await {
+                Ok((_, Heard::Nothing)) => *unheard += 1,
+                Ok(_) => *unheard = 0,
+                Err(problem) => eprintln!("provider: payment {id} stays open: {problem}"),
             }
         }
     }
-    Ok(())
 }

@@ -4,9 +4,14 @@
 //! ```text
 //! POST /v1/codes/pay     {code, amount_minor, currency, order_id, merchant_id, merchant, mcc, country, terminal_id, at}
 //! POST /v1/codes/query   {merchant_id, order_id}
-//! POST /v1/codes/revoke  {merchant_id, order_id}
-//! each answers           {order_id, payment_id, state, wants, reason, authorisation, network_ref, at}
+//! POST /v1/codes/revoke  {merchant_id, order_id, payment_id?}
+//! each answers           {order_id, payment_id, amount_minor, currency, state, wants, reason, authorisation, network_ref, at}
 //! ```
+//! `payment_id`, `amount_minor` and `currency` are of the payment that the order stands by, which a till is to compare with
+//! what it asked for; null when nothing was written down or the order was revoked before anybody had paid.
+//! A revocation with `payment_id` gives up that payment, and only while the person or the network is waited for; otherwise
+//! it changes nothing and answers how the order stands.
+//!
 //! `state` is `approved`, `declined`, `pending` (then `wants` is `password`, or null while the network is asked) or
 //! `revoked`. Problems: 409 `order_conflict`, 409 `revoke_too_early` with `retry_after_s`, 404 `order_unknown`.
 //!
@@ -15,19 +20,26 @@
 //! `daily_limit`, `password_not_set`, `password_timeout`, `superseded`, `revoked`, `device_wiped`, `network_refused`, and
 //! what network and bank decline for.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use sandbox_kit::ApiJson;
 use sandbox_kit::problem::Problem;
 use sandbox_kit::signed::SignedBy;
 use sandbox_kit::{bytes, clock};
+use tokio::time::timeout;
 
+use super::aliases::Work;
 use super::decide::{Decided, decide};
-use super::form::{OrderName, Scan, Standing};
+use super::form::{OrderName, Revocation, Scan, Standing};
 use super::payments::{self, Ending, Payment, State as Stage};
 use super::rules::Class;
 use super::settle::finished;
-use crate::Shared;
+use crate::{Inner, Shared};
+
+/// How long a till that asks how its order stands waits for the network: it asks again every few seconds.
+const ASKING: Duration = Duration::from_secs(5);
 
 /// Pays an order with a code. The same order again, with this code or another, is answered how it stands: it is paid
 /// once, however often it is asked for.
@@ -68,39 +80,59 @@ pub(super) async fn query(
     name.check()?;
     let mut work = provider.store.db().begin().await?;
     payments::expire(&mut work, clock::unix_now(), &clock::now_text()).await?;
-    let (merchant, order) = (name.merchant_id.as_str(), name.order_id.as_str());
-    let payment = match payments::of_order(&mut work, &acquirer, merchant, order).await? {
-        Some(payment) => Some(payment),
-        None => payments::last_declined(&mut work, &acquirer, merchant, order).await?,
-    };
+    let stands = stands_by(&mut work, &acquirer, &name.merchant_id, &name.order_id).await?;
     work.commit().await?;
-    let payment = payment.ok_or_else(|| {
-        Problem::new(
-            404,
-            "order_unknown",
-            "Unknown order",
-            "No code was good for anything under this order of the merchant.",
-        )
-    })?;
-    Ok(Json(Standing::of(&payment)))
+    told(&provider, stands.ok_or_else(order_unknown)?).await
+}
+
+/// How a payment stands, once the network was asked for what is under way: an answer that was lost is not to keep a till
+/// waiting until the background comes by.
+async fn told(provider: &Inner, payment: Payment) -> Result<Json<Standing>, Problem> {
+    let before = Standing::of(&payment);
+    match timeout(ASKING, finished(provider, payment)).await {
+        Ok(payment) => Ok(Json(Standing::of(&payment?))),
+        Err(_) => Ok(Json(before)),
+    }
+}
+
+/// The payment that an order stands by: the one beside which there is no other, or else the last that was declined.
+async fn stands_by(
+    work: &mut Work,
+    acquirer: &str,
+    merchant: &str,
+    order: &str,
+) -> Result<Option<Payment>, sqlx::Error> {
+    match payments::of_order(work, acquirer, merchant, order).await? {
+        Some(only) => Ok(Some(only)),
+        None => payments::last_declined(work, acquirer, merchant, order).await,
+    }
 }
 
 /// Revokes an order, paid or not: it is paid by nobody from here on, and what was paid goes back. Whatever a person or
-/// the bank does at the same moment, the order ends revoked.
+/// the bank does at the same moment, the order ends revoked. A till that gives a payment up names it: what was decided
+/// meanwhile, and what somebody else pays, it does not take back.
 pub(super) async fn revoke(
     State(provider): State<Shared>,
     SignedBy(acquirer): SignedBy,
-    ApiJson(name): ApiJson<OrderName>,
+    ApiJson(asked): ApiJson<Revocation>,
 ) -> Result<Json<Standing>, Problem> {
-    name.check()?;
+    asked.check()?;
     let (now, at) = (clock::unix_now(), clock::now_text());
+    let (merchant, order) = (asked.merchant_id.as_str(), asked.order_id.as_str());
     let mut work = provider.store.db().begin().await?;
     payments::expire(&mut work, now, &at).await?;
-    let known = payments::of_order(&mut work, &acquirer, &name.merchant_id, &name.order_id).await?;
+    let known = payments::of_order(&mut work, &acquirer, merchant, order).await?;
+    if let Some(given_up) = &asked.payment_id
+        && !known.as_ref().is_some_and(|open| open.is_open(given_up))
+    {
+        let stands = stands_by(&mut work, &acquirer, merchant, order).await?;
+        work.commit().await?;
+        return told(&provider, stands.ok_or_else(order_unknown)?).await;
+    }
     let payment_id = match known {
         // The order itself is dead from now on, for a scan that is still on its way as well.
         None => {
-            let dead = nothing_paid(&acquirer, &name, now, &at);
+            let dead = nothing_paid(&acquirer, (merchant, order), now, &at);
             payments::insert(&mut work, &dead, None).await?;
             dead.payment_id
         }
@@ -131,12 +163,12 @@ pub(super) async fn revoke(
 }
 
 /// What stands for an order that was revoked before anything was paid.
-fn nothing_paid(acquirer: &str, name: &OrderName, now: i64, at: &str) -> Payment {
+fn nothing_paid(acquirer: &str, (merchant, order): (&str, &str), now: i64, at: &str) -> Payment {
     Payment {
         payment_id: bytes::random_id("cpy"),
         acquirer_id: acquirer.to_owned(),
-        merchant_id: name.merchant_id.clone(),
-        order_id: name.order_id.clone(),
+        merchant_id: merchant.to_owned(),
+        order_id: order.to_owned(),
         alias: String::new(),
         user: String::new(),
         device: String::new(),
@@ -158,6 +190,15 @@ fn nothing_paid(acquirer: &str, name: &OrderName, now: i64, at: &str) -> Payment
         confirm_until: now,
         request: None,
     }
+}
+
+fn order_unknown() -> Problem {
+    Problem::new(
+        404,
+        "order_unknown",
+        "Unknown order",
+        "No code was good for anything under this order of the merchant.",
+    )
 }
 
 fn too_early(wait: i64) -> Problem {

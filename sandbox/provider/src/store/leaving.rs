@@ -123,6 +123,7 @@ const ERASE: &[&str] = &[
 
 /// Takes from a device everything it can act with; its tokens go, here at once and at the network by order.
 pub(super) async fn wipe(work: &mut Work, device: &str) -> Result<()> {
+    codes::end_waiting(work, device, &clock::now_text()).await?;
     let wipe = password::WIPE.iter().chain(codes::WIPE).chain(WIPE);
     for statement in wipe {
         sqlx::query(*statement)

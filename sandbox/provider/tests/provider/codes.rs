@@ -175,6 +175,31 @@ async fn a_phone_holds_fifteen_aliases_over_all_its_accounts() {
 }
 
 #[tokio::test]
+async fn a_card_that_was_added_has_its_share_at_once_and_what_expires_soon_is_replaced() {
+    let bench = bench_with(None, lenient()).await;
+    let phone = bench.phone().await;
+    let first = phone.token().await;
+    let codes = phone.codes(&[], &[&first]).await.unwrap();
+    assert_eq!(codes.aliases.len(), 15);
+    let second = phone.token().await;
+    let tokens = [first.as_str(), second.as_str()];
+    let more = phone.codes(&codes.names(), &tokens).await.unwrap();
+    assert_eq!(more.aliases.len(), 7);
+    assert!(more.aliases.iter().all(|(_, account)| *account == second));
+    // The first card's expire before the 72 hours without a network are over.
+    sqlx::query("UPDATE code_aliases SET not_after = $1 WHERE token_ref = $2")
+        .bind(clock::unix_now() + 70 * 3_600)
+        .bind(first.as_str())
+        .execute(&beside(&bench).await)
+        .await
+        .unwrap();
+    let have = [codes.names(), more.names()].concat();
+    let fresh = phone.codes(&have, &tokens).await.unwrap();
+    assert_eq!((fresh.aliases.len(), fresh.dead.len()), (8, 0));
+    assert!(fresh.aliases.iter().all(|(_, account)| *account == first));
+}
+
+#[tokio::test]
 async fn a_batch_is_answered_once_and_only_to_its_device() {
     let bench = bench().await;
     let phone = bench.phone().await;
@@ -231,14 +256,41 @@ async fn no_more_numbers_are_out_than_the_share_allows() {
     run(&db, "UPDATE code_counts SET value = 3599999996").await;
     let codes = phone.codes(&[], &[&token]).await.unwrap();
     assert_eq!(codes.aliases.len(), 4);
-    let refused = phone.codes(&codes.names(), &[&token]).await.map(|_| ());
-    assert_eq!(refusal(refused), is(429, "code_space_full"));
+    // Who holds some is told the time and what is dead, and gets none.
+    let none = phone.codes(&codes.names(), &[&token]).await.unwrap();
+    assert_eq!((none.aliases.len(), none.dead.len()), (0, 0));
     // Ended ones count as long as they rest.
     let refused = phone.codes(&[], &[&token]).await.map(|_| ());
     assert_eq!(refusal(refused), is(429, "code_space_full"));
     run(&db, "UPDATE code_aliases SET free_at = 1").await;
     let codes = phone.codes(&[], &[&token]).await.unwrap();
     assert_eq!(codes.aliases.len(), 4);
+}
+
+#[tokio::test]
+async fn a_phone_cannot_take_all_the_numbers() {
+    let bench = bench_with(None, lenient()).await;
+    let phone = bench.phone().await;
+    let token = phone.token().await;
+    let mut codes = phone.codes(&[], &[&token]).await.unwrap();
+    for _ in 1..10 {
+        codes = phone.codes(&[], &[&token]).await.unwrap();
+        assert_eq!(codes.aliases.len(), 15);
+    }
+    let refused = phone.codes(&[], &[&token]).await.map(|_| ());
+    assert_eq!(refusal(refused), is(429, "codes_too_often"));
+    // A refusal ends nothing, and who asks for nothing is answered.
+    let alias = phone.alias(&codes.aliases[0].0).await.unwrap();
+    assert_eq!(alias["state"], "live");
+    let nothing = phone.codes(&codes.names(), &[&token]).await.unwrap();
+    assert_eq!((nothing.aliases.len(), nothing.dead.len()), (0, 0));
+    // Others are served, and so is this one when some have rested: with as many as there are places.
+    let other = bench.phone().await;
+    assert_eq!(other.fifteen().await.aliases.len(), 15);
+    let rested = "UPDATE code_aliases SET free_at = 1 WHERE alias IN (SELECT alias FROM code_aliases WHERE state = 'void' LIMIT 4)";
+    run(&beside(&bench).await, rested).await;
+    let more = phone.codes(&[], &[&token]).await.unwrap();
+    assert_eq!(more.aliases.len(), 4);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use sqlx::{AnyPool, AssertSqlSafe, Row};
 use crate::codes::{Codes, lenient};
 use crate::codes_shops::text;
 use crate::common::{Bench, Phone, bench_with};
+use crate::merchants::{code_of, wish};
 use crate::network::Line;
 use crate::opaque::{PASSWORD, beside, run};
 
@@ -32,6 +33,8 @@ enum Step {
     ScanDear,
     /// A second one is scanned while the first waits for the password.
     Replace,
+    /// A shop's code is paid.
+    Shop,
     /// The password is typed.
     Confirm,
     /// What is paid is revoked.
@@ -46,7 +49,7 @@ enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Nothing,
-    /// The till asks again with the same code …
+    /// The till asks again with the same code, or the phone about the shop's …
     SameCode,
     /// … or with a fresh one …
     FreshCode,
@@ -56,10 +59,11 @@ enum Next {
     Type,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step::Scan,
     Step::ScanDear,
     Step::Replace,
+    Step::Shop,
     Step::Confirm,
     Step::RevokePaid,
     Step::RevokeWaiting,
@@ -77,7 +81,7 @@ const NEXTS: [Next; 5] = [
 impl Step {
     fn amount(self) -> i64 {
         match self {
-            Self::Scan | Self::RevokePaid | Self::RevokeUnseen => FREE,
+            Self::Scan | Self::Shop | Self::RevokePaid | Self::RevokeUnseen => FREE,
             Self::ScanDear | Self::Replace | Self::Confirm | Self::RevokeWaiting => DEAR,
         }
     }
@@ -176,6 +180,9 @@ impl Sweep {
     async fn two(&mut self) -> [usize; 2] {
         self.codes.aliases.truncate(self.codes.aliases.len() & !1);
         if self.codes.aliases.len() < 2 {
+            // Days pass: no phone is given as many in one as a sweep takes.
+            let rested = "UPDATE code_aliases SET free_at = 1 WHERE state <> 'live'";
+            run(&self.db, rested).await;
             self.codes = self.phone().codes(&[], &[&self.token]).await.unwrap();
         }
         let last = self.codes.aliases.len();
@@ -246,7 +253,7 @@ impl Sweep {
         let scan = async |place| bench.pay(&codes.code(place), order, amount).await;
         let mut word = None;
         match case.step {
-            Step::Scan | Step::ScanDear | Step::RevokeUnseen => {}
+            Step::Scan | Step::ScanDear | Step::Shop | Step::RevokeUnseen => {}
             Step::Replace | Step::RevokePaid | Step::RevokeWaiting => {
                 scan(first).await.unwrap();
             }
@@ -265,6 +272,7 @@ impl Sweep {
         let answer = match (case.step, &word) {
             (_, Some((payment, (word, key)))) => phone.give(payment, word, key).await,
             (Step::Replace, _) => scan(second).await,
+            (Step::Shop, _) => self.pays_shop(order).await,
             (step, _) if step.revokes() => bench.about("revoke", order).await,
             _ => scan(first).await,
         };
@@ -274,6 +282,14 @@ impl Sweep {
             assert_eq!(problem.status, 500, "{case:?}");
         }
         answer
+    }
+
+    /// The phone pays the shop's code for this order, under the same key each time.
+    async fn pays_shop(&self, order: &str) -> Result<Value, CallError> {
+        let code = code_of("898110058120001", Some((order, "1.00")));
+        let key = format!("{:016X}", self.orders);
+        let wish = wish(&code, &self.token, FREE);
+        self.phone().pay_shop(&wish, &key).await
     }
 
     /// What till and phone do when another provider runs on what the first one left.
@@ -287,6 +303,7 @@ impl Sweep {
         let (bench, amount) = (&self.bench, case.step.amount());
         match case.next {
             Next::Nothing => None,
+            Next::SameCode if case.step == Step::Shop => self.pays_shop(order).await.ok(),
             Next::SameCode => bench.pay(&codes.code(first), order, amount).await.ok(),
             Next::FreshCode => bench.pay(&codes.code(second), order, amount).await.ok(),
             Next::Revoke => Some(bench.about("revoke", order).await.unwrap()),
@@ -330,7 +347,7 @@ impl Sweep {
             }
         }
         let pays = match case.next {
-            Next::SameCode | Next::FreshCode => case.step == Step::Scan,
+            Next::SameCode | Next::FreshCode => matches!(case.step, Step::Scan | Step::Shop),
             Next::Type => matches!(case.step, Step::ScanDear | Step::Replace | Step::Confirm),
             Next::Nothing | Next::Revoke => false,
         };

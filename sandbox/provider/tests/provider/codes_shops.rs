@@ -39,6 +39,13 @@ impl Bench {
         self.ask(what, &body).await
     }
 
+    /// A till gives up a payment of the order.
+    pub(crate) async fn give_up(&self, name: &str, payment: &Value) -> Result<Value, CallError> {
+        let body =
+            json!({ "merchant_id": "898110058120001", "order_id": name, "payment_id": payment });
+        self.ask("revoke", &body).await
+    }
+
     /// How often the network was asked for payments by code, each counted once.
     pub(crate) fn paid(&self) -> usize {
         let asked = self.network.asked.lock().unwrap();
@@ -91,6 +98,10 @@ async fn a_code_pays_once_and_lands_in_the_statement() {
             &answer["order_id"]
         ),
         (&json!("approved"), &json!("123456"), &json!("A-1"))
+    );
+    assert_eq!(
+        (&answer["amount_minor"], &answer["currency"]),
+        (&json!(1250), &json!("CNY"))
     );
     assert_eq!(phone.alias(alias).await.unwrap()["state"], "approved");
     let again = bench.pay(&codes.code(0), "A-2", 1250).await.unwrap();
@@ -179,12 +190,11 @@ async fn eight(bench: &Bench, code: &str, order_of: impl Fn(usize) -> String) ->
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn eight_tills_at_once_are_paid_once() {
     let bench = open().await;
-    let phone = bench.phone().await;
-    let token = phone.token().await;
-    let mut codes = phone.codes(&[], &[&token]).await.unwrap();
+    let mut codes = bench.phone().await.fifteen().await;
     for round in 0..rounds() {
         if codes.aliases.is_empty() {
-            codes = phone.codes(&[], &[&token]).await.unwrap();
+            // No phone is given as many as long runs take.
+            codes = bench.phone().await.fifteen().await;
         }
         let last = codes.aliases.len() - 1;
         let (code, paid) = (codes.code(last), bench.paid());
@@ -274,8 +284,12 @@ async fn a_password_counts_for_ninety_seconds_and_three_tries() {
         let code = codes.code_in(3, seconds);
         let answer = bench.pay(&code, "A-3", 100).await.unwrap();
         assert_eq!(
-            (&answer["reason"], &answer["payment_id"]),
-            (&json!("code_not_valid"), &Value::Null)
+            (
+                &answer["reason"],
+                &answer["payment_id"],
+                &answer["amount_minor"]
+            ),
+            (&json!("code_not_valid"), &Value::Null, &Value::Null)
         );
     }
     // Three wrong ones: the right one comes too late.
@@ -313,9 +327,49 @@ async fn a_merchant_that_guesses_is_refused_for_a_while() {
         bench.ask("pay", &elsewhere).await.unwrap()["state"],
         "approved"
     );
-    run(&beside(&bench).await, "UPDATE code_misses SET since = 1").await;
+    let db = beside(&bench).await;
+    run(&db, "UPDATE code_misses SET since = 1").await;
     let answer = bench.pay(&codes.code(1), "A-1", 100).await.unwrap();
     assert_eq!(answer["state"], "approved");
+    // Nobody keeps a window that is over.
+    let _background = bench.provider.start();
+    for _ in 0..400 {
+        let kept = sqlx::query("SELECT 1 FROM code_misses").fetch_optional(&db);
+        if kept.await.unwrap().is_none() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("the window is still there");
+}
+
+#[tokio::test]
+async fn a_screen_that_was_left_open_is_no_guess() {
+    let mut rules = lenient();
+    rules.merchant_misses = 2;
+    let bench = bench_with(None, rules).await;
+    let phone = bench.phone().await;
+    let codes = phone.fifteen().await;
+    let old = async |place| {
+        let code = codes.code_in(place, -300);
+        let answer = bench.pay(&code, "A-1", 100).await.unwrap();
+        answer["reason"].clone()
+    };
+    for place in [0, 0, 1, 1, 2, 2] {
+        assert_eq!(old(place).await, "code_not_valid");
+    }
+    // It is a wrong password of its alias all the same.
+    assert_eq!(old(0).await, "code_not_valid");
+    let alias = phone.alias(&codes.aliases[0].0).await.unwrap();
+    assert_eq!(alias["state"], "locked");
+    let answer = bench.pay(&codes.code(1), "A-1", 100).await.unwrap();
+    assert_eq!(answer["state"], "approved");
+    // Of an alias that is dead it is as good as a guess.
+    for reason in ["code_not_valid", "code_not_valid", "merchant_throttled"] {
+        let code = codes.code_in(0, -300);
+        let answer = bench.pay(&code, "A-2", 100).await.unwrap();
+        assert_eq!(answer["reason"], reason);
+    }
 }
 
 #[tokio::test]

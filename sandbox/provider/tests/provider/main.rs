@@ -5,6 +5,7 @@ mod cards;
 mod codes;
 mod codes_crashes;
 mod codes_orders;
+mod codes_rounds;
 mod codes_shops;
 mod common;
 mod confirmations;

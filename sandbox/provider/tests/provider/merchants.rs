@@ -35,7 +35,7 @@ fn sealed(body: &str) -> String {
 }
 
 /// The code of a merchant: for an order with its amount, or for many payments. It lies about the name.
-fn code_of(merchant: &str, order: Option<(&str, &str)>) -> String {
+pub(crate) fn code_of(merchant: &str, order: Option<(&str, &str)>) -> String {
     let account = [
         object("00", "dev.tapcore.sandbox"),
         object("01", "acquirer"),
@@ -72,7 +72,7 @@ fn fixed() -> String {
     code_of("898110058120001", None)
 }
 
-fn wish(code: &str, token: &str, amount_minor: i64) -> Value {
+pub(crate) fn wish(code: &str, token: &str, amount_minor: i64) -> Value {
     json!({ "code": code, "token_ref": token, "amount_minor": amount_minor, "currency": "CNY" })
 }
 
@@ -82,7 +82,7 @@ impl Phone<'_> {
             .await
     }
 
-    async fn pay_shop(&self, wish: &Value, key: &str) -> Result<Value, CallError> {
+    pub(crate) async fn pay_shop(&self, wish: &Value, key: &str) -> Result<Value, CallError> {
         self.post("/v1/merchant-payments", wish, key).await
     }
 }
@@ -169,10 +169,15 @@ async fn a_payment_is_made_once_and_lands_in_the_statement() {
         refusal(stranger.pay_shop(&theirs, &fresh_key()).await),
         is(409, "order_paid")
     );
-    // The acquirer sees how its order stands, and may take it back.
+    // The acquirer sees how its order stands and of what amount, and may take it back.
+    let stands = bench.about("query", "A-1").await.unwrap();
     assert_eq!(
-        bench.about("query", "A-1").await.unwrap()["state"],
-        "approved"
+        (
+            &stands["state"],
+            &stands["amount_minor"],
+            &stands["currency"]
+        ),
+        (&json!("approved"), &json!(1250), &json!("CNY"))
     );
     assert_eq!(
         bench.about("revoke", "A-1").await.unwrap()["state"],
@@ -385,6 +390,35 @@ async fn a_scanned_order_is_not_paid_by_a_shop_s_code_again() {
     let alias = phone.alias(&codes.aliases[1].0).await.unwrap();
     assert_eq!(alias["state"], "live");
     assert_eq!(bench.paid(), 2);
+}
+
+#[tokio::test]
+async fn a_scan_that_waits_for_its_person_keeps_the_order() {
+    let bench = open().await;
+    let phone = bench.phone().await;
+    phone.set_password(PASSWORD, Value::Null).await.unwrap();
+    let codes = phone.fifteen().await;
+    let asked = bench.pay(&codes.code(0), "A-1", 200_000).await.unwrap();
+    assert_eq!(asked["wants"], "password");
+    // A code for the same order, which asks for less: the till would print its own amount.
+    let refused = phone
+        .pay_shop(
+            &wish(&dynamic("A-1"), &codes.aliases[0].1, 1250),
+            &fresh_key(),
+        )
+        .await;
+    assert_eq!(refusal(refused), is(409, "order_paid"));
+    let paid = phone
+        .type_password(&text(&asked["payment_id"]), 200_000)
+        .await
+        .unwrap();
+    assert_eq!(paid["state"], "approved");
+    let stands = bench.about("query", "A-1").await.unwrap();
+    assert_eq!(
+        (&stands["state"], &stands["amount_minor"]),
+        (&json!("approved"), &json!(200_000))
+    );
+    assert_eq!(bench.paid(), 1);
 }
 
 #[tokio::test]
