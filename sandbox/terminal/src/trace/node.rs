@@ -114,7 +114,7 @@ impl Node {
             Kind::Message => "   ",
             Kind::Object | Kind::Wanted => "      ",
         };
-        out.push_str(&format!("{indent}{}\n", self.line()));
+        out.push_str(&format!("{indent}{}\n", spelled(&self.line())));
         for note in &self.notes {
             out.push_str(&format!("{indent}{below}{note}\n"));
         }
@@ -134,7 +134,9 @@ impl Node {
         }
         for child in &self.children {
             match child.kind {
-                Kind::Wanted => out.push_str(&format!("{indent}{below}{}\n", child.line())),
+                Kind::Wanted => {
+                    out.push_str(&format!("{indent}{below}{}\n", spelled(&child.line())));
+                }
                 Kind::Object | Kind::Message => child.write(depth + 1, out),
             }
         }
@@ -158,5 +160,40 @@ impl Node {
                 line
             }
         }
+    }
+}
+
+/// A line as it may be printed: what a terminal would obey, or what would turn the line around, is spelled out.
+fn spelled(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    for letter in line.chars() {
+        match is_invisible(letter) {
+            true => out.extend(letter.escape_unicode()),
+            false => out.push(letter),
+        }
+    }
+    out
+}
+
+/// Control characters and Unicode's Bidi_Control.
+fn is_invisible(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_spelled_out() {
+        let name = "Tea\u{1b}[2J\u{202e}esuoh";
+        let node = Node::text_object("59", "Merchant Name", 12, Some(name));
+        assert_eq!(
+            node.to_text(0),
+            "59 Merchant Name: Tea\\u{1b}[2J\\u{202e}esuoh\n"
+        );
+        // Programs get it as it is.
+        assert_eq!(node.value.as_deref(), Some(name));
     }
 }
