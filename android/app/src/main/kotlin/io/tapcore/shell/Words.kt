@@ -111,12 +111,11 @@ private fun ended(why: CodeEnd): String = when (why) {
 /** A payment by code. */
 fun line(payment: CodePayment): String {
     val amount = money(payment.amountMinor, payment.currency)
+    val reason = payment.reason?.let { " ${why(it)}" }.orEmpty()
     return when (payment.state) {
         CodePaymentState.PENDING -> "${if (payment.wantsPassword) "Confirm" else "Paying"} $amount to ${payment.merchant}."
         CodePaymentState.APPROVED -> "Paid $amount to ${payment.merchant}."
-        CodePaymentState.DECLINED ->
-            listOfNotNull("$amount to ${payment.merchant}: declined.", payment.reason?.let(::why), "Nothing was paid.")
-                .joinToString(" ")
+        CodePaymentState.DECLINED -> "$amount to ${payment.merchant}: declined.$reason Nothing was paid."
         CodePaymentState.REVOKED -> "${payment.merchant} has taken $amount back. Nothing is paid."
     }
 }
