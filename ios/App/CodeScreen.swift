@@ -52,10 +52,7 @@ struct CodeScreen: View {
             close()
         }
         .onChange(of: phase) { phase == .active ? brighten() : dim() }
-        // While a scanner is waited for, the screen stays on.
-        .onChange(of: model.shown?.state == .showing) { _, isShowing in
-            UIApplication.shared.isIdleTimerDisabled = isShowing
-        }
+        .onChange(of: model.shown?.state == .showing) { stayAwake() }
     }
 
     @ViewBuilder
@@ -91,6 +88,12 @@ struct CodeScreen: View {
     private func brighten() {
         if brightness == nil { brightness = UIScreen.main.brightness }
         UIScreen.main.brightness = 1
+        stayAwake()
+    }
+
+    /// The screen stays on while a scanner is waited for.
+    private func stayAwake() {
+        UIApplication.shared.isIdleTimerDisabled = model.shown?.state == .showing
     }
 
     private func dim() {

@@ -49,6 +49,7 @@ abstract class Screen : Activity() {
         }
         setContentView(ScrollView(this).apply { addView(column) })
         problem = text("")
+        problem.accessibilityLiveRegion = View.ACCESSIBILITY_LIVE_REGION_POLITE
         build()
     }
 
@@ -94,7 +95,7 @@ abstract class Screen : Activity() {
 
     /** Shows a refusal's sentence, or none. */
     protected fun say(sentence: String?) {
-        problem.text = sentence.orEmpty()
+        problem.show(sentence.orEmpty())
     }
 
     protected fun text(content: String) = TextView(this).also {
