@@ -8,9 +8,7 @@ struct AccessScreen: View {
     var body: some View {
         NavigationStack {
             Form {
-                if let problem = model.problem {
-                    Text(problem).foregroundStyle(.red)
-                }
+                ProblemLine(problem: model.problem)
                 if let tries = model.triesLeft {
                     Text("The PIN has \(tries) tries left.")
                 }

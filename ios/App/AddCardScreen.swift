@@ -23,14 +23,13 @@ struct AddCardScreen: View {
                         .keyboardType(.numbersAndPunctuation)
                     Button("Ask the bank for a code") { Task { await model.begin() } }
                 }
-                if let problem = model.problem {
-                    Text(problem).foregroundStyle(.red)
-                }
+                ProblemLine(problem: model.problem)
             }
             .disabled(model.isBusy)
             .privacySensitive()
             .navigationTitle("Add a card")
         }
+        .curtained()
         .task { await model.resume() }
         .onChange(of: model.card) { dismiss() }
     }

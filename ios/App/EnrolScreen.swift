@@ -17,9 +17,7 @@ struct EnrolScreen: View {
                 Section("Provider's certificate authority (PEM)") {
                     TextEditor(text: $authority).font(.footnote.monospaced())
                 }
-                if let problem = model.problem {
-                    Text(problem).foregroundStyle(.red)
-                }
+                ProblemLine(problem: model.problem)
                 Button("Connect") {
                     Task {
                         await model.enrol(provider: provider, authority: authority)

@@ -13,9 +13,7 @@ struct MakerScreen: View {
 
     var body: some View {
         Form {
-            if let problem = model.problem {
-                Text(problem).foregroundStyle(.red)
-            }
+            ProblemLine(problem: model.problem)
             SecureField("PIN, where no finger or face is set up", text: $model.pin).keyboardType(.numberPad)
             Button("Add \(model.card.bank) \(model.card.maskedCard) to Apple Wallet") {
                 Task {

@@ -9,9 +9,7 @@ struct MerchantScreen: View {
     var body: some View {
         NavigationStack {
             Form {
-                if let problem = model.problem {
-                    Text(problem).foregroundStyle(.red)
-                }
+                ProblemLine(problem: model.problem)
                 TextField("The shop's code, as its text", text: $model.code)
                     .textInputAutocapitalization(.never)
                     .autocorrectionDisabled()
@@ -19,16 +17,16 @@ struct MerchantScreen: View {
                 if let offer = model.offer {
                     Text(sentence(offer)).font(.headline)
                     if let payment = model.payment {
-                        Text(sentence(payment))
+                        Text(sentence(payment)).announced(sentence(payment))
                         if payment.wantsPassword {
-                            SecureField("Payment password", text: $model.password)
-                            Button("Confirm the payment") { Task { await model.confirm() } }
+                            PasswordConfirmation(password: $model.password) { await model.confirm() }
                         }
-                    } else {
-                        if offer.amountMinor == nil {
-                            TextField("Amount, such as 12.50", text: $model.amount).keyboardType(.decimalPad)
-                        }
-                        Button("Pay") { Task { await model.pay() } }
+                    }
+                    if model.wantsAmount {
+                        TextField("Amount, such as 12.50", text: $model.amount).keyboardType(.decimalPad)
+                    }
+                    if model.canPay {
+                        Button(model.payment == nil ? "Pay" : "Look again") { Task { await model.pay() } }
                     }
                 }
             }
@@ -36,6 +34,10 @@ struct MerchantScreen: View {
             .privacySensitive()
             .navigationTitle("Pay a shop's code")
         }
-        .task { if !model.code.isEmpty { await model.read() } }
+        .curtained()
+        // What comes of it is to be seen.
+        .interactiveDismissDisabled(model.isBusy)
+        .task { await model.open() }
+        .onDisappear { model.leave() }
     }
 }

@@ -10,9 +10,7 @@ struct TapScreen: View {
     var body: some View {
         NavigationStack {
             Form {
-                if let problem = model.problem {
-                    Text(problem).foregroundStyle(.red)
-                }
+                ProblemLine(problem: model.problem)
                 Text(model.wanted?.sentence ?? "").font(.headline)
                 if model.isPermitted {
                     Button("Hold the phone to the reader again") { pay() }

@@ -15,7 +15,7 @@ struct TapcoreApp: App {
             case .success(let parts):
                 WalletScreen(
                     model: parts.model, access: parts.access, tap: parts.tap, wallet: parts.wallet,
-                    session: parts.session, maker: parts.maker, code: parts.code)
+                    session: parts.session, maker: parts.maker, code: parts.code, merchant: parts.merchant)
                     .task {
                         parts.model.report(RiskProbe.look())
                         await parts.model.start()
@@ -44,6 +44,7 @@ struct Parts {
     let tap: TapModel
     let session: PaymentSession
     let code: CodeModel
+    let merchant: MerchantModel
     private let prompt: EnclavePrompt
 
     /// For passing one card on to Apple Wallet.
@@ -60,6 +61,7 @@ struct Parts {
         access = AccessModel(wallet: wallet, prompt: prompt)
         tap = TapModel(wallet: wallet, prompt: prompt)
         code = CodeModel(wallet: wallet, prompt: prompt)
+        merchant = MerchantModel(wallet: wallet)
         session = PaymentSession(relay: CardRelay(wallet: wallet))
         model = WalletModel(wallet: wallet) { [tap, session] event in
             tap.heed(event)

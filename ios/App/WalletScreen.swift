@@ -11,6 +11,7 @@ struct WalletScreen: View {
     let session: PaymentSession
     let maker: @MainActor (PaymentCard) -> MakerModel
     let code: CodeModel
+    let merchant: MerchantModel
     @State private var isEnrolling = false
     @State private var isAddingCard = false
     @State private var isShowingCode = false
@@ -21,9 +22,7 @@ struct WalletScreen: View {
     var body: some View {
         NavigationStack {
             List {
-                if let problem = paymentProblem ?? tap.problem ?? model.problem {
-                    Text(problem).foregroundStyle(.red)
-                }
+                ProblemLine(problem: paymentProblem ?? tap.problem ?? model.problem)
                 if let refusal = model.refusal {
                     Text(sentence(refusal))
                 }
@@ -56,7 +55,7 @@ struct WalletScreen: View {
             CodeScreen(model: code)
         }
         .sheet(isPresented: $isPayingCode, onDismiss: { Task { await model.refresh() } }) {
-            MerchantScreen(model: MerchantModel(wallet: wallet))
+            MerchantScreen(model: merchant)
         }
         .sheet(isPresented: isAsking) { TapScreen(model: tap, pay: pay) }
         .sheet(isPresented: $isEnrolling) { EnrolScreen(model: model) }

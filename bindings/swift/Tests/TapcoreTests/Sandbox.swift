@@ -21,6 +21,10 @@ final class Sandbox: @unchecked Sendable {
         let reason: String?
     }
 
+    private struct Requested: Decodable {
+        let code: String
+    }
+
     private let process = Process()
     private let folder: URL
     private let arrived = NSCondition()
@@ -79,17 +83,26 @@ final class Sandbox: @unchecked Sendable {
 
     /// A POS scans a payment code.
     func scan(_ code: String, amount: String) throws -> Receipt {
+        try JSONDecoder().decode(Receipt.self, from: pos("scan", code, "--amount", amount))
+    }
+
+    /// A POS shows a code for a payment: what stands in it.
+    func request(amount: String) throws -> String {
+        try JSONDecoder().decode(Requested.self, from: pos("request", "--amount", amount)).code
+    }
+
+    /// What a POS prints.
+    private func pos(_ arguments: String...) throws -> Data {
         let pos = Process()
         pos.executableURL = process.executableURL
         pos.arguments =
-            ["pos", "--data", folder.appendingPathComponent("pos").path, "scan", code, "--amount", amount, "--json"]
-            + acquirer
+            ["pos", "--data", folder.appendingPathComponent("pos").path] + arguments + ["--json"] + acquirer
         let output = Pipe()
         pos.standardOutput = output
         try pos.run()
         let printed = output.fileHandleForReading.readDataToEndOfFile()
         pos.waitUntilExit()
-        return try JSONDecoder().decode(Receipt.self, from: printed)
+        return printed
     }
 
     /// The newest code that a bank sent.

@@ -38,8 +38,8 @@ public final class AccessModel {
     public private(set) var hasBiometry = false
     /// The phone's fingers or faces have changed since they were set up here.
     public private(set) var biometryIsVoid = false
-    public private(set) var problem: String?
-    public private(set) var isBusy = false
+    public var problem: String? { attempt.problem }
+    public var isBusy: Bool { attempt.isBusy }
 
     public var isLocked: Bool { refusal == .locked }
     /// Whether the phone could know a finger or a face again.
@@ -47,6 +47,7 @@ public final class AccessModel {
 
     private let wallet: WalletProtocol
     private let prompt: VerificationPrompt
+    private let attempt = Attempts()
 
     public init(wallet: WalletProtocol, prompt: VerificationPrompt) {
         self.wallet = wallet
@@ -54,19 +55,19 @@ public final class AccessModel {
     }
 
     public func refresh() async {
-        await attempt {}
+        await change {}
     }
 
     public func lock() async {
-        await attempt { try await self.wallet.lock() }
+        await change { try await self.wallet.lock() }
     }
 
     public func unlockWithPin() async {
-        await attempt { try await self.wallet.unlock(proof: .pin(pin: self.pin)) }
+        await change { try await self.wallet.unlock(proof: .pin(pin: self.pin)) }
     }
 
     public func unlockWithBiometry() async {
-        await attempt {
+        await change {
             let id = try await self.prompt.verify(self.wallet, for: .access, reason: "Unlock the wallet")
             try await self.wallet.unlock(proof: .verification(id: id))
         }
@@ -74,18 +75,18 @@ public final class AccessModel {
 
     /// Sets the new PIN; where there is one, the old one must have been entered.
     public func setPin() async {
-        await attempt { try await self.wallet.setPin(pin: self.newPin, proof: self.proof) }
+        await change { try await self.wallet.setPin(pin: self.newPin, proof: self.proof) }
     }
 
     /// Sets finger or face up, or up again after they changed.
     public func setUpBiometry() async {
-        await attempt { try await self.wallet.setUpVerification(proof: self.proof) }
+        await change { try await self.wallet.setUpVerification(proof: self.proof) }
     }
 
     /// Confirms a payment by finger or face; answers what the provider calls it.
     public func confirm(amountMinor: Int64, currency: String, payee: String) async -> Confirmation? {
         var confirmation: Confirmation?
-        await attempt {
+        await change {
             let purpose = Purpose.payment(amountMinor: amountMinor, currency: currency)
             let reason = "Pay \(money(minor: amountMinor, currency: currency)) to \(payee)"
             let id = try await self.prompt.verify(self.wallet, for: purpose, reason: reason)
@@ -97,16 +98,8 @@ public final class AccessModel {
 
     private var proof: PersonProof? { pin.isEmpty ? nil : .pin(pin: pin) }
 
-    private func attempt(_ work: () async throws -> Void) async {
-        guard !isBusy else { return }
-        isBusy = true
-        defer { isBusy = false }
-        do {
-            try await work()
-            problem = nil
-        } catch {
-            problem = sentence(error)
-        }
+    private func change(_ work: () async throws -> Void) async {
+        guard await attempt(work) else { return }
         (pin, newPin) = ("", "")
         // What was tried may have cost a try: the standing is shown whatever came of it.
         guard let status = try? await wallet.status() else { return }

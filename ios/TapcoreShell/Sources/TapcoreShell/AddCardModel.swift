@@ -13,10 +13,11 @@ public final class AddCardModel {
     public private(set) var challenge: CardChallenge?
     /// The card, once it is there.
     public private(set) var card: PaymentCard?
-    public private(set) var problem: String?
-    public private(set) var isBusy = false
+    public var problem: String? { attempt.problem }
+    public var isBusy: Bool { attempt.isBusy }
 
     private let wallet: WalletProtocol
+    private let attempt = Attempts()
 
     public init(wallet: WalletProtocol) {
         self.wallet = wallet
@@ -44,17 +45,5 @@ public final class AddCardModel {
             self.challenge = nil
         }
         code = ""
-    }
-
-    private func attempt(_ work: () async throws -> Void) async {
-        guard !isBusy else { return }
-        isBusy = true
-        defer { isBusy = false }
-        do {
-            try await work()
-            problem = nil
-        } catch {
-            problem = sentence(error)
-        }
     }
 }

@@ -9,15 +9,20 @@ public final class CodeModel {
     /// What is being entered where no finger or face is set up, and the payment password; empty again once used.
     public var pin = ""
     public var password = ""
-    /// What the wallet told last, or nil before that.
+    /// What the wallet told last, or nil while there is nothing to look at.
     public private(set) var shown: CodeShown?
     /// The code as it is drawn; nil while there is none.
     public private(set) var qr: CodeSymbol?
     public private(set) var bars: CodeSymbol?
-    public private(set) var problem: String?
+
+    public var problem: String? { attempt.problem }
+    public var isBusy: Bool { attempt.isBusy }
+    /// Whether there is nothing to look at, and why was said: shown again, it may go better.
+    public var canTryAgain: Bool { shown == nil && problem != nil }
 
     private let wallet: WalletProtocol
     private let prompt: VerificationPrompt
+    private let attempt = Attempts()
     private var view: CodeViewProtocol?
     private var drawn = ""
     /// Counts showings, so that one that comes late does not take the place of the newest.
@@ -28,32 +33,27 @@ public final class CodeModel {
         self.prompt = prompt
     }
 
-    /// Shows a code until `close`.
+    /// Shows a code until `close`, in the place of the one before.
     public func run(_ kind: CodeKind) async {
-        await close()
+        let before = view
+        forget()
         showings += 1
         let mine = showings
-        do {
-            let view = try await asPerson { try await self.wallet.showCode(kind: kind, tokenRef: nil, verificationId: $0) }
-            guard mine == showings else {
-                try await view.end()
-                return
+        await attempt.beside {
+            do {
+                try await self.attend(self.show(kind, after: before), mine)
+            } catch where mine != self.showings {
+                // Another one has taken its place, or the screen is gone: nobody waits for this one.
             }
-            self.view = view
-            problem = nil
-            while let next = try await view.next(), mine == showings {
-                try take(next)
-            }
-        } catch {
-            if mine == showings { problem = sentence(error) }
         }
     }
 
-    /// The screen is seen no more: the code pays nothing from here on.
+    /// The screen is seen no more: nothing is left on it, and the code pays nothing from here on.
     public func close() async {
-        showings += 1
         let before = view
-        (view, shown, qr, bars, drawn) = (nil, nil, nil, nil, "")
+        forget()
+        showings += 1
+        (pin, password) = ("", "")
         // Whatever hinders it, a code that is not looked at dies within its short life.
         try? await before?.end()
     }
@@ -73,16 +73,48 @@ public final class CodeModel {
     /// A screenshot was taken.
     public func photographed() async {
         guard let view else { return }
-        await attempt { try await view.photographed() }
+        await attempt.beside { try await view.photographed() }
     }
 
     /// Confirms the payment that waits for it.
     public func confirm() async {
         guard let waiting = shown?.waiting else { return }
         await attempt {
-            _ = try await self.wallet.confirmCodePaymentWithPassword(payment: waiting, password: self.password)
+            let password = try entered(self.password)
+            self.password = ""
+            _ = try await self.wallet.confirmCodePaymentWithPassword(payment: waiting, password: password)
         }
-        password = ""
+    }
+
+    private func show(_ kind: CodeKind, after before: CodeViewProtocol?) async throws -> CodeView {
+        // Only then: the wallet ends it by showing another one, and the next code waits for nobody.
+        defer { end(before) }
+        return try await asPerson { try await self.wallet.showCode(kind: kind, tokenRef: nil, verificationId: $0) }
+    }
+
+    private func attend(_ view: CodeView, _ mine: Int) async throws {
+        guard mine == showings else { return end(view) }
+        self.view = view
+        defer {
+            if mine == showings {
+                forget()
+                end(view)
+            }
+        }
+        while let next = try await view.next(), mine == showings {
+            try take(next)
+        }
+        if mine == showings { throw WalletError.Cancelled(detail: "The code was closed.") }
+    }
+
+    /// Of its own: the provider hears of it, and nobody waits for that.
+    private func end(_ view: CodeViewProtocol?) {
+        guard let view else { return }
+        Task { try? await view.end() }
+    }
+
+    private func forget() {
+        (view, shown, qr, bars, drawn) = (nil, nil, nil, nil, "")
     }
 
     private func take(_ next: CodeShown) throws {
@@ -111,15 +143,6 @@ public final class CodeModel {
         // Nothing entered is no try.
         if person.pinTriesLeft != nil && pin.isEmpty { throw WalletError.Cancelled(detail: "Enter the PIN first.") }
         return try await wallet.verifyWithPin(pin: pin, purpose: .access)
-    }
-
-    private func attempt(_ work: () async throws -> Void) async {
-        do {
-            try await work()
-            problem = nil
-        } catch {
-            problem = sentence(error)
-        }
     }
 }
 

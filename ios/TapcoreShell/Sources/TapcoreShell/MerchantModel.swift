@@ -2,7 +2,8 @@ import Foundation
 import Observation
 import Tapcore
 
-/// A shop's code: read, shown to the person, paid.
+/// A shop's code: read, shown to the person, paid. It outlives the screen: an offer holds what makes paying again the same
+/// payment, so it is kept until it is known what became of it.
 @MainActor
 @Observable
 public final class MerchantModel {
@@ -14,31 +15,61 @@ public final class MerchantModel {
     public private(set) var offer: MerchantOffer?
     /// What has become of it, or nil while nothing was paid.
     public private(set) var payment: CodePayment?
-    public private(set) var problem: String?
-    public private(set) var isBusy = false
+
+    public var problem: String? { attempt.problem }
+    public var isBusy: Bool { attempt.isBusy }
+    /// Whether there is something to pay, or a payment to look at again until it is decided.
+    public var canPay: Bool { offer != nil && (payment == nil || payment?.state == .pending) }
+    /// Whether the person is to say how much.
+    public var wantsAmount: Bool { offer != nil && offer?.amountMinor == nil && payment == nil && lost == nil }
 
     private let wallet: WalletProtocol
+    private let attempt = Attempts()
+    /// The amount of a payment whose answer was lost, in minor units: with another one it would not be the same.
+    private var lost: Int64?
+
+    private var isOpen: Bool { lost != nil || payment?.state == .pending }
+    private var text: String { code.trimmingCharacters(in: .whitespacesAndNewlines) }
 
     public init(wallet: WalletProtocol) {
         self.wallet = wallet
     }
 
-    /// Asks the provider whose code it is.
-    public func read() async {
-        let text = code.trimmingCharacters(in: .whitespacesAndNewlines)
-        (offer, payment) = (nil, nil)
-        await attempt { self.offer = try await self.wallet.readMerchantCode(code: text) }
+    /// The screen was opened: what a camera has read is read. A payment by the same code that is known here is shown first.
+    public func open() async {
+        if !text.isEmpty && offer?.code != text { await read() }
     }
 
-    /// Pays what the person was shown. After an answer that was lost, called again, it pays once.
-    public func pay() async {
-        guard let offer, payment == nil else { return }
-        guard let amountMinor = offer.amountMinor ?? minor(amount, currency: offer.currency) else {
-            problem = "Enter an amount such as 12.50."
-            return
-        }
+    /// Asks the provider whose code it is.
+    public func read() async {
+        let text = self.text
+        // Read anew, a code without an order would be paid a second time.
+        if isOpen && offer?.code == text { return }
         await attempt {
-            self.payment = try await self.wallet.payMerchant(offer: offer, amountMinor: amountMinor, tokenRef: nil)
+            self.forget()
+            self.offer = try await self.wallet.readMerchantCode(code: text)
+        }
+    }
+
+    /// Pays what the person was shown. Called again after an answer that was lost, or while it is not decided, it pays once
+    /// and tells how it stands.
+    public func pay() async {
+        guard let offer, canPay else { return }
+        await attempt {
+            let asked = offer.amountMinor ?? minor(self.amount, currency: offer.currency)
+            guard let amountMinor = self.lost ?? self.payment?.amountMinor ?? asked else {
+                throw WalletError.Invalid(detail: "Enter an amount such as 12.50.")
+            }
+            do {
+                self.payment = try await self.wallet.payMerchant(offer: offer, amountMinor: amountMinor, tokenRef: nil)
+                self.lost = nil
+            } catch let error as WalletError {
+                if error.saysUnpaid { self.lost = nil }
+                guard error.mayHideAPayment else { throw error }
+                self.lost = amountMinor
+                let advice = "It may be paid: pay again here, which pays once, or look at the statement first."
+                throw WalletError.Network(detail: "\(sentence(error)) \(advice)")
+            }
         }
     }
 
@@ -46,20 +77,43 @@ public final class MerchantModel {
     public func confirm() async {
         guard let payment, payment.wantsPassword else { return }
         await attempt {
-            self.payment = try await self.wallet.confirmCodePaymentWithPassword(payment: payment, password: self.password)
+            let password = try entered(self.password)
+            self.password = ""
+            self.payment = try await self.wallet.confirmCodePaymentWithPassword(payment: payment, password: password)
         }
-        password = ""
     }
 
-    private func attempt(_ work: () async throws -> Void) async {
-        guard !isBusy else { return }
-        isBusy = true
-        defer { isBusy = false }
-        do {
-            try await work()
-            problem = nil
-        } catch {
-            problem = sentence(error)
+    /// The screen was closed. What is not decided stays: the same code, read again, goes on with it.
+    public func leave() {
+        password = ""
+        guard !isOpen, !isBusy else { return }
+        forget()
+        (code, amount, attempt.problem) = ("", "", nil)
+    }
+
+    private func forget() {
+        (offer, payment, lost) = (nil, nil, nil)
+    }
+}
+
+extension WalletError {
+    /// Whether the provider has no payment for sure.
+    fileprivate var saysUnpaid: Bool {
+        guard case .Rejected(let reason, _) = self else { return false }
+        let reasons = [
+            "order_paid", "amount_differs", "account_not_active", "payee_unknown", "merchant_code_invalid", "request_invalid",
+        ]
+        return reasons.contains(reason)
+    }
+
+    /// Whether the provider may have paid, though it did not say so.
+    fileprivate var mayHideAPayment: Bool {
+        switch self {
+        case .Network, .Internal: true
+        // Its answer came, and was not understood.
+        case .Outdated(let reason, _): reason == .answer
+        case .Rejected: !saysUnpaid
+        default: false
         }
     }
 }

@@ -19,10 +19,11 @@ public struct SymbolGrid: Equatable, Sendable {
     /// The dark parts, from the upper left.
     public let dark: [Run]
 
-    /// As wide as `available` pixels allow.
-    public init(_ symbol: CodeSymbol, available: Int) {
+    /// As wide as `available` pixels allow. A square one is to be seen whole in its window, with room for what is said under it.
+    public init(_ symbol: CodeSymbol, available: Int, windowHeight: Int = .max) {
         let modules = Int(symbol.width)
-        let scale = max(available / max(modules, 1), Self.least)
+        let room = symbol.rows == symbol.width ? min(available, windowHeight / 10 * 6) : available
+        let scale = max(room / max(modules, 1), Self.least)
         let rowHeight = Int(symbol.rowHeight) * scale
         var dark: [Run] = []
         for row in 0..<Int(symbol.rows) {

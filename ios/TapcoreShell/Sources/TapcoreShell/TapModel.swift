@@ -13,14 +13,15 @@ public final class TapModel {
     public private(set) var wanted: WantedPayment?
     /// Whether the person was verified for it: the next tap pays.
     public private(set) var isPermitted = false
-    public private(set) var problem: String?
-    public private(set) var isBusy = false
+    public var problem: String? { attempt.problem }
+    public var isBusy: Bool { attempt.isBusy }
 
     /// Whether the phone could know a finger or a face again.
     public var canHaveBiometry: Bool { prompt.isPossible }
 
     private let wallet: WalletProtocol
     private let prompt: VerificationPrompt
+    private let attempt = Attempts()
 
     public init(wallet: WalletProtocol, prompt: VerificationPrompt) {
         self.wallet = wallet
@@ -35,11 +36,11 @@ public final class TapModel {
             // Readers ask again while the phone lies there; a permission for the same stays good.
             if asked != wanted { isPermitted = false }
             wanted = asked
-            problem = nil
+            attempt.problem = nil
         case .aboveLimit(_, let amountMinor, let currency, _):
-            problem = "\(money(minor: amountMinor, currency: currency)) is more than this card may pay at once."
+            attempt.problem = "\(money(minor: amountMinor, currency: currency)) is more than this card may pay at once."
         case .tap where event.paid == true:
-            (wanted, isPermitted, problem) = (nil, false, nil)
+            (wanted, isPermitted, attempt.problem) = (nil, false, nil)
         default:
             break
         }
@@ -59,21 +60,16 @@ public final class TapModel {
 
     /// The person does not want to pay.
     public func dismiss() {
-        (wanted, isPermitted, problem, pin) = (nil, false, nil, "")
+        (wanted, isPermitted, attempt.problem, pin) = (nil, false, nil, "")
     }
 
     private func permit(_ verify: (WantedPayment) async throws -> String) async {
-        guard let wanted, !isBusy else { return }
-        isBusy = true
-        defer { isBusy = false }
-        do {
-            try await wallet.permitTap(verificationId: try await verify(wanted))
-            isPermitted = true
-            problem = nil
-        } catch {
-            problem = sentence(error)
+        guard let wanted else { return }
+        await attempt {
+            defer { self.pin = "" }
+            try await self.wallet.permitTap(verificationId: try await verify(wanted))
+            self.isPermitted = true
         }
-        pin = ""
     }
 }
 

@@ -15,9 +15,10 @@ public final class WalletModel {
     public private(set) var cards: [PaymentCard] = []
     public private(set) var payments: [PaymentLine] = []
     /// What to tell the person, or nil.
-    public private(set) var problem: String?
+    public var problem: String? { attempt.problem }
 
     private let wallet: WalletProtocol
+    private let attempt = Attempts()
     private let hear: @MainActor (WalletEvent) -> Void
     private var relay: EventRelay?
 
@@ -32,21 +33,21 @@ public final class WalletModel {
         let relay = EventRelay { [weak self] event in Task { await self?.heed(event) } }
         self.relay = relay
         wallet.setObserver(observer: relay)
-        await attempt { _ = try await self.wallet.start() }
+        await attempt.beside { _ = try await self.wallet.start() }
         await refresh()
     }
 
     /// Connects the phone to a wallet provider.
     public func enrol(provider: String, authority: String) async {
         let address = provider.trimmingCharacters(in: .whitespacesAndNewlines)
-        await attempt { try await self.wallet.enrol(providerUrl: address, caPem: authority) }
+        await attempt.beside { try await self.wallet.enrol(providerUrl: address, caPem: authority) }
         await refresh(keepingProblem: true)
     }
 
     /// Asks the provider for what is new.
     public func sync() async {
         guard enrolled else { return }
-        await attempt { _ = try await self.wallet.sync() }
+        await attempt.beside { _ = try await self.wallet.sync() }
         await refresh(keepingProblem: true)
     }
 
@@ -58,31 +59,31 @@ public final class WalletModel {
 
     /// Holds a card back until it is resumed, with or without a network.
     public func suspend(_ card: PaymentCard) async {
-        await attempt { try await self.wallet.suspendCard(tokenRef: card.tokenRef) }
+        await attempt.beside { try await self.wallet.suspendCard(tokenRef: card.tokenRef) }
         await refresh(keepingProblem: true)
     }
 
     /// Lets a suspended card pay again; the network must agree.
     public func resume(_ card: PaymentCard) async {
-        await attempt { try await self.wallet.resumeCard(tokenRef: card.tokenRef) }
+        await attempt.beside { try await self.wallet.resumeCard(tokenRef: card.tokenRef) }
         await refresh(keepingProblem: true)
     }
 
     /// Makes a card the default one: readers see it first.
     public func makeDefault(_ card: PaymentCard) async {
-        await attempt { try await self.wallet.setDefaultCard(tokenRef: card.tokenRef) }
+        await attempt.beside { try await self.wallet.setDefaultCard(tokenRef: card.tokenRef) }
         await refresh(keepingProblem: true)
     }
 
     /// Lets one card alone pay the next tap.
     public func useNext(_ card: PaymentCard) async {
-        await attempt { try await self.wallet.useCardNext(tokenRef: card.tokenRef) }
+        await attempt.beside { try await self.wallet.useCardNext(tokenRef: card.tokenRef) }
         await refresh(keepingProblem: true)
     }
 
     /// Deletes a card for good.
     public func delete(_ card: PaymentCard) async {
-        await attempt { try await self.wallet.deleteCard(tokenRef: card.tokenRef) }
+        await attempt.beside { try await self.wallet.deleteCard(tokenRef: card.tokenRef) }
         await refresh(keepingProblem: true)
     }
 
@@ -104,9 +105,11 @@ public final class WalletModel {
     }
 
     private func refresh(keepingProblem: Bool) async {
-        let before = problem
-        await attempt { try await self.look() }
-        if keepingProblem, let before { problem = before }
+        if keepingProblem && problem != nil {
+            try? await look()
+        } else {
+            await attempt.beside { try await self.look() }
+        }
     }
 
     private func look() async throws {
@@ -117,15 +120,6 @@ public final class WalletModel {
         refusal = status.refusal
         cards = try await wallet.cards()
         payments = try await wallet.statement().map(PaymentLine.init)
-    }
-
-    private func attempt(_ work: () async throws -> Void) async {
-        do {
-            try await work()
-            problem = nil
-        } catch {
-            problem = sentence(error)
-        }
     }
 }
 

@@ -60,11 +60,35 @@ private func sentence(_ why: CodeEnd) -> String {
 /// A payment by code.
 public func sentence(_ payment: CodePayment) -> String {
     let amount = money(minor: payment.amountMinor, currency: payment.currency)
+    let reason = payment.reason.map { " \(why($0))" } ?? ""
     return switch payment.state {
     case .pending: "\(payment.wantsPassword ? "Confirm" : "Paying") \(amount) to \(payment.merchant)."
     case .approved: "Paid \(amount) to \(payment.merchant)."
-    case .declined: "\(amount) to \(payment.merchant): declined. Nothing was paid."
+    case .declined: "\(amount) to \(payment.merchant): declined.\(reason) Nothing was paid."
     case .revoked: "\(payment.merchant) has taken \(amount) back. Nothing is paid."
+    }
+}
+
+/// Why a payment by code was declined; docs/codes.md lists the reasons.
+private func why(_ reason: String) -> String {
+    switch reason {
+    case "account_not_active", "token_suspended", "token_deleted", "token_expired":
+        "The card does not pay now: choose another one."
+    case "class_cash": "Codes do not pay for cash."
+    case "class_gambling": "Codes do not pay for gambling."
+    case "class_investment": "Codes do not pay for investments."
+    case "place_abroad": "Codes do not pay abroad."
+    case "currency_not_supported": "Codes do not pay in this currency."
+    case "daily_limit": "It is more than codes may pay in a day."
+    case "password_not_set": "It wants a payment password: set one first."
+    case "password_timeout": "It was not confirmed in time."
+    case "superseded": "Another code or phone took its place."
+    case "revoked": "The shop has taken it back."
+    case "device_wiped": "This phone was wiped from elsewhere."
+    case "network_refused": "The payment network has refused it."
+    case "insufficient_funds": "The account does not hold enough."
+    case "card_reported_lost": "The card was reported lost: ask its bank."
+    default: "The bank or its network has refused it: ask the bank."
     }
 }
 
@@ -74,7 +98,8 @@ public func sentence(_ offer: MerchantOffer) -> String {
         offer.amountMinor.map { money(minor: $0, currency: offer.currency) }
         ?? "an amount of your own (\(offer.currency))"
     let bill = offer.bill.map { ", bill \($0)" } ?? ""
-    return "Pay \(amount) to \(offer.payee), \(offer.city)\(bill)"
+    let tip = offer.tip == nil ? "" : "\nThe code speaks of a tip or fee as well; it is not added."
+    return "Pay \(amount) to \(offer.payee), \(offer.city)\(bill)\(tip)"
 }
 
 /// One line of the statement, ready to be shown.
@@ -117,9 +142,11 @@ public func money(minor: Int64, currency: String, locale: Locale = .current) -> 
     return format.string(from: units as NSDecimalNumber) ?? "\(units) \(currency)"
 }
 
-/// What was entered as an amount, in minor units; nil where it is none, or finer than its currency.
-public func minor(_ entered: String, currency: String) -> Int64? {
-    let parts = entered.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+/// What was entered as an amount, in minor units; nil where it is none, or finer than its currency. Before the decimals stands
+/// what the locale has there, or a point.
+public func minor(_ entered: String, currency: String, locale: Locale = .current) -> Int64? {
+    let plain = entered.replacingOccurrences(of: locale.decimalSeparator ?? ".", with: ".")
+    let parts = plain.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
     let digits = fractionDigits(currency)
     let fraction = parts.count == 2 ? parts[1] : ""
     let isAmount = parts.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }

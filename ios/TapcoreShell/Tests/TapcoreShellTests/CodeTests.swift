@@ -81,6 +81,81 @@ final class CodeTests: XCTestCase {
         }
     }
 
+    func testWhereNoCodeCameItIsTriedAgain() async throws {
+        try await wallet.setPin(pin: "194917", proof: nil)
+        wallet.codes.wantsPerson = true
+        let model = CodeModel(wallet: wallet, prompt: prompt)
+        await model.run(.numeric)
+        XCTAssertEqual(model.problem, "Enter the PIN first.")
+        XCTAssertTrue(model.canTryAgain)
+        model.pin = "194917"
+        let screen = Task { await model.run(.numeric) }
+        await tell(shown(), to: model)
+        XCTAssertFalse(model.canTryAgain)
+        XCTAssertNil(model.problem)
+        await model.close()
+        await screen.value
+        XCTAssertFalse(model.canTryAgain, "nothing went wrong")
+    }
+
+    func testWhatWasEnteredIsForgottenWithTheScreen() async {
+        await onScreen { model in
+            (model.pin, model.password) = ("194917", "plum blossom")
+            await model.close()
+            XCTAssertEqual([model.pin, model.password], ["", ""])
+        }
+    }
+
+    func testAnotherKindIsShownBeforeTheCodeBeforeHasEnded() async {
+        await onScreen { model in
+            let before = view
+            before.isSlow = true
+            wallet.codes.view = FakeCodeView()
+            let other = Task { await model.run(.consumerPresented) }
+            await tell(shown(.paused), to: model)
+            while before.calls.isEmpty { await Task.yield() }
+            XCTAssertEqual(before.calls, ["end"])
+            XCTAssertEqual(model.shown?.state, .paused)
+            before.isSlow = false
+            await model.close()
+            XCTAssertEqual(view.calls, ["end"])
+            await other.value
+        }
+    }
+
+    func testTheCodeBeforeEndsAsWellWhereNoOtherComes() async {
+        await onScreen { model in
+            wallet.refusal = .CodesUnavailable(reason: .noKeys, detail: "Go online once.")
+            await model.run(.consumerPresented)
+            XCTAssertEqual(model.problem, "Go online once.")
+            XCTAssertNil(model.shown)
+            while view.calls.isEmpty { await Task.yield() }
+            XCTAssertEqual(view.calls, ["end"])
+        }
+    }
+
+    func testACodeThatWasEndedFromElsewhereCanBeShownAgain() async {
+        await onScreen { model in
+            view.finish()
+            while !model.canTryAgain { await Task.yield() }
+            XCTAssertEqual(model.problem, "The code was closed.")
+        }
+    }
+
+    func testTouchedTwiceItBringsOneCode() async {
+        await onScreen { model in
+            await tell(shown(.paused), to: model)
+            view.isSlow = true
+            let first = Task { await model.touch() }
+            while !model.isBusy { await Task.yield() }
+            await model.touch()
+            view.isSlow = false
+            await first.value
+            XCTAssertEqual(view.calls, ["renew -"])
+            XCTAssertFalse(model.isBusy)
+        }
+    }
+
     func testATouchBringsAFreshCodeWhereThereIsNone() async throws {
         try await wallet.setUpVerification(proof: nil)
         await onScreen { model in
@@ -112,6 +187,11 @@ final class CodeTests: XCTestCase {
             await model.confirm()
             XCTAssertTrue(wallet.codes.confirmed.isEmpty)
             await tell(shown(.used(payment: FakeCodes.payment(.pending, wantsPassword: true))), to: model)
+            model.password = ""
+            await model.confirm()
+            XCTAssertEqual(model.problem, "Enter the payment password first.")
+            XCTAssertTrue(wallet.codes.confirmed.isEmpty, "nothing entered is no try")
+            model.password = "plum blossom"
             await model.confirm()
             XCTAssertEqual(wallet.codes.confirmed, ["plum blossom"])
             XCTAssertEqual(model.password, "")
@@ -145,6 +225,27 @@ final class CodeTests: XCTestCase {
         XCTAssertEqual(SymbolGrid(square, available: 1).width, 9, "three pixels at the least")
         let bars = CodeSymbol(width: 2, rows: 1, rowHeight: 40, modules: Data([0, 1]), svg: "")
         XCTAssertEqual(SymbolGrid(bars, available: 8).dark, [.init(x: 4, y: 0, width: 4, height: 160)])
+    }
+
+    func testASquareIsSeenWholeHoweverWideTheWindowIs() async {
+        let square = CodeSymbol(width: 2, rows: 2, rowHeight: 1, modules: Data([1, 0, 0, 1]), svg: "")
+        XCTAssertEqual(SymbolGrid(square, available: 2000, windowHeight: 1000).height, 600)
+        XCTAssertEqual(SymbolGrid(square, available: 500, windowHeight: 1000).height, 500)
+        let bars = CodeSymbol(width: 2, rows: 1, rowHeight: 1, modules: Data([0, 1]), svg: "")
+        XCTAssertEqual(SymbolGrid(bars, available: 2000, windowHeight: 1000).width, 2000)
+    }
+
+    func testWhyAPaymentWasDeclinedIsSaid() async {
+        let reasons = [
+            "account_not_active", "class_cash", "class_gambling", "class_investment", "place_abroad",
+            "currency_not_supported", "daily_limit", "password_not_set", "password_timeout", "superseded", "revoked",
+            "device_wiped", "network_refused", "insufficient_funds", "card_reported_lost",
+        ]
+        let sentences = reasons.map { sentence(FakeCodes.payment(.declined, reason: $0)) }
+        XCTAssertEqual(Set(sentences).count, reasons.count)
+        XCTAssertTrue(sentences.allSatisfy { $0.hasSuffix("Nothing was paid.") })
+        XCTAssertTrue(sentence(FakeCodes.payment(.declined, reason: "moon_phase")).contains("ask the bank"))
+        XCTAssertFalse(sentence(FakeCodes.payment(.declined)).contains("bank"), "nobody said why")
     }
 }
 
@@ -185,17 +286,94 @@ final class MerchantTests: XCTestCase {
         XCTAssertNil(model.problem)
     }
 
-    func testAfterALostAnswerTheSameOfferIsPaidAgain() async {
+    func testAfterALostAnswerTheSameOfferIsPaidAgainThoughTheCodeWasReadAgain() async throws {
         let model = model()
-        wallet.codes.amountMinor = 3800
-        await model.read()
+        model.code = "000201…"
+        await model.open()
+        model.amount = "38"
         wallet.refusal = .Network(detail: "The provider cannot be reached.")
         await model.pay()
-        XCTAssertEqual(model.problem, "The provider cannot be reached.")
+        let problem = try XCTUnwrap(model.problem)
+        XCTAssertTrue(problem.hasPrefix("The provider cannot be reached. It may be paid"), problem)
         wallet.refusal = nil
+        let offer = model.offer
+        await model.read()
+        model.leave()
+        await model.open()
+        XCTAssertEqual(model.offer, offer)
+        XCTAssertFalse(model.wantsAmount)
+        // Another amount would be another payment.
+        model.amount = "39"
         await model.pay()
         XCTAssertEqual(wallet.codes.paid, [3800, 3800])
+        XCTAssertEqual(wallet.codes.read, ["000201…"])
         XCTAssertEqual(model.payment?.state, .approved)
+        XCTAssertNil(model.problem)
+        // The next cup of tea.
+        await model.read()
+        XCTAssertNil(model.payment)
+        XCTAssertNotEqual(model.offer?.paymentKey, offer?.paymentKey)
+    }
+
+    func testWhatTheProviderRefusedIsFreeToBeReadAgain() async throws {
+        let model = model()
+        await model.read()
+        model.amount = "38"
+        wallet.refusal = .Rejected(reason: "account_not_active", detail: "The card is not active.")
+        await model.pay()
+        XCTAssertEqual(model.problem, "The card is not active.")
+        XCTAssertTrue(model.wantsAmount)
+        wallet.refusal = .Rejected(reason: "http_error", detail: "The provider refused with 502: try again later.")
+        await model.pay()
+        let problem = try XCTUnwrap(model.problem)
+        XCTAssertTrue(problem.contains("It may be paid"), "something between may have said so")
+        XCTAssertFalse(model.wantsAmount)
+    }
+
+    func testAPaymentThatIsNotDecidedIsLookedAtAgain() async {
+        let model = model()
+        wallet.codes.amountMinor = 3800
+        wallet.codes.isUndecided = true
+        await model.read()
+        await model.pay()
+        XCTAssertEqual(model.payment?.state, .pending)
+        XCTAssertTrue(model.canPay)
+        await model.read()
+        XCTAssertEqual(wallet.codes.read.count, 1)
+        wallet.codes.isUndecided = false
+        await model.pay()
+        XCTAssertEqual(model.payment?.state, .approved)
+        XCTAssertFalse(model.canPay)
+        XCTAssertEqual(wallet.codes.paid, [3800, 3800])
+    }
+
+    func testPressedTwiceItIsDoneOnceAndOutlivesTheScreen() async {
+        let model = model()
+        wallet.codes.amountMinor = 3800
+        model.code = "000201…"
+        await model.open()
+        wallet.codes.isSlow = true
+        let first = Task { await model.pay() }
+        while !model.isBusy { await Task.yield() }
+        await model.pay()
+        model.leave()
+        wallet.codes.isSlow = false
+        await first.value
+        XCTAssertEqual(wallet.codes.paid, [3800])
+        // Nobody has seen it yet.
+        await model.open()
+        XCTAssertEqual(model.payment?.state, .approved)
+        model.password = "plum blossom"
+        model.leave()
+        XCTAssertNil(model.offer)
+        XCTAssertEqual([model.code, model.password], ["", ""])
+    }
+
+    func testATipIsToldAndNotPaid() async {
+        let model = model()
+        wallet.codes.tip = .asked
+        await model.read()
+        XCTAssertTrue(model.offer.map(sentence)?.hasSuffix("it is not added.") == true)
     }
 
     func testAPaymentThatWaitsIsConfirmed() async {
@@ -204,6 +382,9 @@ final class MerchantTests: XCTestCase {
         await model.read()
         await model.pay()
         XCTAssertEqual(model.payment?.state, .pending)
+        await model.confirm()
+        XCTAssertEqual(model.problem, "Enter the payment password first.")
+        XCTAssertTrue(wallet.codes.confirmed.isEmpty, "nothing entered is no try")
         model.password = "plum blossom"
         await model.confirm()
         XCTAssertEqual(model.payment?.state, .approved)
@@ -214,6 +395,13 @@ final class MerchantTests: XCTestCase {
         XCTAssertEqual(minor("12.5", currency: "CNY"), 1250)
         XCTAssertEqual(minor("1250", currency: "JPY"), 1250)
         XCTAssertNil(minor("12.5", currency: "JPY"))
-        XCTAssertNil(minor("12,50", currency: "CNY"), "a thousand in some places")
+    }
+
+    func testAnAmountIsWrittenAsTheLanguageHasIt() async {
+        let (german, english) = (Locale(identifier: "de_DE"), Locale(identifier: "en_US"))
+        XCTAssertEqual(minor("12,50", currency: "EUR", locale: german), 1250)
+        XCTAssertEqual(minor("12.50", currency: "EUR", locale: german), 1250)
+        XCTAssertNil(minor("1.234,50", currency: "EUR", locale: german))
+        XCTAssertNil(minor("12,50", currency: "CNY", locale: english), "a thousand in some places")
     }
 }

@@ -163,6 +163,29 @@ class CodesTest : SandboxTest() {
     }
 
     @Test
+    fun `a verification for the amount confirms it as well, and for no other`(@TempDir folder: Path) =
+        withWallet(folder) { wallet ->
+            cardWithCodes(wallet)
+            wallet.setPin(PIN, null)
+            // Without it the provider knows of no way to confirm yet, and declines.
+            wallet.setPaymentPassword("plum blossom")
+            wallet.showCode(CodeKind.NUMERIC).use { view ->
+                val shown = view.showing()
+                coroutineScope {
+                    val till = async(Dispatchers.IO) { sandbox.scan(shown.code, "1200.00") }
+                    val waiting = view.until { it.payment?.wantsPassword == true }.payment ?: fail("it does not wait")
+                    val less = wallet.verifyWithPin(PIN, Purpose.Payment(waiting.amountMinor - 1, waiting.currency))
+                    val refused = refusal<WalletException.NotVerified> { wallet.confirmCodePayment(waiting, less) }
+                    assertEquals("verification_over", refused.reason)
+                    val verified = wallet.verifyWithPin(PIN, Purpose.Payment(waiting.amountMinor, waiting.currency))
+                    assertEquals(CodePaymentState.APPROVED, wallet.confirmCodePayment(waiting, verified).state)
+                    val receipt = till.await()
+                    assertEquals("approved", receipt["result"].asString, "$receipt")
+                }
+            }
+        }
+
+    @Test
     fun `a shop's code is read and paid once`(@TempDir folder: Path) = withWallet(folder) { wallet ->
         val card = addCard(wallet, NUMBER)
         val code = sandbox.request("38.00")

@@ -3,72 +3,74 @@ package io.tapcore.shell
 import android.content.Context
 import android.content.Intent
 import android.text.InputType
+import android.text.method.DigitsKeyListener
 import android.view.View
 import android.view.WindowManager
+import android.widget.Button
 import android.widget.EditText
 import android.widget.TextView
-import io.tapcore.CodePayment
-import io.tapcore.MerchantOffer
 
 /**
  * Pays a shop's code, given as the text that a camera reads. Which camera and which decoder is the app's own choice: it opens
  * this screen with [of].
  */
-class MerchantActivity : Screen(), MerchantDesk {
+class MerchantActivity : Screen() {
+    private lateinit var reading: View
     private lateinit var asked: TextView
     private lateinit var amount: EditText
-    private lateinit var paying: View
+    private lateinit var paying: Button
     private lateinit var confirming: List<View>
     private lateinit var outcome: TextView
-    private val model = MerchantModel(this)
+    private val redraw: () -> Unit = { draw() }
+    private val model: MerchantModel get() = shell.merchant
 
     override fun build() {
         // A password is entered here: no screenshot, no picture in the list of recent apps.
         window.addFlags(WindowManager.LayoutParams.FLAG_SECURE)
         val code = field("The shop's code, as its text")
-        button("Read it") { step { model.read("${code.text}") } }
+        reading = button("Read it") { ask { model.read("${code.text}") } }
         asked = text("")
-        amount = field("Amount, such as 12.50", InputType.TYPE_CLASS_NUMBER or InputType.TYPE_NUMBER_FLAG_DECIMAL)
-        paying = button("Pay") {
-            step { if (!model.pay("${amount.text}")) outcome.text = "Enter an amount such as 12.50." }
+        amount = field("Amount, such as 12.50").apply {
+            // The system's own listener takes no comma, which is what some keyboards offer instead of the point.
+            keyListener = DigitsKeyListener.getInstance("0123456789.,")
+            setRawInputType(InputType.TYPE_CLASS_NUMBER or InputType.TYPE_NUMBER_FLAG_DECIMAL)
         }
+        paying = button("Pay") { ask { model.pay("${amount.text}") } }
         outcome = text("")
-        val password = field("Payment password", InputType.TYPE_CLASS_TEXT or InputType.TYPE_TEXT_VARIATION_PASSWORD)
-        val confirm = button("Confirm the payment") { step { password.use { model.confirm(it) } } }
-        confirming = listOf(password, confirm)
-        draw()
-        intent.getStringExtra(CODE)?.let { scanned -> step { model.read(scanned) } }
+        outcome.accessibilityLiveRegion = View.ACCESSIBILITY_LIVE_REGION_POLITE
+        confirming = confirmation { model.confirm(it) }
+        // A screen that was made anew goes on with what it showed: read anew, what is paid would be asked for again.
+        val scanned = intent.getStringExtra(CODE).takeUnless { isAnew } ?: return
+        code.setText(scanned)
+        ask { model.open(scanned) }
     }
 
-    override suspend fun read(code: String): MerchantOffer = wallet.readMerchantCode(code)
+    override fun onStart() {
+        super.onStart()
+        model.changed = redraw
+        draw()
+    }
 
-    override suspend fun pay(offer: MerchantOffer, amountMinor: Long): CodePayment = wallet.payMerchant(offer, amountMinor)
+    override fun onStop() {
+        if (model.changed === redraw) model.changed = {}
+        super.onStop()
+    }
 
-    override suspend fun confirm(payment: CodePayment, password: String): CodePayment =
-        wallet.confirmCodePaymentWithPassword(payment, password)
-
-    private fun step(work: suspend () -> Unit) {
-        run {
-            outcome.text = ""
-            try {
-                work()
-            } finally {
-                draw()
-            }
-        }
+    override fun onDestroy() {
+        if (isFinishing) model.leave()
+        super.onDestroy()
     }
 
     private fun draw() {
         val (offer, payment) = model.offer to model.payment
+        say(model.problem)
         asked.text = offer?.let { line(it) }.orEmpty()
-        amount.seen(offer != null && offer.amountMinor == null && payment == null)
-        paying.seen(offer != null && payment == null)
-        payment?.let { outcome.text = line(it) }
+        amount.seen(model.wantsAmount)
+        paying.seen(model.canPay)
+        paying.text = if (payment == null) "Pay" else "Look again"
+        outcome.show(payment?.let { line(it) }.orEmpty())
         confirming.forEach { it.seen(payment?.wantsPassword == true) }
-    }
-
-    private fun View.seen(isSeen: Boolean) {
-        visibility = if (isSeen) View.VISIBLE else View.GONE
+        (confirming + reading + paying).forEach { it.isEnabled = !model.isBusy }
     }
 
     companion object {

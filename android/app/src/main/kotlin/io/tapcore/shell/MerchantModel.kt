@@ -1,7 +1,10 @@
 package io.tapcore.shell
 
 import io.tapcore.CodePayment
+import io.tapcore.CodePaymentState
 import io.tapcore.MerchantOffer
+import io.tapcore.Newer
+import io.tapcore.WalletException
 
 /** What paying a shop's code needs of the wallet. */
 interface MerchantDesk {
@@ -15,8 +18,14 @@ interface MerchantDesk {
     suspend fun confirm(payment: CodePayment, password: String): CodePayment
 }
 
-/** A shop's code: read, shown to the person, paid. Without Android's types, so that it runs in tests on any JVM. */
+/**
+ * A shop's code: read, shown to the person, paid. It outlives the screen: an offer holds what makes paying again the same
+ * payment, so it is kept until it is known what became of it. Without Android's types, so that it runs in tests on any JVM.
+ */
 class MerchantModel(private val desk: MerchantDesk) {
+    /** Told of each change. */
+    var changed: () -> Unit = {}
+
     /** Whom it pays and how much, or null while none was read. */
     var offer: MerchantOffer? = null
         private set
@@ -25,27 +34,94 @@ class MerchantModel(private val desk: MerchantDesk) {
     var payment: CodePayment? = null
         private set
 
-    /** Takes what a camera read. */
+    val problem: String? get() = attempt.problem
+    val isBusy: Boolean get() = attempt.isBusy
+
+    /** Whether there is something to pay, or a payment to look at again until it is decided. */
+    val canPay: Boolean get() = offer != null && payment.let { it == null || it.state == CodePaymentState.PENDING }
+
+    /** Whether the person is to say how much. */
+    val wantsAmount: Boolean get() = offer.let { it != null && it.amountMinor == null } && payment == null && lost == null
+
+    /** The amount of a payment whose answer was lost, in minor units: with another one it would not be the same. */
+    private var lost: Long? = null
+    private val attempt = Attempts { changed() }
+
+    private val isOpen: Boolean get() = lost != null || payment?.state == CodePaymentState.PENDING
+
+    /** The screen was opened with what a camera read. A payment by the same code that is known here is shown first. */
+    suspend fun open(scanned: String) {
+        if (offer?.code != scanned.trim()) read(scanned)
+    }
+
+    /** Asks whose code it is. */
     suspend fun read(text: String) {
-        offer = null
-        payment = null
-        offer = desk.read(text.trim())
+        val code = text.trim()
+        // Read anew, a code without an order would be paid a second time.
+        if (isOpen && offer?.code == code) return
+        attempt {
+            forget()
+            offer = desk.read(code)
+        }
     }
 
     /**
-     * Pays what the person was shown; [entered] counts where the code names no amount. Answers false where that is none.
-     * After an answer that was lost, called again, it pays once.
+     * Pays what the person was shown; [entered] counts where the code names no amount. Called again after an answer that was
+     * lost, or while it is not decided, it pays once and tells how it stands.
      */
-    suspend fun pay(entered: String): Boolean {
-        val offer = offer ?: return true
-        val amount = offer.amountMinor ?: minor(entered.trim(), offer.currency) ?: return false
-        if (payment == null) payment = desk.pay(offer, amount)
-        return true
+    suspend fun pay(entered: String) {
+        val offer = offer?.takeIf { canPay } ?: return
+        attempt {
+            val asked = offer.amountMinor ?: minor(entered.trim(), offer.currency)
+            val amount = lost ?: payment?.amountMinor ?: asked
+                ?: throw WalletException.Invalid("Enter an amount such as 12.50.")
+            try {
+                payment = desk.pay(offer, amount)
+                lost = null
+            } catch (error: WalletException) {
+                if (isUnpaid(error)) lost = null
+                if (!isLost(error)) throw error
+                lost = amount
+                throw WalletException.Network("${sentence(error)} $MAY_BE_PAID")
+            }
+        }
     }
 
     /** Confirms the payment that waits for it. */
     suspend fun confirm(password: String) {
         val waiting = payment?.takeIf { it.wantsPassword } ?: return
-        payment = desk.confirm(waiting, password)
+        attempt { payment = desk.confirm(waiting, entered(password)) }
     }
+
+    /** The screen was closed. What is not decided stays: the same code, read again, goes on with it. */
+    fun leave() {
+        if (isOpen || isBusy) return
+        forget()
+        attempt.forget()
+    }
+
+    private fun forget() {
+        offer = null
+        payment = null
+        lost = null
+    }
+}
+
+private const val MAY_BE_PAID = "It may be paid: pay again here, which pays once, or look at the statement first."
+
+/** The reasons for which a provider has no payment. */
+private val UNPAID = setOf(
+    "order_paid", "amount_differs", "account_not_active", "payee_unknown", "merchant_code_invalid", "request_invalid",
+)
+
+/** Whether nothing was paid for sure. */
+private fun isUnpaid(error: WalletException): Boolean = error is WalletException.Rejected && error.reason in UNPAID
+
+/** Whether the provider may have paid, though it did not say so. */
+private fun isLost(error: WalletException): Boolean = when (error) {
+    is WalletException.Network, is WalletException.Internal -> true
+    // Its answer came, and was not understood.
+    is WalletException.Outdated -> error.reason == Newer.ANSWER
+    is WalletException.Rejected -> !isUnpaid(error)
+    else -> false
 }

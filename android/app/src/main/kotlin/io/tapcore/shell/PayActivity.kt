@@ -2,7 +2,6 @@ package io.tapcore.shell
 
 import android.content.Context
 import android.content.Intent
-import android.text.InputType
 import android.view.WindowManager
 import android.widget.TextView
 import io.tapcore.Purpose
@@ -25,8 +24,8 @@ class PayActivity : Screen() {
         // A PIN is entered here: no screenshot, no picture in the list of recent apps.
         window.addFlags(WindowManager.LayoutParams.FLAG_SECURE)
         asked = text("")
-        val pin = field("PIN", InputType.TYPE_CLASS_NUMBER or InputType.TYPE_NUMBER_VARIATION_PASSWORD)
-        button("Pay with the PIN") { permit { pin.use { wallet.verifyWithPin(it, purpose) } } }
+        val pin = pinField()
+        button("Pay with the PIN") { permit { pin.need("PIN") { wallet.verifyWithPin(it, purpose) } } }
         button("Pay with fingerprint or face") { permit { prompt.verify(wallet, purpose, title()) } }
             .isEnabled = prompt.isPossible()
         next = text("")

@@ -1,6 +1,5 @@
 package io.tapcore.shell
 
-import android.text.InputType
 import android.view.WindowManager
 import android.widget.TextView
 import io.tapcore.PersonProof
@@ -16,12 +15,11 @@ class PersonActivity : Screen() {
         // PINs are entered here: no screenshot, no picture in the list of recent apps.
         window.addFlags(WindowManager.LayoutParams.FLAG_SECURE)
         standing = text("")
-        val digits = InputType.TYPE_CLASS_NUMBER or InputType.TYPE_NUMBER_VARIATION_PASSWORD
-        val pin = field("PIN", digits)
-        val next = field("New PIN, 6 to 12 digits", digits)
+        val pin = pinField()
+        val next = pinField("New PIN, 6 to 12 digits")
 
         button("Lock") { change { wallet.lock() } }
-        button("Unlock with the PIN") { change { pin.use { wallet.unlock(PersonProof.Pin(it)) } } }
+        button("Unlock with the PIN") { change { pin.need("PIN") { wallet.unlock(PersonProof.Pin(it)) } } }
         button("Unlock with fingerprint or face") {
             change {
                 val verified = prompt.verify(wallet, Purpose.Access, "Unlock Tapcore")

@@ -35,8 +35,13 @@ abstract class Screen : Activity() {
     /** The application that holds it. */
     protected val shell: ShellApplication get() = application as ShellApplication
 
+    /** Whether the system made this screen anew, such as when the phone was turned. */
+    protected var isAnew = false
+        private set
+
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
+        isAnew = state != null
         val margin = (16 * resources.displayMetrics.density).toInt()
         column = LinearLayout(this).apply {
             orientation = LinearLayout.VERTICAL
@@ -44,6 +49,7 @@ abstract class Screen : Activity() {
         }
         setContentView(ScrollView(this).apply { addView(column) })
         problem = text("")
+        problem.accessibilityLiveRegion = View.ACCESSIBILITY_LIVE_REGION_POLITE
         build()
     }
 
@@ -82,6 +88,16 @@ abstract class Screen : Activity() {
         }
     }
 
+    /** Has a model do what outlives this screen; the model says what hinders it. */
+    protected fun ask(work: suspend () -> Unit) {
+        shell.scope.launch { work() }
+    }
+
+    /** Shows a refusal's sentence, or none. */
+    protected fun say(sentence: String?) {
+        problem.show(sentence.orEmpty())
+    }
+
     protected fun text(content: String) = TextView(this).also {
         it.text = content
         add(it)
@@ -91,6 +107,15 @@ abstract class Screen : Activity() {
         it.hint = label
         it.inputType = type
         add(it)
+    }
+
+    protected fun pinField(label: String = "PIN") =
+        field(label, InputType.TYPE_CLASS_NUMBER or InputType.TYPE_NUMBER_VARIATION_PASSWORD)
+
+    /** Where a payment that waits is confirmed: the password's field and its button. */
+    protected fun confirmation(confirm: suspend (String) -> Unit): List<View> {
+        val password = field("Payment password", InputType.TYPE_CLASS_TEXT or InputType.TYPE_TEXT_VARIATION_PASSWORD)
+        return listOf(password, button("Confirm the payment") { ask { password.use(confirm) } })
     }
 
     protected fun button(label: String, pressed: () -> Unit) = Button(this).also {
@@ -104,6 +129,21 @@ abstract class Screen : Activity() {
         val entered = "$text"
         text.clear()
         return work(entered)
+    }
+
+    /** As [use]; nothing entered is no try. */
+    protected suspend fun <T> EditText.need(what: String, work: suspend (String) -> T): T {
+        if (text.isEmpty()) throw WalletException.Cancelled("Enter the $what first.")
+        return use(work)
+    }
+
+    /** Says it, where that is new: a screen reader would say it again. */
+    protected fun TextView.show(content: String) {
+        if ("$text" != content) text = content
+    }
+
+    protected fun View.seen(isSeen: Boolean) {
+        visibility = if (isSeen) View.VISIBLE else View.GONE
     }
 
     /** A place for widgets that come and go. */

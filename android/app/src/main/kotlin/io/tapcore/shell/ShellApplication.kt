@@ -5,6 +5,8 @@ import android.net.ConnectivityManager
 import android.net.Network
 import android.net.NetworkCapabilities
 import android.widget.Toast
+import io.tapcore.CodePayment
+import io.tapcore.MerchantOffer
 import io.tapcore.Wallet
 import io.tapcore.WalletConfig
 import io.tapcore.WalletEvent
@@ -38,6 +40,9 @@ class ShellApplication : Application(), WalletObserver {
         )
         Wallet(config, KeystoreKeyStore(this), DeviceClock(this)).also { begin(it) }
     }
+
+    /** A shop's code that is read and paid, whichever screen shows it. */
+    val merchant by lazy { MerchantModel(ShopsCodes()) }
 
     /** Where the screen that is seen hears of events; null while none is. */
     var seen: ((WalletEvent) -> Unit)? = null
@@ -86,6 +91,23 @@ class ShellApplication : Application(), WalletObserver {
             getSystemService(ConnectivityManager::class.java)?.registerDefaultNetworkCallback(NetworkIsBack())
         } catch (_: RuntimeException) {
             // A system that does not tell of networks keeps nobody from paying.
+        }
+    }
+
+    private inner class ShopsCodes : MerchantDesk {
+        override suspend fun read(code: String): MerchantOffer {
+            ready()
+            return wallet.readMerchantCode(code)
+        }
+
+        override suspend fun pay(offer: MerchantOffer, amountMinor: Long): CodePayment {
+            ready()
+            return wallet.payMerchant(offer, amountMinor)
+        }
+
+        override suspend fun confirm(payment: CodePayment, password: String): CodePayment {
+            ready()
+            return wallet.confirmCodePaymentWithPassword(payment, password)
         }
     }
 

@@ -12,6 +12,13 @@ private const val WHITE = 0xFFFFFFFF.toInt()
 class Pixels(val width: Int, val height: Int, val argb: IntArray)
 
 /**
+ * The pixels that it may be wide in a window: all of [width], but a square one is to be seen whole, with room for what is said
+ * under it.
+ */
+fun CodeSymbol.room(width: Int, windowHeight: Int): Int =
+    if (rows == this.width) minOf(width, windowHeight / 10 * 6) else width
+
+/**
  * The symbol, as wide as [available] pixels allow. Each module is a whole number of pixels, since grey edges are misread; the
  * light ones are drawn as well, quiet zone included, since on a dark theme no scanner finds it otherwise.
  */

@@ -7,7 +7,7 @@ import android.os.Build
 import android.view.View
 import io.tapcore.CodeSymbol
 
-/** A QR code or a bar code, as wide as the screen has room. */
+/** A QR code or a bar code, as large as the window has room. */
 class SymbolView(context: Context) : View(context) {
     private var picture: Bitmap? = null
 
@@ -26,7 +26,8 @@ class SymbolView(context: Context) : View(context) {
 
     override fun onMeasure(widthSpec: Int, heightSpec: Int) {
         val available = MeasureSpec.getSize(widthSpec)
-        picture = symbol?.pixels(available)?.let {
+        val window = resources.displayMetrics.heightPixels
+        picture = symbol?.let { it.pixels(it.room(available, window)) }?.let {
             val drawn = Bitmap.createBitmap(it.argb, it.width, it.height, Bitmap.Config.ARGB_8888)
             // Pixels as they are, whatever the screen's density.
             drawn.apply { density = Bitmap.DENSITY_NONE }

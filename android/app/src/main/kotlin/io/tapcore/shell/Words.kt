@@ -15,6 +15,7 @@ import io.tapcore.WalletEvent
 import io.tapcore.WalletException
 import java.math.BigDecimal
 import java.text.DateFormat
+import java.text.DecimalFormatSymbols
 import java.text.NumberFormat
 import java.util.Currency
 import java.util.Date
@@ -68,10 +69,18 @@ fun money(minor: Long, code: String): String {
     return format.format(BigDecimal.valueOf(minor, currency.defaultFractionDigits))
 }
 
-/** What was entered as an amount, in minor units; null where it is none, or finer than its currency. */
-fun minor(entered: String, code: String): Long? {
-    if (!entered.matches(Regex("\\d{1,12}(\\.\\d+)?"))) return null
-    val minor = BigDecimal(entered).movePointRight(Currency.getInstance(code).defaultFractionDigits)
+/**
+ * What was entered as an amount, in minor units; null where it is none, or finer than its currency. The [separator] of this
+ * phone's language is taken before its decimals, and a point anywhere.
+ */
+fun minor(
+    entered: String,
+    code: String,
+    separator: Char = DecimalFormatSymbols.getInstance().decimalSeparator,
+): Long? {
+    val plain = entered.replace(separator, '.')
+    if (!plain.matches(Regex("\\d{1,12}(\\.\\d+)?"))) return null
+    val minor = BigDecimal(plain).movePointRight(Currency.getInstance(code).defaultFractionDigits)
     return try {
         minor.longValueExact().takeIf { it > 0 }
     } catch (_: ArithmeticException) {
@@ -102,19 +111,44 @@ private fun ended(why: CodeEnd): String = when (why) {
 /** A payment by code. */
 fun line(payment: CodePayment): String {
     val amount = money(payment.amountMinor, payment.currency)
+    val reason = payment.reason?.let { " ${why(it)}" }.orEmpty()
     return when (payment.state) {
         CodePaymentState.PENDING -> "${if (payment.wantsPassword) "Confirm" else "Paying"} $amount to ${payment.merchant}."
         CodePaymentState.APPROVED -> "Paid $amount to ${payment.merchant}."
-        CodePaymentState.DECLINED -> "$amount to ${payment.merchant}: declined. Nothing was paid."
+        CodePaymentState.DECLINED -> "$amount to ${payment.merchant}: declined.$reason Nothing was paid."
         CodePaymentState.REVOKED -> "${payment.merchant} has taken $amount back. Nothing is paid."
     }
 }
+
+/** Why a payment by code was declined; docs/codes.md lists the reasons. */
+private fun why(reason: String): String = when (reason) {
+    "account_not_active", "token_suspended", "token_deleted", "token_expired" -> "The card does not pay now: choose another one."
+    "class_cash" -> "Codes do not pay for cash."
+    "class_gambling" -> "Codes do not pay for gambling."
+    "class_investment" -> "Codes do not pay for investments."
+    "place_abroad" -> "Codes do not pay abroad."
+    "currency_not_supported" -> "Codes do not pay in this currency."
+    "daily_limit" -> "It is more than codes may pay in a day."
+    "password_not_set" -> "It wants a payment password: set one first."
+    "password_timeout" -> "It was not confirmed in time."
+    "superseded" -> "Another code or phone took its place."
+    "revoked" -> "The shop has taken it back."
+    "device_wiped" -> "This phone was wiped from elsewhere."
+    "network_refused" -> "The payment network has refused it."
+    "insufficient_funds" -> "The account does not hold enough."
+    "card_reported_lost" -> "The card was reported lost: ask its bank."
+    else -> "The bank or its network has refused it: ask the bank."
+}
+
+/** Digits as they are read out, one by one. */
+fun spelled(digits: String): String = digits.toList().joinToString(" ")
 
 /** Whom a shop's code pays, by the provider's word, and how much. */
 fun line(offer: MerchantOffer): String {
     val amount = offer.amountMinor?.let { money(it, offer.currency) } ?: "an amount of your own (${offer.currency})"
     val bill = offer.bill?.let { ", bill $it" }.orEmpty()
-    return "Pay $amount to ${offer.payee}, ${offer.city}$bill"
+    val tip = offer.tip?.let { "\nThe code speaks of a tip or fee as well; it is not added." }.orEmpty()
+    return "Pay $amount to ${offer.payee}, ${offer.city}$bill$tip"
 }
 
 /** One line of the statement. */

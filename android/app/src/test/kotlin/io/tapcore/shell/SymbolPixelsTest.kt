@@ -16,6 +16,14 @@ class SymbolPixelsTest {
     }
 
     @Test
+    fun `a square is seen whole, however wide the window is`() {
+        val bars = CodeSymbol(width = 3u, rows = 1u, rowHeight = 2u, modules = byteArrayOf(0, 1, 0), svg = "")
+        assertEquals(600, square.room(2000, 1000))
+        assertEquals(500, square.room(500, 1000))
+        assertEquals(2000, bars.room(2000, 1000))
+    }
+
+    @Test
     fun `light modules are drawn as well`() = assertEquals(
         """
         ###...
