@@ -90,7 +90,7 @@ impl Wallet {
     }
 
     /// Tells the provider the public half, once for each verified key.
-    async fn register_confirmation_key(
+    pub(super) async fn register_confirmation_key(
         self: &Arc<Self>,
         backend: &Backend,
         device: &str,

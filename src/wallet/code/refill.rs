@@ -51,6 +51,11 @@ impl Wallet {
         let _refilling = self.codes.refilling.lock().await;
         let (backend, enrolment) = self.backend().await?;
         let device_id = enrolment.answer.device_id;
+        // What is above the free amount is the person's to confirm: the provider must know the key before the first of them.
+        match self.register_confirmation_key(&backend, &device_id).await {
+            Ok(()) | Err(WalletError::NoPerson) => {}
+            Err(error) => tracing::info!(%error, "the confirmation key was not registered"),
+        }
         let asked = self
             .with_keys(move |wallet, opened| wallet.ask_for_aliases(opened, device_id))
             .await?;

@@ -1,5 +1,7 @@
 //! Codes on the screen of a phone without a network.
 
+use std::sync::atomic::Ordering;
+
 use zeroize::Zeroizing;
 
 use super::phone::{Life, NOON_MS, Phone, PhoneKeys};
@@ -294,7 +296,7 @@ fn without_codes_the_sentence_says_what_to_do() {
     assert!(matches!(closed, Err(WalletError::NotStarted)));
 }
 
-/// Counts the syncs of the disk. One commit in WAL mode with `synchronous=FULL` syncs the log once; the database itself is
+/// Counts the syncs of the disk, and the calls of the key store. One commit in WAL mode with `synchronous=FULL` syncs the log once; the database itself is
 /// synced only when the log is taken over into it, which no showing waits for. A step of time, a look and a closed view
 /// change nothing that must last.
 #[test]
@@ -313,6 +315,7 @@ fn a_showing_syncs_the_disk_once() {
     stock(&phone, &life, 0..15);
     for kind in [CodeKind::Numeric, CodeKind::ConsumerPresented] {
         let before = disk.counts().syncs;
+        let asked = phone.hardware.calls.load(Ordering::SeqCst);
         for _ in 0..4 {
             let view = life.run(life.wallet.show_code(kind, None, None)).unwrap();
             let durable = disk.counts().syncs;
@@ -335,6 +338,8 @@ fn a_showing_syncs_the_disk_once() {
             CodeKind::ConsumerPresented => 4,
         };
         assert_eq!(disk.counts().syncs - before, 4 + behind, "{kind:?}");
+        let asked = phone.hardware.calls.load(Ordering::SeqCst) - asked;
+        assert_eq!(asked, 4 * 7, "{kind:?}: calls of the key store");
     }
 }
 

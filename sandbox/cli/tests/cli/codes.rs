@@ -299,6 +299,28 @@ fn above_an_amount_the_person_confirms_with_the_password() {
     );
 }
 
+#[test]
+fn above_an_amount_a_pin_confirms_where_no_password_was_ever_set() {
+    let sandbox = Sandbox::shared();
+    let phone = Phone::with_card(&sandbox);
+    phone.run(&["pin", "set", "--pin", PIN]).exits(0);
+    phone.run(&["sync"]).exits(0);
+    let till = Till::of(&sandbox);
+    let mut serving = phone.serve();
+    serving.running.type_in("code\n");
+    let code = text(&serving.running.event("code"));
+    let scan = std::thread::scope(|scope| {
+        let scanning = scope.spawn(|| till.scan(&code, "1500", &[]));
+        changed(&serving, "used");
+        let word = format!("confirm --pin {PIN}\n");
+        serving.running.type_in(&word);
+        let confirmed = serving.running.event("confirmed");
+        assert_eq!(confirmed["payment"]["state"], "approved", "{confirmed}");
+        scanning.join().unwrap()
+    });
+    assert_eq!(scan.exits(0).json()["result"], "approved");
+}
+
 /// Waits until the code on the screen is in this state.
 fn changed(serving: &Serving, state: &str) -> Value {
     let running = &serving.running;
