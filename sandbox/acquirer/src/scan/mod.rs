@@ -17,11 +17,13 @@
 
 mod card;
 mod cpm;
+mod digits;
+mod left;
 mod orders;
 mod provider;
 mod table;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -37,6 +39,7 @@ use crate::{Inner, Shared};
 use cpm::CardCode;
 use provider::Standing;
 
+pub(crate) use left::resolve;
 pub(crate) use table::entry_of;
 
 /// The provider that codes with these first digits belong to.
@@ -145,60 +148,8 @@ pub(crate) async fn scan(
     }
     Ok(Json(match &code {
         Code::Card(code) => card::pay(&acquirer, &terminal, &scan, code).await?,
-        Code::Digits => pay(&acquirer, &terminal, &scan).await?,
+        Code::Digits => digits::pay(&acquirer, &terminal, &scan).await?,
     }))
-}
-
-/// Pays an order with digits, or answers how it stands.
-async fn pay(acquirer: &Inner, terminal: &str, scan: &Scan) -> Result<Answer, Problem> {
-    // The provider knows nothing of orders that were paid with a card's code.
-    if let Some(answer) = card::standing(acquirer, terminal, scan).await? {
-        return Ok(answer);
-    }
-    let Some(url) = acquirer.route(&scan.code) else {
-        let nobody = Standing::declined("code_not_routed");
-        return booked(acquirer, terminal, scan, nobody).await;
-    };
-    match decided(acquirer, terminal, url, scan).await {
-        Ok(standing) => booked(acquirer, terminal, scan, standing).await,
-        Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
-            acquirer.store.give_up_scan(terminal, scan.trace).await?;
-            Err(problem)
-        }
-        Err(error) => {
-            eprintln!("acquirer: provider: {error}");
-            Err(away())
-        }
-    }
-}
-
-/// Asks the provider until it has decided or the person has taken too long.
-async fn decided(
-    acquirer: &Inner,
-    terminal: &str,
-    url: &str,
-    scan: &Scan,
-) -> Result<Standing, CallError> {
-    let begun = Instant::now();
-    let mut standing = acquirer.ask_to_pay(url, terminal, scan).await?;
-    while standing.state == "pending" {
-        let left = acquirer.code_waits.give_up.saturating_sub(begun.elapsed());
-        if left.is_zero() {
-            let revoked = acquirer.ask_to_revoke(url, &scan.order_id).await?;
-            return Ok(Standing {
-                reason: Some("password_timeout".to_owned()),
-                ..revoked
-            });
-        }
-        tokio::time::sleep(acquirer.code_waits.poll.min(left)).await;
-        match acquirer.ask_how(url, &scan.order_id).await {
-            Ok(now) => standing = now,
-            // It may be back before the time is over.
-            Err(CallError::Unreachable(why)) => eprintln!("acquirer: provider: {why}"),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(standing)
 }
 
 /// Signs the decision for the receipt and books it, once.
@@ -328,44 +279,6 @@ pub(crate) async fn revoke(
         state: "revoked",
         at: standing.at,
     }))
-}
-
-/// Looks after scans that were left without an answer: the provider is asked how their orders stand, and never to pay
-/// them, since nobody stands at the till any more.
-pub(crate) async fn resolve(acquirer: &Inner, until: &str) -> Result<(), sqlx::Error> {
-    for (terminal, trace, request) in acquirer.store.unresolved_scans(until).await? {
-        let scan = serde_json::from_str::<Scan>(&request).ok();
-        let card = scan.as_ref().and_then(|scan| CardCode::read(&scan.code));
-        if let (Some(scan), Some(code)) = (&scan, card) {
-            // The network may have decided on it: it is asked again, as for a tap.
-            if let Err(problem) = card::pay(acquirer, &terminal, scan, &code).await {
-                eprintln!("acquirer: trace {trace} of {terminal} is not decided: {problem}");
-            }
-            continue;
-        }
-        let url = scan.as_ref().and_then(|scan| acquirer.route(&scan.code));
-        let (Some(scan), Some(url)) = (scan.as_ref(), url) else {
-            acquirer.store.give_up_scan(&terminal, trace).await?;
-            continue;
-        };
-        match acquirer.ask_how(url, &scan.order_id).await {
-            Ok(standing) if standing.state == "pending" => {}
-            Ok(standing) => {
-                if let Err(problem) = booked(acquirer, &terminal, scan, standing).await {
-                    eprintln!("acquirer: trace {trace} of {terminal} stays open: {problem}");
-                }
-            }
-            // Nothing was ever paid for it.
-            Err(CallError::Refused(problem)) if problem.status == 404 => {
-                acquirer.store.give_up_scan(&terminal, trace).await?;
-            }
-            Err(error) => {
-                eprintln!("acquirer: trace {trace} of {terminal} stays open: {error}");
-                break;
-            }
-        }
-    }
-    Ok(())
 }
 
 fn check(scan: &Scan, currency: &str) -> Result<(), Problem> {
