@@ -36,7 +36,11 @@ struct OrderName<'a> {
 /// How the provider says that an order stands.
 #[derive(Clone, Deserialize)]
 pub(crate) struct Standing {
+    /// The payment that the order stands by: not always the one that was asked for.
     pub(crate) payment_id: Option<String>,
+    /// What that one comes to, minor units.
+    pub(crate) amount_minor: Option<i64>,
+    pub(crate) currency: Option<String>,
     /// `approved`, `declined`, `pending` or `revoked`.
     pub(crate) state: String,
     pub(crate) reason: Option<String>,
@@ -50,11 +54,30 @@ impl Standing {
     pub(crate) fn declined(reason: &str) -> Self {
         Self {
             payment_id: None,
+            amount_minor: None,
+            currency: None,
             state: "declined".to_owned(),
             reason: Some(reason.to_owned()),
             authorisation: None,
             network_ref: None,
             at: clock::now_text(),
+        }
+    }
+
+    /// What it means for this scan. The order may be paid with another amount, by a printed code, say: that payment is
+    /// booked by whomever it was told to, and pays nothing here.
+    pub(super) fn seen_by(self, scan: &Scan) -> Self {
+        let paid = (self.amount_minor, self.currency.as_deref());
+        if self.state != "approved"
+            || paid == (Some(scan.amount_minor), Some(scan.currency.as_str()))
+        {
+            return self;
+        }
+        Self {
+            state: "declined".to_owned(),
+            reason: Some("order_conflict".to_owned()),
+            network_ref: None,
+            ..self
         }
     }
 }

@@ -71,6 +71,22 @@ impl Store {
         Ok(true)
     }
 
+    /// The answer that was kept for a scan.
+    pub(super) async fn answer_of(&self, terminal: &str, trace: u32) -> Result<Option<Answer>> {
+        let row = sqlx::query(
+            "SELECT answer FROM scans WHERE terminal_id = $1 AND trace = $2 AND answer IS NOT NULL",
+        )
+        .bind(terminal)
+        .bind(i64::from(trace))
+        .fetch_optional(self.db().pool())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let answer = serde_json::from_str(&row.try_get::<String, _>(0)?);
+        answer
+            .map(Some)
+            .map_err(|error| sqlx::Error::Decode(error.into()))
+    }
+
     /// Books that a payment was taken back, once; what is not booked yet will be reversed as it is. `false` for that.
     pub(crate) async fn book_reversal(&self, payment: &str, at: &str) -> Result<bool> {
         let mut work = self.db().begin().await?;

@@ -59,8 +59,9 @@ fn reply(value: Value) -> Reply {
 
 pub(crate) fn standing(state: &str, reason: Option<&str>) -> Value {
     let approved = state == "approved";
-    json!({ "order_id": "A-1", "payment_id": "cpy_1", "state": state, "wants": null, "reason": reason,
-            "authorisation": approved.then_some("654321"), "network_ref": approved.then_some("net_9"),
+    let wants = (state == "pending").then_some("password");
+    json!({ "order_id": "A-1", "payment_id": "cpy_1", "amount_minor": 1250, "currency": "CNY", "state": state,
+            "wants": wants, "reason": reason, "authorisation": approved.then_some("654321"), "network_ref": approved.then_some("net_9"),
             "at": "2026-11-22T09:30:01Z" })
 }
 

@@ -4,4 +4,5 @@ mod authorisations;
 mod card_codes;
 mod common;
 mod scans;
+mod scans_waiting;
 mod shop_codes;
