@@ -41,14 +41,17 @@ async fn decided(
 ) -> Result<Standing, CallError> {
     let begun = Instant::now();
     let mut standing = acquirer.ask_to_pay(url, terminal, scan).await?;
-    while standing.state == "pending" {
+    if !standing.is_pending() {
+        return Ok(standing);
+    }
+    let ours = standing.payment_id.clone().ok_or_else(nameless)?;
+    while standing.is_pending() {
+        if !standing.is_of(&ours) {
+            return Ok(superseded(&ours));
+        }
         let left = acquirer.code_waits.give_up.saturating_sub(begun.elapsed());
         if left.is_zero() {
-            let revoked = acquirer.ask_to_revoke(url, &scan.order_id).await?;
-            return Ok(Standing {
-                reason: Some("password_timeout".to_owned()),
-                ..revoked
-            });
+            return given_up(acquirer, url, scan, &ours).await;
         }
         tokio::time::sleep(acquirer.code_waits.poll.min(left)).await;
         match acquirer.ask_how(url, &scan.order_id).await {
@@ -59,4 +62,42 @@ async fn decided(
         }
     }
     Ok(standing)
+}
+
+/// Gives up the payment that this scan asked for, and no other: what was decided meanwhile stands.
+async fn given_up(
+    acquirer: &Inner,
+    url: &str,
+    scan: &Scan,
+    ours: &str,
+) -> Result<Standing, CallError> {
+    let standing = acquirer.ask_to_give_up(url, &scan.order_id, ours).await?;
+    if standing.is_pending() {
+        return match standing.is_of(ours) {
+            true => Err(CallError::Malformed(
+                "given up, and pending still".to_owned(),
+            )),
+            false => Ok(superseded(ours)),
+        };
+    }
+    if standing.state == "revoked" && standing.is_of(ours) {
+        return Ok(Standing {
+            reason: Some("password_timeout".to_owned()),
+            ..standing
+        });
+    }
+    Ok(standing)
+}
+
+/// Another scan took the order over while the person was waited for.
+fn superseded(ours: &str) -> Standing {
+    Standing {
+        payment_id: Some(ours.to_owned()),
+        ..Standing::declined("superseded")
+    }
+}
+
+/// Nobody could ask about it or give it up.
+fn nameless() -> CallError {
+    CallError::Malformed("a payment that is pending has no name".to_owned())
 }

@@ -25,7 +25,7 @@ pub(crate) async fn resolve(acquirer: &Inner, until: &str) -> Result<(), sqlx::E
             continue;
         };
         match acquirer.ask_how(url, &scan.order_id).await {
-            Ok(standing) if standing.state == "pending" => {}
+            Ok(standing) if standing.is_pending() => {}
             Ok(standing) => {
                 if let Err(problem) = booked(acquirer, &terminal, scan, standing).await {
                     eprintln!("acquirer: trace {trace} of {terminal} stays open: {problem}");

@@ -3,8 +3,8 @@
 //!
 //! The first digits say which provider that is. An order of the merchant is paid once, whatever is scanned for it and
 //! however often: the provider sees to it, and the books here have one line per payment. While the person types a
-//! password the provider is asked again now and then; who takes too long is given up and the order revoked, so that it
-//! is not paid behind the cashier's back.
+//! password the provider is asked again now and then; who takes too long is given up, so that the order is not paid behind
+//! the cashier's back. What another till has scanned for the same order is left alone.
 //!
 //! ```text
 //! POST /v1/scans         {trace, at, code, amount_minor, currency, order_id}
@@ -56,7 +56,7 @@ pub struct CodeRoute {
 pub struct CodeWaits {
     /// The time from one question to the next.
     pub poll: Duration,
-    /// The time until the order is revoked.
+    /// The time until the payment is given up.
     pub give_up: Duration,
 }
 
@@ -254,7 +254,7 @@ pub(crate) async fn revoke(
     }
     let mut revoked = None;
     for url in acquirer.providers_of(&request.order_id).await? {
-        let standing = match acquirer.ask_to_revoke_now(url, &request.order_id).await {
+        let standing = match acquirer.ask_to_revoke(url, &request.order_id).await {
             Ok(standing) => standing,
             Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
                 return Err(problem);

@@ -31,6 +31,9 @@ struct Pay<'a> {
 struct OrderName<'a> {
     merchant_id: &'a str,
     order_id: &'a str,
+    /// The only payment that is given up; absent where the order is over whatever became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_id: Option<&'a str>,
 }
 
 /// How the provider says that an order stands.
@@ -43,6 +46,8 @@ pub(crate) struct Standing {
     pub(crate) currency: Option<String>,
     /// `approved`, `declined`, `pending` or `revoked`.
     pub(crate) state: String,
+    /// What it waits for while it is pending: `password`, or nothing that anybody can do.
+    pub(crate) wants: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) authorisation: Option<String>,
     pub(crate) network_ref: Option<String>,
@@ -57,11 +62,21 @@ impl Standing {
             amount_minor: None,
             currency: None,
             state: "declined".to_owned(),
+            wants: None,
             reason: Some(reason.to_owned()),
             authorisation: None,
             network_ref: None,
             at: clock::now_text(),
         }
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        self.state == "pending"
+    }
+
+    /// Whether the order stands by this payment.
+    pub(super) fn is_of(&self, payment: &str) -> bool {
+        self.payment_id.as_deref() == Some(payment)
     }
 
     /// What it means for this scan. The order may be paid with another amount, by a printed code, say: that payment is
@@ -132,27 +147,32 @@ impl Inner {
 
     pub(super) async fn ask_how(&self, url: &str, order: &str) -> Result<Standing, CallError> {
         let url = format!("{url}/v1/codes/query");
-        self.client.post(&url, &self.order(order), None).await
+        self.client.post(&url, &self.order(order, None), None).await
     }
 
-    pub(super) async fn ask_to_revoke_now(
-        &self,
-        url: &str,
-        order: &str,
-    ) -> Result<Standing, CallError> {
-        let url = format!("{url}/v1/codes/revoke");
-        self.client.post(&url, &self.order(order), None).await
-    }
-
-    /// Revokes as soon as the provider lets it.
+    /// Revokes an order, whatever was paid for it by whom.
     pub(super) async fn ask_to_revoke(
         &self,
         url: &str,
         order: &str,
     ) -> Result<Standing, CallError> {
+        let url = format!("{url}/v1/codes/revoke");
+        self.client.post(&url, &self.order(order, None), None).await
+    }
+
+    /// Gives a payment up as soon as the provider lets it, unless it was decided or lost the order meanwhile: then nothing
+    /// changes, and the answer is how the order stands.
+    pub(super) async fn ask_to_give_up(
+        &self,
+        url: &str,
+        order: &str,
+        payment: &str,
+    ) -> Result<Standing, CallError> {
+        let url = format!("{url}/v1/codes/revoke");
+        let body = self.order(order, Some(payment));
         let mut tries = 1;
         loop {
-            match self.ask_to_revoke_now(url, order).await {
+            match self.client.post(&url, &body, None).await {
                 Err(error) if error.code() == Some("revoke_too_early") && tries < TRIES => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -162,10 +182,11 @@ impl Inner {
         }
     }
 
-    fn order<'a>(&'a self, order: &'a str) -> OrderName<'a> {
+    fn order<'a>(&'a self, order: &'a str, payment: Option<&'a str>) -> OrderName<'a> {
         OrderName {
             merchant_id: &self.merchant.merchant_id,
             order_id: order,
+            payment_id: payment,
         }
     }
 }

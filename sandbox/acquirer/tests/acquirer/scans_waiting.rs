@@ -73,3 +73,77 @@ async fn a_scan_that_is_looked_after_is_not_paid_by_another_amount_either() {
     let answer = terminal.scan(1, DIGITS).await.unwrap();
     assert_eq!(answer["reason"], "order_conflict");
 }
+
+#[tokio::test]
+async fn a_till_that_gives_up_names_the_payment_that_it_asked_for() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    Others::say(&bench.others.pay, Ok(standing("pending", None)));
+    terminal.scan(1, DIGITS).await.unwrap();
+    let asked = bench.others.asked("revoke");
+    assert_eq!(asked.len(), 1);
+    assert_eq!(
+        (&asked[0]["order_id"], &asked[0]["payment_id"]),
+        (&json!("A-1"), &json!("cpy_1"))
+    );
+    // A cashier takes the order back, whoever has paid it.
+    let order = json!({ "order_id": "A-1" });
+    terminal.post("/v1/scans/revoke", &order).await.unwrap();
+    let asked = bench.others.asked("revoke");
+    assert!(asked[1].get("payment_id").is_none(), "{asked:?}");
+}
+
+/// Another till's code was paid between the last question and the end of patience.
+#[tokio::test]
+async fn what_another_till_was_paid_is_not_taken_back() {
+    let bench = bench().await;
+    let (first, second) = (bench.terminal().await, bench.terminal().await);
+    Others::say(&bench.others.pay, Ok(standing("pending", None)));
+    Others::say(&bench.others.revoke, Ok(taken("approved", 1250)));
+    let heard = first.scan(1, DIGITS).await.unwrap();
+    assert_eq!(
+        (&heard["result"], &heard["payment_id"]),
+        (&json!("approved"), &json!("cpy_2"))
+    );
+    assert_eq!(bench.others.asked("revoke").len(), 1);
+    Others::say(&bench.others.pay, Ok(taken("approved", 1250)));
+    let paid = second.scan(1, DIGITS).await.unwrap();
+    assert_eq!(paid["payment_id"], "cpy_2");
+    assert_eq!(bench.kinds().await, ["payment"]);
+}
+
+#[tokio::test]
+async fn what_was_decided_at_the_last_moment_stands() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    Others::say(&bench.others.pay, Ok(standing("pending", None)));
+    for (trace, state, amount_minor, result, reason) in [
+        (1, "approved", 1250, "approved", Value::Null),
+        (2, "approved", 1, "declined", json!("order_conflict")),
+        (3, "pending", 1250, "declined", json!("superseded")),
+        (4, "revoked", 1250, "declined", json!("revoked")),
+    ] {
+        Others::say(&bench.others.revoke, Ok(taken(state, amount_minor)));
+        let answer = terminal.scan(trace, DIGITS).await.unwrap();
+        assert_eq!(
+            (&answer["result"], &answer["reason"]),
+            (&json!(result), &reason),
+            "{trace}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_till_whose_order_another_code_waits_for_waits_no_longer() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    Others::say(&bench.others.pay, Ok(standing("pending", None)));
+    Others::say(&bench.others.query, Ok(taken("pending", 1250)));
+    let answer = terminal.scan(1, DIGITS).await.unwrap();
+    assert_eq!(
+        (&answer["reason"], &answer["payment_id"]),
+        (&json!("superseded"), &json!("cpy_1"))
+    );
+    assert_eq!(bench.others.names(), ["pay", "query"]);
+    assert_eq!(bench.kinds().await, ["decline"]);
+}
