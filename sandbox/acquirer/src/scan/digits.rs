@@ -51,7 +51,7 @@ async fn decided(
         }
         let left = acquirer.code_waits.give_up.saturating_sub(begun.elapsed());
         if left.is_zero() {
-            return given_up(acquirer, url, scan, &ours).await;
+            return given_up(acquirer, url, scan, (&ours, &standing)).await;
         }
         tokio::time::sleep(acquirer.code_waits.poll.min(left)).await;
         match acquirer.ask_how(url, &scan.order_id).await {
@@ -64,12 +64,13 @@ async fn decided(
     Ok(standing)
 }
 
-/// Gives up the payment that this scan asked for, and no other: what was decided meanwhile stands.
+/// Gives up the payment that this scan asked for and that was last heard of as waiting, and no other: what was decided
+/// meanwhile stands.
 async fn given_up(
     acquirer: &Inner,
     url: &str,
     scan: &Scan,
-    ours: &str,
+    (ours, waiting): (&str, &Standing),
 ) -> Result<Standing, CallError> {
     let standing = acquirer.ask_to_give_up(url, &scan.order_id, ours).await?;
     if standing.is_pending() {
@@ -82,7 +83,7 @@ async fn given_up(
     }
     if standing.state == "revoked" && standing.is_of(ours) {
         return Ok(Standing {
-            reason: Some("password_timeout".to_owned()),
+            reason: Some(waiting.timeout().to_owned()),
             ..standing
         });
     }

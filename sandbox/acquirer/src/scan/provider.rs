@@ -74,6 +74,14 @@ impl Standing {
         self.state == "pending"
     }
 
+    /// Why a payment that waits is given up: the person was too slow, or those who decide were.
+    pub(super) fn timeout(&self) -> &'static str {
+        match self.wants.as_deref() {
+            Some("password") => "password_timeout",
+            _ => "provider_timeout",
+        }
+    }
+
     /// Whether the order stands by this payment.
     pub(super) fn is_of(&self, payment: &str) -> bool {
         self.payment_id.as_deref() == Some(payment)

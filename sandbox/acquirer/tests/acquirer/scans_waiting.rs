@@ -147,3 +147,18 @@ async fn a_till_whose_order_another_code_waits_for_waits_no_longer() {
     assert_eq!(bench.others.names(), ["pay", "query"]);
     assert_eq!(bench.kinds().await, ["decline"]);
 }
+
+#[tokio::test]
+async fn nobody_is_blamed_for_a_password_that_was_not_wanted() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    let mut started = standing("pending", None);
+    started["wants"] = Value::Null;
+    Others::say(&bench.others.pay, Ok(standing("pending", None)));
+    Others::say(&bench.others.query, Ok(started));
+    let answer = terminal.scan(1, DIGITS).await.unwrap();
+    assert_eq!(
+        (&answer["result"], &answer["reason"]),
+        (&json!("declined"), &json!("provider_timeout"))
+    );
+}
