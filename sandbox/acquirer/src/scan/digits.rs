@@ -1,4 +1,7 @@
 //! Payments by digits: asked of their provider until it has decided, or the person has taken too long.
+//!
+//! Only the provider's first word, on the question to pay, refuses a scan for good. Whatever goes wrong after it leaves the
+//! scan open: the order may be paid at this moment.
 
 use std::time::Instant;
 
@@ -8,6 +11,20 @@ use sandbox_kit::problem::Problem;
 use super::provider::Standing;
 use super::{Answer, Scan, away, booked, card};
 use crate::Inner;
+
+/// Why the provider has not decided on a scan.
+enum Undecided {
+    /// It does not take it: nothing is paid for this scan.
+    Refused(Problem),
+    /// Nobody knows how the order stands.
+    Open(CallError),
+}
+
+impl From<CallError> for Undecided {
+    fn from(error: CallError) -> Self {
+        Self::Open(error)
+    }
+}
 
 /// Pays an order with digits, or answers how it stands.
 pub(super) async fn pay(acquirer: &Inner, terminal: &str, scan: &Scan) -> Result<Answer, Problem> {
@@ -21,13 +38,13 @@ pub(super) async fn pay(acquirer: &Inner, terminal: &str, scan: &Scan) -> Result
     };
     match decided(acquirer, terminal, url, scan).await {
         Ok(standing) => booked(acquirer, terminal, scan, standing).await,
-        Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
+        Err(Undecided::Refused(problem)) => {
             acquirer.store.give_up_scan(terminal, scan.trace).await?;
             Err(problem)
         }
-        Err(error) => {
+        Err(Undecided::Open(error)) => {
             eprintln!("acquirer: provider: {error}");
-            Err(away())
+            Err(undecided())
         }
     }
 }
@@ -38,9 +55,15 @@ async fn decided(
     terminal: &str,
     url: &str,
     scan: &Scan,
-) -> Result<Standing, CallError> {
+) -> Result<Standing, Undecided> {
     let begun = Instant::now();
-    let mut standing = acquirer.ask_to_pay(url, terminal, scan).await?;
+    let asked = acquirer.ask_to_pay(url, terminal, scan).await;
+    let mut standing = asked.map_err(|error| match error {
+        CallError::Refused(problem) if matches!(problem.status, 400 | 409 | 422) => {
+            Undecided::Refused(problem)
+        }
+        error => Undecided::Open(error),
+    })?;
     if !standing.is_pending() {
         return Ok(standing);
     }
@@ -51,14 +74,18 @@ async fn decided(
         }
         let left = acquirer.code_waits.give_up.saturating_sub(begun.elapsed());
         if left.is_zero() {
-            return given_up(acquirer, url, scan, (&ours, &standing)).await;
+            let ended = given_up(acquirer, url, scan, (ours.as_str(), &standing)).await;
+            return ended.map_err(Undecided::Open);
         }
         tokio::time::sleep(acquirer.code_waits.poll.min(left)).await;
         match acquirer.ask_how(url, &scan.order_id).await {
             Ok(now) => standing = now,
             // It may be back before the time is over.
             Err(CallError::Unreachable(why)) => eprintln!("acquirer: provider: {why}"),
-            Err(error) => return Err(error),
+            Err(CallError::Refused(problem)) if problem.status >= 500 => {
+                eprintln!("acquirer: provider: {problem}");
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(standing)
@@ -101,4 +128,10 @@ fn superseded(ours: &str) -> Standing {
 /// Nobody could ask about it or give it up.
 fn nameless() -> CallError {
     CallError::Malformed("a payment that is pending has no name".to_owned())
+}
+
+fn undecided() -> Problem {
+    away(
+        "How this order stands is not known just now: it may be paid. Ask again with the same trace number, or look at the order by scanning a fresh code for it, which pays it once.",
+    )
 }

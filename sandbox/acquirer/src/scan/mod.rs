@@ -261,7 +261,9 @@ pub(crate) async fn revoke(
             }
             Err(error) => {
                 eprintln!("acquirer: provider: {error}");
-                return Err(away());
+                return Err(away(
+                    "Whether the order is revoked is not known just now. Revoke it again.",
+                ));
             }
         };
         if let Some(payment) = &standing.payment_id {
@@ -300,11 +302,12 @@ fn order(id: &str) -> Result<(), Problem> {
     ))
 }
 
-fn away() -> Problem {
+/// The wallet's provider gave no answer of use; `detail` says what to do.
+fn away(detail: &str) -> Problem {
     Problem::new(
         503,
         "provider_unavailable",
-        "Wallet provider not reachable",
-        "The provider of this code does not answer just now. Ask again with the same trace number, or scan a fresh code for the same order.",
+        "No word from the wallet provider",
+        detail,
     )
 }

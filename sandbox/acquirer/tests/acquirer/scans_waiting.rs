@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use sandbox_kit::problem::Problem;
 use serde_json::{Value, json};
 
-use crate::common::{Bench, DIGITS, Others, away, bench, is, refusal, scan, standing};
+use crate::common::{
+    AID, Bench, DIGITS, Others, Terminal, away, bench, card_code, is, refusal, scan, standing,
+};
 
 /// How the order stands when another payment than the till's has taken it, of this amount.
 fn taken(state: &str, amount_minor: i64) -> Value {
@@ -161,4 +164,55 @@ async fn nobody_is_blamed_for_a_password_that_was_not_wanted() {
         (&answer["result"], &answer["reason"]),
         (&json!("declined"), &json!("provider_timeout"))
     );
+}
+
+/// Whether the order is held by a scan that nobody has decided on: a card's code has to wait for it then.
+async fn is_open(terminal: &Terminal<'_>, trace: u32) -> bool {
+    let asked = terminal.scan(trace, &card_code(AID, 1)).await;
+    refusal(asked) == is(409, "order_open")
+}
+
+#[tokio::test]
+async fn only_the_first_word_refuses_a_scan_for_good() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    let unwilling = Problem::new(409, "revoke_too_late", "Too late", "It is over.");
+    Others::say(&bench.others.pay, Ok(standing("pending", None)));
+    // To the question how it stands, and to giving up.
+    for (trace, query, revoke) in [
+        (1, Err(unwilling.clone()), Ok(standing("revoked", None))),
+        (3, Ok(standing("pending", None)), Err(unwilling.clone())),
+    ] {
+        Others::say(&bench.others.query, query);
+        Others::say(&bench.others.revoke, revoke);
+        assert_eq!(
+            refusal(terminal.scan(trace, DIGITS).await),
+            is(503, "provider_unavailable")
+        );
+        assert!(is_open(&terminal, trace + 1).await, "{trace}");
+    }
+    assert!(bench.kinds().await.is_empty());
+    // The same trace number hears of it in the end.
+    Others::say(&bench.others.pay, Ok(standing("approved", None)));
+    for trace in [1, 3] {
+        let answer = terminal.scan(trace, DIGITS).await.unwrap();
+        assert_eq!(answer["result"], "approved");
+    }
+    assert_eq!(bench.kinds().await, ["payment"]);
+}
+
+#[tokio::test]
+async fn a_provider_that_stumbles_is_asked_until_the_time_is_over() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    Others::say(&bench.others.pay, Ok(standing("pending", None)));
+    Others::say(&bench.others.query, Err(away()));
+    let others = bench.others.clone();
+    let back = async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        Others::say(&others.query, Ok(standing("approved", None)));
+    };
+    let (answer, ()) = tokio::join!(terminal.scan(1, DIGITS), back);
+    assert_eq!(answer.unwrap()["result"], "approved");
+    assert!(bench.others.asked("revoke").is_empty());
 }
