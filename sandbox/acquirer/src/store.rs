@@ -189,7 +189,9 @@ impl Store {
         .bind(until)
         .fetch_all(self.db.pool())
         .await?;
-        unanswered(&rows)
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, trace_in(row)?, row.try_get(2)?)))
+            .collect()
     }
 
     /// Notes that the network does not take this payment, so that only its terminal asks for it again.
@@ -245,13 +247,6 @@ pub(crate) async fn keep(
         .execute(&mut **work)
         .await?;
     Ok(kept.rows_affected() == 1)
-}
-
-/// Who asked, under which trace number, and the request's JSON, out of rows of `terminal_id, trace, request`.
-pub(crate) fn unanswered(rows: &[AnyRow]) -> Result<Vec<(String, u32, String)>> {
-    rows.iter()
-        .map(|row| Ok((row.try_get(0)?, trace_in(row)?, row.try_get(2)?)))
-        .collect()
 }
 
 /// The trace number in a row that begins with `terminal_id, trace`.

@@ -1,14 +1,25 @@
 //! Scans in the acquirer's database, and their lines in the books.
 
 use sandbox_kit::clock;
+use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
 use super::{Answer, Scan};
 use crate::Merchant;
 use crate::authorise::Outcome;
-use crate::store::{self, Asked, Store, post_sale, unanswered};
+use crate::store::{self, Asked, Store, post_sale, trace_in};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
+
+/// A scan without an answer.
+pub(super) struct Left {
+    pub(super) terminal: String,
+    pub(super) trace: u32,
+    /// Its JSON.
+    pub(super) request: String,
+    /// When its terminal last asked, RFC 3339.
+    pub(super) asked_at: String,
+}
 
 impl Store {
     /// Writes the scan down, or says how its trace number stands already. A tap's trace number is no scan's.
@@ -28,8 +39,8 @@ impl Store {
         if tap.is_some() {
             return Ok(Asked::Otherwise);
         }
-        // One that was given up is open again.
-        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at, kind) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (terminal_id, trace) DO UPDATE SET result = NULL WHERE scans.answer IS NULL AND scans.request = excluded.request")
+        // One that was given up is open again, and its question to pay on its way again.
+        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at, kind) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (terminal_id, trace) DO UPDATE SET result = NULL, asked_at = excluded.asked_at WHERE scans.answer IS NULL AND scans.request = excluded.request")
             .bind(terminal)
             .bind(i64::from(scan.trace))
             .bind(scan.order_id.as_str())
@@ -101,12 +112,12 @@ impl Store {
     }
 
     /// Scans of `until` or before of which nobody knows the result.
-    pub(super) async fn unresolved_scans(&self, until: &str) -> Result<Vec<(String, u32, String)>> {
-        let rows = sqlx::query("SELECT terminal_id, trace, request FROM scans WHERE result IS NULL AND asked_at <= $1 ORDER BY asked_at, terminal_id, trace")
+    pub(super) async fn unresolved_scans(&self, until: &str) -> Result<Vec<Left>> {
+        let rows = sqlx::query("SELECT terminal_id, trace, request, asked_at FROM scans WHERE result IS NULL AND asked_at <= $1 ORDER BY asked_at, terminal_id, trace")
             .bind(until)
             .fetch_all(self.db().pool())
             .await?;
-        unanswered(&rows)
+        rows.iter().map(left).collect()
     }
 
     /// Notes that nothing will be paid for this scan unless its terminal asks again.
@@ -131,6 +142,15 @@ impl Store {
         let scan = serde_json::from_str::<Scan>(&row.try_get::<String, _>(0)?);
         Ok(scan.ok().map(|scan| scan.code))
     }
+}
+
+fn left(row: &AnyRow) -> Result<Left> {
+    Ok(Left {
+        terminal: row.try_get(0)?,
+        trace: trace_in(row)?,
+        request: row.try_get(2)?,
+        asked_at: row.try_get(3)?,
+    })
 }
 
 /// Keeps the answer to a scan; `false` when it has one.
