@@ -1,5 +1,6 @@
 //! Scans that were left without an answer: the acquirer stopped meanwhile, or the provider or the network was away.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sandbox_kit::client::{self, CallError};
@@ -14,10 +15,15 @@ use crate::Inner;
 const ON_ITS_WAY: Duration =
     Duration::from_secs(signed::WINDOW_SECONDS.unsigned_abs()).saturating_add(client::TIMEOUT);
 
+/// After so many questions without any answer a provider is away, and the other scans of its codes would only wait for the
+/// same. One alone may be an order over which it hangs.
+const AWAY: u32 = 3;
+
 /// Looks after scans that were left without an answer: the provider is asked how their orders stand, and never to pay
-/// them, since nobody stands at the till any more.
+/// them, since nobody stands at the till any more. One that cannot be decided holds up no other.
 pub(crate) async fn resolve(acquirer: &Inner, until: &str) -> Result<(), sqlx::Error> {
     let arrived = clock::text(clock::now() - ON_ITS_WAY);
+    let mut unheard: HashMap<&str, u32> = HashMap::new();
     for left in acquirer.store.unresolved_scans(until).await? {
         let Left {
             terminal, trace, ..
@@ -36,9 +42,18 @@ pub(crate) async fn resolve(acquirer: &Inner, until: &str) -> Result<(), sqlx::E
             acquirer.store.give_up_scan(terminal, *trace).await?;
             continue;
         };
+        let unheard = unheard.entry(url).or_default();
+        if *unheard == AWAY {
+            continue;
+        }
         // Until then an order that is not known, or another scan of it that was declined, says nothing of this one.
         let may_arrive = left.asked_at >= arrived;
-        match acquirer.ask_how(url, &scan.order_id).await {
+        let answer = acquirer.ask_how(url, &scan.order_id).await;
+        *unheard = match &answer {
+            Err(CallError::Unreachable(_)) => *unheard + 1,
+            _ => 0,
+        };
+        match answer {
             Ok(standing) if standing.is_pending() => {}
             Ok(standing) if standing.state == "declined" && may_arrive => {}
             Ok(standing) => {
@@ -52,7 +67,6 @@ pub(crate) async fn resolve(acquirer: &Inner, until: &str) -> Result<(), sqlx::E
             }
             Err(error) => {
                 eprintln!("acquirer: trace {trace} of {terminal} stays open: {error}");
-                break;
             }
         }
     }

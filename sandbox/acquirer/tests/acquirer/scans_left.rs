@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use sandbox_kit::db::sqlite_url;
 use sandbox_kit::problem::Problem;
+use serde_json::json;
 use sqlx::AnyPool;
 
 use crate::common::{
-    AID, Bench, DIGITS, Others, Terminal, away, bench, card_code, is, refusal, standing,
+    AID, Bench, DIGITS, Others, Terminal, approval, away, bench, bench_with, card_code, is,
+    refusal, scan, standing,
 };
 
 impl Bench {
@@ -98,4 +100,34 @@ async fn a_declined_order_decides_on_a_scan_only_when_that_has_arrived() {
         ledger.entries[0].reason.as_deref(),
         Some("password_timeout")
     );
+}
+
+#[tokio::test]
+async fn a_scan_that_cannot_be_decided_holds_up_no_other() {
+    let bench = bench_with(None, &["74"]).await;
+    let terminal = bench.terminal().await;
+    // Four of a provider that is away, one that its own does not talk about, and then the others.
+    Others::say(&bench.others.pay, Err(away()));
+    for trace in 1..=6 {
+        let mut left = scan(trace, DIGITS);
+        left["order_id"] = json!(format!("A-{trace}"));
+        if trace <= 4 {
+            left["code"] = json!("740123456789654321");
+        }
+        let asked = terminal.post("/v1/scans", &left).await;
+        assert_eq!(refusal(asked), is(503, "provider_unavailable"));
+    }
+    Others::say(&bench.others.authorise, Err(away()));
+    let mut card = scan(7, &card_code(AID, 1));
+    card["order_id"] = json!("A-7");
+    let asked = terminal.post("/v1/scans", &card).await;
+    assert_eq!(refusal(asked), is(503, "network_unavailable"));
+    bench.others.asked.lock().unwrap().clear();
+    Others::say(&bench.others.query, Err(away()));
+    Others::say(&bench.others.authorise, Ok(approval()));
+    let background = bench.acquirer.start();
+    let ledger = bench.booked().await;
+    drop(background);
+    assert_eq!(ledger.entries[0].atc, Some(1));
+    assert_eq!(bench.others.names(), ["query", "query", "authorise"]);
 }
