@@ -60,6 +60,8 @@ pub(crate) enum Asked {
     Answered(String),
     /// It stands for another request.
     Otherwise,
+    /// Its order is with another wallet's provider, which may have been paid.
+    Elsewhere,
 }
 
 impl Asked {
@@ -84,6 +86,12 @@ impl Asked {
                 "trace_conflict",
                 "Trace number used before",
                 "This trace number stands for another payment of this terminal. Use the next one.",
+            )),
+            Self::Elsewhere => Err(Problem::new(
+                409,
+                "order_conflict",
+                "Order with another wallet",
+                "A code of another wallet is being paid for this order, or has paid it. Scan a code of that wallet to hear how it stands, or use another order number.",
             )),
             Self::Open => Ok(None),
         }

@@ -2,7 +2,8 @@
 //! consumer-presented code (EMV QRCPS) with a card's cryptogram, which the network decides on like a tap.
 //!
 //! The first digits say which provider that is. An order of the merchant is paid once, whatever is scanned for it and
-//! however often: the provider sees to it, and the books here have one line per payment. While the person types a
+//! however often: the provider sees to it, and the books here have one line per payment. Providers know nothing of each
+//! other, so that an order that one may have paid is not asked of another. While the person types a
 //! password the provider is asked again now and then; who takes too long is given up, so that the order is not paid behind
 //! the cashier's back. What another till has scanned for the same order is left alone.
 //!
@@ -141,7 +142,12 @@ pub(crate) async fn scan(
     let kind = code.kind();
     let asked = acquirer
         .store
-        .ask_scan(&terminal, &scan, kind, &text)
+        .ask_scan(
+            &terminal,
+            &scan,
+            (kind, text.as_str()),
+            &acquirer.code_routes,
+        )
         .await?;
     if let Some(answer) = asked.answer()? {
         return Ok(Json(answer));

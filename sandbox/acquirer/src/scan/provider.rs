@@ -6,7 +6,7 @@ use sandbox_kit::client::CallError;
 use sandbox_kit::clock;
 use serde::{Deserialize, Serialize};
 
-use super::Scan;
+use super::{CodeRoute, Scan};
 use crate::Inner;
 
 /// How often a revocation that came too early is tried again.
@@ -105,14 +105,19 @@ impl Standing {
     }
 }
 
+/// The provider that a code belongs to.
+pub(super) fn route<'a>(routes: &'a [CodeRoute], code: &str) -> Option<&'a str> {
+    routes
+        .iter()
+        .filter(|route| code.starts_with(&route.prefix))
+        .max_by_key(|route| route.prefix.len())
+        .map(|route| route.provider_url.as_str())
+}
+
 impl Inner {
     /// The provider that a code belongs to.
     pub(crate) fn route(&self, code: &str) -> Option<&str> {
-        self.code_routes
-            .iter()
-            .filter(|route| code.starts_with(&route.prefix))
-            .max_by_key(|route| route.prefix.len())
-            .map(|route| route.provider_url.as_str())
+        route(&self.code_routes, code)
     }
 
     /// The providers that may know an order: the one whose digits were scanned for it, or any, where a code was shown for it.

@@ -4,7 +4,8 @@ use sandbox_kit::clock;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
-use super::{Answer, Scan};
+use super::provider::route;
+use super::{Answer, CodeRoute, Scan};
 use crate::Merchant;
 use crate::authorise::Outcome;
 use crate::store::{self, Asked, Store, post_sale, trace_in};
@@ -22,13 +23,14 @@ pub(super) struct Left {
 }
 
 impl Store {
-    /// Writes the scan down, or says how its trace number stands already. A tap's trace number is no scan's.
+    /// Writes the scan down, or says how its trace number stands already. A tap's trace number is no scan's. The code of
+    /// another provider's is not written down for an order that may be paid.
     pub(super) async fn ask_scan(
         &self,
         terminal: &str,
         scan: &Scan,
-        kind: &str,
-        text: &str,
+        (kind, text): (&str, &str),
+        routes: &[CodeRoute],
     ) -> Result<Asked> {
         let mut work = self.db().begin().await?;
         let tap = sqlx::query("SELECT 1 FROM authorisations WHERE terminal_id = $1 AND trace = $2")
@@ -39,8 +41,23 @@ impl Store {
         if tap.is_some() {
             return Ok(Asked::Otherwise);
         }
+        let known =
+            sqlx::query("SELECT request, answer FROM scans WHERE terminal_id = $1 AND trace = $2")
+                .bind(terminal)
+                .bind(i64::from(scan.trace))
+                .fetch_optional(&mut *work)
+                .await?;
+        if let Some(row) = known {
+            let asked = Asked::read(&row, text)?;
+            if !matches!(asked, Asked::Open) {
+                return Ok(asked);
+            }
+        }
+        if is_elsewhere(&mut work, terminal, scan, routes).await? {
+            return Ok(Asked::Elsewhere);
+        }
         // One that was given up is open again, and its question to pay on its way again.
-        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at, kind) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (terminal_id, trace) DO UPDATE SET result = NULL, asked_at = excluded.asked_at WHERE scans.answer IS NULL AND scans.request = excluded.request")
+        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at, kind) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (terminal_id, trace) DO UPDATE SET result = NULL, asked_at = excluded.asked_at")
             .bind(terminal)
             .bind(i64::from(scan.trace))
             .bind(scan.order_id.as_str())
@@ -49,14 +66,8 @@ impl Store {
             .bind(kind)
             .execute(&mut *work)
             .await?;
-        let row =
-            sqlx::query("SELECT request, answer FROM scans WHERE terminal_id = $1 AND trace = $2")
-                .bind(terminal)
-                .bind(i64::from(scan.trace))
-                .fetch_one(&mut *work)
-                .await?;
         work.commit().await?;
-        Asked::read(&row, text)
+        Ok(Asked::Open)
     }
 
     /// Keeps the answer and books it, once: `false` when another request was quicker. A payment that several tills
@@ -130,10 +141,10 @@ impl Store {
         Ok(())
     }
 
-    /// The last numeric code that was scanned for an order.
+    /// The numeric code that paid an order or may, or else the last one that was scanned for it.
     pub(super) async fn code_of_order(&self, order: &str) -> Result<Option<String>> {
         let row = sqlx::query(
-            "SELECT request FROM scans WHERE order_id = $1 AND kind = 'digits' ORDER BY asked_at DESC, trace DESC LIMIT 1",
+            "SELECT request FROM scans WHERE order_id = $1 AND kind = 'digits' ORDER BY CASE WHEN result IS NULL OR result = 'approved' THEN 0 ELSE 1 END, asked_at DESC, trace DESC LIMIT 1",
         )
         .bind(order)
         .fetch_optional(self.db().pool())
@@ -151,6 +162,32 @@ fn left(row: &AnyRow) -> Result<Left> {
         request: row.try_get(2)?,
         asked_at: row.try_get(3)?,
     })
+}
+
+/// Whether a code of another provider's may have paid the order.
+async fn is_elsewhere(
+    work: &mut Transaction<'static, Any>,
+    terminal: &str,
+    scan: &Scan,
+    routes: &[CodeRoute],
+) -> Result<bool> {
+    let Some(provider) = route(routes, &scan.code) else {
+        return Ok(false);
+    };
+    let rows = sqlx::query("SELECT request FROM scans WHERE order_id = $1 AND kind = 'digits' AND (result IS NULL OR result = 'approved') AND NOT (terminal_id = $2 AND trace = $3)")
+        .bind(scan.order_id.as_str())
+        .bind(terminal)
+        .bind(i64::from(scan.trace))
+        .fetch_all(&mut **work)
+        .await?;
+    for row in &rows {
+        let other = serde_json::from_str::<Scan>(&row.try_get::<String, _>(0)?);
+        let other = other.ok().and_then(|other| route(routes, &other.code));
+        if other.is_some_and(|other| other != provider) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Keeps the answer to a scan; `false` when it has one.
