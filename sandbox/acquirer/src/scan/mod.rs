@@ -238,6 +238,7 @@ pub(crate) struct Revocation {
 #[derive(Serialize)]
 pub(crate) struct Revoked {
     order_id: String,
+    /// What was given up or taken back; nothing where nobody was to pay.
     payment_id: Option<String>,
     state: &'static str,
     at: String,
@@ -258,7 +259,7 @@ pub(crate) async fn revoke(
             "This order was paid with a card's cryptogram and cannot be revoked. Give the money back at the till.",
         ));
     }
-    let mut revoked = None;
+    let mut revoked: Option<Standing> = None;
     for url in acquirer.providers_of(&request.order_id).await? {
         let standing = match acquirer.ask_to_revoke(url, &request.order_id).await {
             Ok(standing) => standing,
@@ -275,7 +276,10 @@ pub(crate) async fn revoke(
         if let Some(payment) = &standing.payment_id {
             acquirer.store.book_reversal(payment, &standing.at).await?;
         }
-        revoked = Some(standing);
+        // Of several providers that a shown code may have been paid at, one has the payment.
+        if revoked.is_none() || standing.payment_id.is_some() {
+            revoked = Some(standing);
+        }
     }
     let standing = revoked.ok_or_else(|| {
         Problem::new(

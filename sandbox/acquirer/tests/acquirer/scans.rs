@@ -125,6 +125,14 @@ async fn a_cashier_revokes_and_the_books_follow_once() {
         .collect();
     assert_eq!(kinds, ["payment", "reversal"]);
     assert_eq!(ledger.entries[1].debit, "merchant:898110058120001:payable");
+    // Nobody was to pay.
+    let mut unpaid = standing("revoked", Some("revoked"));
+    for member in ["payment_id", "amount_minor", "currency"] {
+        unpaid[member] = Value::Null;
+    }
+    Others::say(&bench.others.revoke, Ok(unpaid));
+    let answer = terminal.post("/v1/scans/revoke", &order).await.unwrap();
+    assert_eq!(answer["payment_id"], Value::Null);
     let early = Problem::new(409, "revoke_too_early", "Too early", "Later.");
     Others::say(&bench.others.revoke, Err(early));
     assert_eq!(
