@@ -73,7 +73,7 @@ pub(super) struct RevokeArgs {
     json: bool,
 }
 
-/// Takes a payment. Exit codes: 0 approved, 3 declined, 1 unclear.
+/// Takes a payment. Exit codes: 0 approved, 3 declined or refused, 1 unclear.
 pub(super) async fn scan(data: Option<PathBuf>, args: ScanArgs) -> anyhow::Result<ExitCode> {
     let amount_minor = money("--amount", &args.amount)?;
     let text = match (args.code, &args.image) {
@@ -86,9 +86,13 @@ pub(super) async fn scan(data: Option<PathBuf>, args: ScanArgs) -> anyhow::Resul
         order_id: args.order.unwrap_or_else(fresh_order),
     };
     let pos = args.acquirer.contact(data).await?;
-    let report = pos
+    let asked = pos
         .scan(&order, |progress| drop(writeln!(stderr(), "{progress}")))
-        .await?;
+        .await;
+    let report = match asked.map_err(anyhow::Error::downcast::<Refused>) {
+        Ok(report) => report,
+        Err(refusal) => return refused(refusal),
+    };
     match args.json {
         true => writeln!(stdout(), "{}", serde_json::to_string(&report)?)?,
         false => write!(stdout(), "{}", for_a_person(&report, Style::stdout()))?,
@@ -169,7 +173,7 @@ pub(super) async fn revoke(data: Option<PathBuf>, args: RevokeArgs) -> anyhow::R
         (true, _) => writeln!(stdout(), "{}", serde_json::to_string(&revoked)?)?,
         (false, Some(payment)) => writeln!(
             stdout(),
-            "Order {} is revoked; payment {payment} goes back to the customer.",
+            "Order {} is revoked; what payment {payment} took goes back to the customer.",
             revoked.order_id
         )?,
         (false, None) => writeln!(
