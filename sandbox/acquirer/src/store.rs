@@ -40,6 +40,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "reversals before bookings",
         sql: include_str!("../migrations/005_reversals.sql"),
     },
+    Migration {
+        version: 6,
+        name: "cards' codes forgotten",
+        sql: include_str!("../migrations/006_forgotten_codes.sql"),
+    },
 ];
 
 /// What the network owes.
@@ -65,14 +70,12 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// Out of the row of a trace number, `request, answer`; `request` is what is asked under it now.
-    pub(crate) fn read(row: &AnyRow, request: &str) -> Result<Self> {
-        if row.try_get::<String, _>(0)? != request {
-            return Ok(Self::Otherwise);
+    /// How a trace number stands that has this answer; `same` when it stands for what is asked under it now.
+    pub(crate) fn of(same: bool, answer: Option<String>) -> Self {
+        match same {
+            true => answer.map_or(Self::Open, Self::Answered),
+            false => Self::Otherwise,
         }
-        Ok(row
-            .try_get::<Option<String>, _>(1)?
-            .map_or(Self::Open, Self::Answered))
     }
 
     /// The answer that was given before; `None` where it is still to be found out.
@@ -166,7 +169,8 @@ impl Store {
         .fetch_one(&mut *work)
         .await?;
         work.commit().await?;
-        Asked::read(&row, request)
+        let same = row.try_get::<String, _>(0)? == request;
+        Ok(Asked::of(same, row.try_get(1)?))
     }
 
     /// Keeps the answer and books it, once: `false` when another request was quicker.

@@ -1,6 +1,8 @@
 //! Scans in the acquirer's database, and their lines in the books.
+//!
+//! A card's code names the card. It is kept while the network may have to be asked for it again, and no longer.
 
-use sandbox_kit::clock;
+use sandbox_kit::{bytes, clock};
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
@@ -41,14 +43,20 @@ impl Store {
         if tap.is_some() {
             return Ok(Asked::Otherwise);
         }
-        let known =
-            sqlx::query("SELECT request, answer FROM scans WHERE terminal_id = $1 AND trace = $2")
-                .bind(terminal)
-                .bind(i64::from(scan.trace))
-                .fetch_optional(&mut *work)
-                .await?;
+        let digest = bytes::to_hex(&bytes::sha256(text.as_bytes()));
+        let known = sqlx::query(
+            "SELECT request, answer, digest FROM scans WHERE terminal_id = $1 AND trace = $2",
+        )
+        .bind(terminal)
+        .bind(i64::from(scan.trace))
+        .fetch_optional(&mut *work)
+        .await?;
         if let Some(row) = known {
-            let asked = Asked::read(&row, text)?;
+            let same = match row.try_get::<Option<String>, _>(2)? {
+                Some(known) => known == digest,
+                None => row.try_get::<String, _>(0)? == text,
+            };
+            let asked = Asked::of(same, row.try_get(1)?);
             if !matches!(asked, Asked::Open) {
                 return Ok(asked);
             }
@@ -57,13 +65,14 @@ impl Store {
             return Ok(Asked::Elsewhere);
         }
         // One that was given up is open again, and its question to pay on its way again.
-        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at, kind) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (terminal_id, trace) DO UPDATE SET result = NULL, asked_at = excluded.asked_at")
+        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at, kind, digest) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (terminal_id, trace) DO UPDATE SET result = NULL, request = excluded.request, asked_at = excluded.asked_at, digest = excluded.digest")
             .bind(terminal)
             .bind(i64::from(scan.trace))
             .bind(scan.order_id.as_str())
             .bind(text)
             .bind(clock::now_text())
             .bind(kind)
+            .bind(digest)
             .execute(&mut *work)
             .await?;
         work.commit().await?;
@@ -133,12 +142,14 @@ impl Store {
 
     /// Notes that nothing will be paid for this scan unless its terminal asks again.
     pub(super) async fn give_up_scan(&self, terminal: &str, trace: u32) -> Result<()> {
+        let mut work = self.db().begin().await?;
         sqlx::query("UPDATE scans SET result = 'refused' WHERE terminal_id = $1 AND trace = $2 AND answer IS NULL")
             .bind(terminal)
             .bind(i64::from(trace))
-            .execute(self.db().pool())
+            .execute(&mut *work)
             .await?;
-        Ok(())
+        forget_code(&mut work, terminal, trace).await?;
+        work.commit().await
     }
 
     /// The numeric code that paid an order or may, or else the last one that was scanned for it.
@@ -198,7 +209,41 @@ pub(super) async fn keep(
     answer: &Answer,
 ) -> Result<bool> {
     let update = "UPDATE scans SET result = $1, answer = $2 WHERE terminal_id = $3 AND trace = $4 AND answer IS NULL";
-    store::keep(work, update, (terminal, trace), (answer.result, answer)).await
+    let kept = store::keep(work, update, (terminal, trace), (answer.result, answer)).await?;
+    if kept {
+        forget_code(work, terminal, trace).await?;
+    }
+    Ok(kept)
+}
+
+/// Takes a card's code out of a scan for which the network is not asked any more. Without a digest it would not be known
+/// again, and one that holds its order may be asked for until it has an answer.
+async fn forget_code(
+    work: &mut Transaction<'static, Any>,
+    terminal: &str,
+    trace: u32,
+) -> Result<()> {
+    let row = sqlx::query("SELECT request FROM scans WHERE terminal_id = $1 AND trace = $2 AND kind = 'card' AND digest IS NOT NULL AND (answer IS NOT NULL OR NOT EXISTS (SELECT 1 FROM card_orders o WHERE o.terminal_id = scans.terminal_id AND o.trace = scans.trace))")
+        .bind(terminal)
+        .bind(i64::from(trace))
+        .fetch_optional(&mut **work)
+        .await?;
+    let Some(row) = row else { return Ok(()) };
+    let Ok(scan) = serde_json::from_str::<Scan>(&row.try_get::<String, _>(0)?) else {
+        return Ok(());
+    };
+    let scan = Scan {
+        code: String::new(),
+        ..scan
+    };
+    let text = serde_json::to_string(&scan).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query("UPDATE scans SET request = $1 WHERE terminal_id = $2 AND trace = $3")
+        .bind(text)
+        .bind(terminal)
+        .bind(i64::from(trace))
+        .execute(&mut **work)
+        .await?;
+    Ok(())
 }
 
 /// When a payment was taken back, if it was.

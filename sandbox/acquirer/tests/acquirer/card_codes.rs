@@ -6,7 +6,8 @@ use sandbox_kit::problem::Problem;
 use serde_json::{Value, json};
 
 use crate::common::{
-    AID, DIGITS, Others, approval, away, bench, card_code, decline, is, refusal, scan, standing,
+    AID, Bench, DIGITS, Others, approval, away, bench, card_code, decline, is, refusal, scan,
+    standing,
 };
 
 #[tokio::test]
@@ -240,4 +241,49 @@ async fn a_payment_that_the_network_knows_otherwise_keeps_the_order() {
     let asked = bench.others.asked("authorise");
     assert!(asked.iter().all(|body| body["trace"] == 1), "{asked:?}");
     assert!(bench.acquirer.ledger().await.unwrap().entries.is_empty());
+}
+
+#[tokio::test]
+async fn a_card_s_code_is_forgotten_once_it_is_of_no_use() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    let codes = [card_code(AID, 1), card_code(AID, 2)];
+    Others::say(&bench.others.authorise, Err(away()));
+    terminal.scan(1, &codes[0]).await.unwrap_err();
+    // The network may have to be asked again.
+    assert!(bench.keeps(&codes[0]).await);
+    Others::say(&bench.others.authorise, Ok(approval()));
+    let paid = terminal.scan(1, &codes[0]).await.unwrap();
+    let mut dearer = scan(2, &codes[1]);
+    dearer["amount_minor"] = json!(9999);
+    for _ in 0..2 {
+        // Refused, it may come again.
+        let refused = terminal.post("/v1/scans", &dearer).await;
+        assert_eq!(refusal(refused), is(409, "order_conflict"));
+    }
+    for code in &codes {
+        assert!(!bench.keeps(code).await, "{code}");
+    }
+    // What comes again is known all the same.
+    assert_eq!(terminal.scan(1, &codes[0]).await.unwrap(), paid);
+    assert_eq!(
+        refusal(terminal.scan(1, &codes[1]).await),
+        is(409, "trace_conflict")
+    );
+    let heard = terminal.scan(3, &card_code(AID, 3)).await.unwrap();
+    assert_eq!(heard["authorisation"], paid["authorisation"]);
+}
+
+impl Bench {
+    /// Whether the acquirer has a scan with this code in its database.
+    async fn keeps(&self, code: &str) -> bool {
+        let db = self.beside().await;
+        let row = sqlx::query("SELECT 1 FROM scans WHERE request LIKE $1")
+            .bind(format!("%{code}%"))
+            .fetch_optional(&db)
+            .await
+            .unwrap();
+        db.close().await;
+        row.is_some()
+    }
 }

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use sandbox_kit::db::sqlite_url;
 use sandbox_kit::problem::Problem;
 use serde_json::json;
-use sqlx::AnyPool;
 
 use crate::common::{
     AID, Bench, DIGITS, Others, Terminal, approval, away, bench, bench_with, card_code, is,
@@ -15,8 +13,7 @@ use crate::common::{
 impl Bench {
     /// Makes all scans older than any question that is on its way.
     async fn long_ago(&self) {
-        let file = sandbox_acquirer::database(self.folder.path());
-        let db = AnyPool::connect(&sqlite_url(&file)).await.unwrap();
+        let db = self.beside().await;
         let sql = "UPDATE scans SET asked_at = '2026-01-01T00:00:00Z'";
         sqlx::raw_sql(sql).execute(&db).await.unwrap();
         db.close().await;
