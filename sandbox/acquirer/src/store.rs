@@ -45,6 +45,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "cards' codes forgotten",
         sql: include_str!("../migrations/006_forgotten_codes.sql"),
     },
+    Migration {
+        version: 7,
+        name: "revoked orders of merchants' codes",
+        sql: include_str!("../migrations/007_revoked_orders.sql"),
+    },
 ];
 
 /// What the network owes.

@@ -289,6 +289,8 @@ pub(crate) async fn revoke(
             "No code of a known wallet was scanned for this order, and none was made for it.",
         )
     })?;
+    let store = &acquirer.store;
+    store.end_order(&request.order_id, &standing.at).await?;
     Ok(Json(Revoked {
         order_id: request.order_id,
         payment_id: standing.payment_id,
