@@ -1,4 +1,4 @@
-//! `tapcore pos scan`, `request` and `revoke`: payments by code.
+//! `tapcore pos scan`, `request`, `order` and `revoke`: payments by code.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use sandbox_terminal::amount;
+use sandbox_terminal::merchant_code::OrderStanding;
 use sandbox_terminal::online::Refused;
 use sandbox_terminal::picture;
 use sandbox_terminal::scan::{Code, Order, Report, fresh_order};
@@ -56,6 +58,18 @@ pub(super) struct RequestArgs {
     qr: Option<PathBuf>,
     #[command(flatten)]
     page: PageArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OrderArgs {
+    /// The shop's name for the order, or the one that the acquirer made up
+    #[arg(value_name = "ORDER")]
+    order: String,
+    #[command(flatten)]
+    acquirer: AcquirerArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -158,6 +172,47 @@ pub(super) async fn request(data: Option<PathBuf>, args: RequestArgs) -> anyhow:
     if let Some(order) = &told.order_id {
         writeln!(stderr(), "For order {order}.")?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says how the order of the shop's own code stands.
+pub(super) async fn order(data: Option<PathBuf>, args: OrderArgs) -> anyhow::Result<ExitCode> {
+    let pos = args.acquirer.contact(data).await?;
+    let asked = pos.order_standing(&args.order).await;
+    let stands = match asked.map_err(anyhow::Error::downcast::<Refused>) {
+        Ok(stands) => stands,
+        Err(refusal) => return refused(refusal),
+    };
+    if args.json {
+        let told = json!({
+            "order": stands.order_id,
+            "state": stands.state,
+            "amount_minor": stands.amount_minor,
+            "currency": stands.currency,
+            "payment": stands.payment,
+            "at": stands.at,
+        });
+        writeln!(stdout(), "{told}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let OrderStanding {
+        order_id,
+        state,
+        currency,
+        ..
+    } = &stands;
+    let amount = amount::show(stands.amount_minor);
+    let payment = match &stands.payment {
+        Some(payment) => {
+            let paid = amount::show(payment.amount_minor);
+            format!("payment {} of {paid} {currency}", payment.payment_id)
+        }
+        None => "no payment".to_owned(),
+    };
+    writeln!(
+        stdout(),
+        "Order {order_id} over {amount} {currency}: {state}, {payment}."
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 

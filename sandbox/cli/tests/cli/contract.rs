@@ -317,6 +317,7 @@ fn wrong_usage_exits_2() {
         &["sandbox", "wipe", "--data", "x"],
         &["pos", "tap", "--amount", "1"],
         &["pos", "revoke"],
+        &["pos", "order"],
         &["phone", "--data", "x", "code", "--scale", "0"],
         &["phone", "--data", "x", "pay"],
         &["vectors"],
