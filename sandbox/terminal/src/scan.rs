@@ -1,8 +1,8 @@
 //! A payment by code: what the customer's phone shows is read, and the acquirer asked about it.
 //!
 //! An order of the merchant is paid once, whatever is scanned for it and however often, at whichever of its tills. The
-//! other way round, a till can ask for a code of its own that the customer's phone reads ([`Pos::merchant_code`]), ask how its
-//! order stands ([`Pos::order_standing`]), and take an order back ([`Pos::revoke`]).
+//! other way round, a till can ask for a code of its own that the customer's phone reads ([`Pos::merchant_code`]), ask how
+//! its order stands ([`Pos::order_standing`]), and take an order back ([`Pos::revoke`]).
 
 use std::fmt;
 use std::path::PathBuf;

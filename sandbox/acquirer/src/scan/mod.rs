@@ -3,9 +3,9 @@
 //!
 //! The first digits say which provider that is. An order of the merchant is paid once, whatever is scanned for it and
 //! however often: the provider sees to it, and the books here have one line per payment. Providers know nothing of each
-//! other, so that an order that one may have paid is not asked of another. While the person types a
-//! password the provider is asked again now and then; who takes too long is given up, so that the order is not paid behind
-//! the cashier's back. What another till has scanned for the same order is left alone.
+//! other, so that an order that one may have paid is not asked of another. While the person types a password the provider
+//! is asked again now and then; who takes too long is given up, so that the order is not paid behind the cashier's back.
+//! What another till has scanned for the same order is left alone.
 //!
 //! ```text
 //! POST /v1/scans         {trace, at, code, amount_minor, currency, order_id}
