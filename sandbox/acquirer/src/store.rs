@@ -40,6 +40,16 @@ const MIGRATIONS: &[Migration] = &[
         name: "reversals before bookings",
         sql: include_str!("../migrations/005_reversals.sql"),
     },
+    Migration {
+        version: 6,
+        name: "cards' codes forgotten",
+        sql: include_str!("../migrations/006_forgotten_codes.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "revoked orders of merchants' codes",
+        sql: include_str!("../migrations/007_revoked_orders.sql"),
+    },
 ];
 
 /// What the network owes.
@@ -60,17 +70,17 @@ pub(crate) enum Asked {
     Answered(String),
     /// It stands for another request.
     Otherwise,
+    /// Its order is with another wallet's provider, which may have been paid.
+    Elsewhere,
 }
 
 impl Asked {
-    /// Out of the row of a trace number, `request, answer`; `request` is what is asked under it now.
-    pub(crate) fn read(row: &AnyRow, request: &str) -> Result<Self> {
-        if row.try_get::<String, _>(0)? != request {
-            return Ok(Self::Otherwise);
+    /// How a trace number stands that has this answer; `same` when it stands for what is asked under it now.
+    pub(crate) fn of(same: bool, answer: Option<String>) -> Self {
+        match same {
+            true => answer.map_or(Self::Open, Self::Answered),
+            false => Self::Otherwise,
         }
-        Ok(row
-            .try_get::<Option<String>, _>(1)?
-            .map_or(Self::Open, Self::Answered))
     }
 
     /// The answer that was given before; `None` where it is still to be found out.
@@ -84,6 +94,12 @@ impl Asked {
                 "trace_conflict",
                 "Trace number used before",
                 "This trace number stands for another payment of this terminal. Use the next one.",
+            )),
+            Self::Elsewhere => Err(Problem::new(
+                409,
+                "order_conflict",
+                "Order with another wallet",
+                "A code of another wallet is being paid for this order, or has paid it. Scan a code of that wallet to hear how it stands, or use another order number.",
             )),
             Self::Open => Ok(None),
         }
@@ -158,7 +174,8 @@ impl Store {
         .fetch_one(&mut *work)
         .await?;
         work.commit().await?;
-        Asked::read(&row, request)
+        let same = row.try_get::<String, _>(0)? == request;
+        Ok(Asked::of(same, row.try_get(1)?))
     }
 
     /// Keeps the answer and books it, once: `false` when another request was quicker.
@@ -189,7 +206,9 @@ impl Store {
         .bind(until)
         .fetch_all(self.db.pool())
         .await?;
-        unanswered(&rows)
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, trace_in(row)?, row.try_get(2)?)))
+            .collect()
     }
 
     /// Notes that the network does not take this payment, so that only its terminal asks for it again.
@@ -245,13 +264,6 @@ pub(crate) async fn keep(
         .execute(&mut **work)
         .await?;
     Ok(kept.rows_affected() == 1)
-}
-
-/// Who asked, under which trace number, and the request's JSON, out of rows of `terminal_id, trace, request`.
-pub(crate) fn unanswered(rows: &[AnyRow]) -> Result<Vec<(String, u32, String)>> {
-    rows.iter()
-        .map(|row| Ok((row.try_get(0)?, trace_in(row)?, row.try_get(2)?)))
-        .collect()
 }
 
 /// The trace number in a row that begins with `terminal_id, trace`.

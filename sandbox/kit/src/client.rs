@@ -43,7 +43,7 @@ impl CallError {
 }
 
 /// How long a call may take in all, unless [`Client::with_timeout`] says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Client {
     /// A client that signs every request with `key` under `key_id` and trusts only the CA in `ca_pem`.

@@ -25,7 +25,7 @@ const BACK_OFF: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// How long a scan may take: the acquirer waits half a minute for a person's password, and then revokes the order, which
+/// How long a scan may take: the acquirer waits half a minute for a person's password, and then gives the payment up, which
 /// the wallet's provider may put off for as long again.
 const SCAN_PATIENCE: Duration = Duration::from_secs(75);
 /// After so long without an answer to a scan the cashier is told why that may be.

@@ -1,8 +1,8 @@
 //! A payment by code: what the customer's phone shows is read, and the acquirer asked about it.
 //!
 //! An order of the merchant is paid once, whatever is scanned for it and however often, at whichever of its tills. The
-//! other way round, a till can ask for a code of its own that the customer's phone reads ([`Pos::merchant_code`]), and
-//! take an order back ([`Pos::revoke`]).
+//! other way round, a till can ask for a code of its own that the customer's phone reads ([`Pos::merchant_code`]), ask how
+//! its order stands ([`Pos::order_standing`]), and take an order back ([`Pos::revoke`]).
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use sandbox_kit::{bytes, clock};
 use serde::{Deserialize, Serialize};
 
 use crate::folder::Registration;
-use crate::merchant_code::MerchantCode;
+use crate::merchant_code::{MerchantCode, OrderStanding};
 use crate::online::{ScanRequest, Verdict, understood};
 use crate::receipt;
 use crate::tap::Pos;
@@ -188,6 +188,15 @@ impl Pos {
     ) -> anyhow::Result<MerchantCode> {
         let made = self.acquirer.request_code(amount_minor, order_id).await;
         self.known_or_forgotten(made)
+    }
+
+    /// How the order of such a code stands.
+    ///
+    /// # Errors
+    /// When the acquirer made no code for this order, or cannot be reached.
+    pub async fn order_standing(&self, order_id: &str) -> anyhow::Result<OrderStanding> {
+        let stands = self.acquirer.order_standing(order_id).await;
+        self.known_or_forgotten(stands)
     }
 
     /// Takes an order back: what was paid returns to the customer, and nobody pays it any more.

@@ -131,6 +131,7 @@ async fn keep(acquirer: &Inner, terminal: &str, order: &table::Order) -> Result<
         Kept::Otherwise => {
             "A code was made for this order with another amount. Use another order number."
         }
+        Kept::Over => "This order was revoked. Use another order number.",
         Kept::Scanned => {
             "A code on a phone was scanned for this order. Wait for it, or use another order number."
         }
@@ -154,10 +155,11 @@ pub(crate) async fn standing(
             404,
             "order_unknown",
             "Unknown order",
-            "No code was made for this order. Make one first.",
+            "No code was made for this order. Make one; or, where codes on phones were scanned for it, scan a fresh one to hear how it stands.",
         )
     })?;
     let state = match &payment {
+        None if order.revoked_at.is_some() => "revoked",
         None => "open",
         Some(payment) if payment.reversed => "revoked",
         Some(payment)
@@ -175,7 +177,7 @@ pub(crate) async fn standing(
         currency: order.currency,
         at: match &payment {
             Some(payment) => payment.paid.at.clone(),
-            None => order.made_at,
+            None => order.revoked_at.unwrap_or(order.made_at),
         },
         payment: payment.map(|payment| payment.paid),
     }))

@@ -17,6 +17,8 @@ pub(super) struct Order {
     pub(super) amount_minor: i64,
     pub(super) currency: String,
     pub(super) made_at: String,
+    /// Nobody pays it any more from then on.
+    pub(super) revoked_at: Option<String>,
 }
 
 /// A payment that the network told of.
@@ -34,6 +36,8 @@ pub(super) enum Kept {
     Otherwise,
     /// A code on a phone was scanned for it, and paid or is being paid.
     Scanned,
+    /// It was revoked.
+    Over,
 }
 
 impl Store {
@@ -42,7 +46,11 @@ impl Store {
         let mut work = self.db().begin().await?;
         if let Some(known) = find(&mut work, &order.order_id).await? {
             let same = known.amount_minor == order.amount_minor && known.currency == order.currency;
-            return Ok(if same { Kept::Yes } else { Kept::Otherwise });
+            return Ok(match known.revoked_at {
+                Some(_) => Kept::Over,
+                None if same => Kept::Yes,
+                None => Kept::Otherwise,
+            });
         }
         let scanned = sqlx::query(
             "SELECT 1 FROM scans WHERE order_id = $1 AND (result IS NULL OR result = 'approved')",
@@ -77,6 +85,18 @@ impl Store {
             .await?;
         work.rollback().await?;
         Ok(Some((found, row.as_ref().map(payment).transpose()?)))
+    }
+
+    /// Notes that an order is revoked, where a code was made for it.
+    pub(crate) async fn end_order(&self, order: &str, at: &str) -> Result<()> {
+        sqlx::query(
+            "UPDATE merchant_orders SET revoked_at = $1 WHERE order_id = $2 AND revoked_at IS NULL",
+        )
+        .bind(at)
+        .bind(order)
+        .execute(self.db().pool())
+        .await?;
+        Ok(())
     }
 
     /// Whether a code was made for this order.
@@ -125,7 +145,7 @@ impl Store {
 
 async fn find(work: &mut Transaction<'static, Any>, order: &str) -> Result<Option<Order>> {
     let row = sqlx::query(
-        "SELECT order_id, amount_minor, currency, made_at FROM merchant_orders WHERE order_id = $1",
+        "SELECT order_id, amount_minor, currency, made_at, revoked_at FROM merchant_orders WHERE order_id = $1",
     )
     .bind(order)
     .fetch_optional(&mut **work)
@@ -136,6 +156,7 @@ async fn find(work: &mut Transaction<'static, Any>, order: &str) -> Result<Optio
             amount_minor: row.try_get(1)?,
             currency: row.try_get(2)?,
             made_at: row.try_get(3)?,
+            revoked_at: row.try_get(4)?,
         })
     })
     .transpose()
@@ -162,5 +183,6 @@ pub(super) fn order(order_id: String, amount_minor: i64, currency: &str) -> Orde
         amount_minor,
         currency: currency.to_owned(),
         made_at: clock::now_text(),
+        revoked_at: None,
     }
 }

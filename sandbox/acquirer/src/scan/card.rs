@@ -68,7 +68,8 @@ pub(super) async fn settle(
 ) -> Result<Answer, Problem> {
     let decision = match ask_network(acquirer, terminal, request, Some(ENTRY)).await {
         Ok(decision) => decision,
-        Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
+        // With 409 it knows the payment, with other content: that one may be paid, and keeps the order.
+        Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 422) => {
             acquirer.store.let_go(terminal, scan).await?;
             return Err(refused(acquirer, terminal, scan, problem).await);
         }

@@ -2,9 +2,10 @@
 //! consumer-presented code (EMV QRCPS) with a card's cryptogram, which the network decides on like a tap.
 //!
 //! The first digits say which provider that is. An order of the merchant is paid once, whatever is scanned for it and
-//! however often: the provider sees to it, and the books here have one line per payment. While the person types a
-//! password the provider is asked again now and then; who takes too long is given up and the order revoked, so that it
-//! is not paid behind the cashier's back.
+//! however often: the provider sees to it, and the books here have one line per payment. Providers know nothing of each
+//! other, so that an order that one may have paid is not asked of another. While the person types a password the provider
+//! is asked again now and then; who takes too long is given up, so that the order is not paid behind the cashier's back.
+//! What another till has scanned for the same order is left alone.
 //!
 //! ```text
 //! POST /v1/scans         {trace, at, code, amount_minor, currency, order_id}
@@ -17,11 +18,13 @@
 
 mod card;
 mod cpm;
+mod digits;
+mod left;
 mod orders;
 mod provider;
 mod table;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -37,6 +40,7 @@ use crate::{Inner, Shared};
 use cpm::CardCode;
 use provider::Standing;
 
+pub(crate) use left::resolve;
 pub(crate) use table::entry_of;
 
 /// The provider that codes with these first digits belong to.
@@ -53,7 +57,7 @@ pub struct CodeRoute {
 pub struct CodeWaits {
     /// The time from one question to the next.
     pub poll: Duration,
-    /// The time until the order is revoked.
+    /// The time until the payment is given up.
     pub give_up: Duration,
 }
 
@@ -138,76 +142,30 @@ pub(crate) async fn scan(
     let kind = code.kind();
     let asked = acquirer
         .store
-        .ask_scan(&terminal, &scan, kind, &text)
+        .ask_scan(
+            &terminal,
+            &scan,
+            (kind, text.as_str()),
+            &acquirer.code_routes,
+        )
         .await?;
     if let Some(answer) = asked.answer()? {
         return Ok(Json(answer));
     }
     Ok(Json(match &code {
         Code::Card(code) => card::pay(&acquirer, &terminal, &scan, code).await?,
-        Code::Digits => pay(&acquirer, &terminal, &scan).await?,
+        Code::Digits => digits::pay(&acquirer, &terminal, &scan).await?,
     }))
 }
 
-/// Pays an order with digits, or answers how it stands.
-async fn pay(acquirer: &Inner, terminal: &str, scan: &Scan) -> Result<Answer, Problem> {
-    // The provider knows nothing of orders that were paid with a card's code.
-    if let Some(answer) = card::standing(acquirer, terminal, scan).await? {
-        return Ok(answer);
-    }
-    let Some(url) = acquirer.route(&scan.code) else {
-        let nobody = Standing::declined("code_not_routed");
-        return booked(acquirer, terminal, scan, nobody).await;
-    };
-    match decided(acquirer, terminal, url, scan).await {
-        Ok(standing) => booked(acquirer, terminal, scan, standing).await,
-        Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
-            acquirer.store.give_up_scan(terminal, scan.trace).await?;
-            Err(problem)
-        }
-        Err(error) => {
-            eprintln!("acquirer: provider: {error}");
-            Err(away())
-        }
-    }
-}
-
-/// Asks the provider until it has decided or the person has taken too long.
-async fn decided(
-    acquirer: &Inner,
-    terminal: &str,
-    url: &str,
-    scan: &Scan,
-) -> Result<Standing, CallError> {
-    let begun = Instant::now();
-    let mut standing = acquirer.ask_to_pay(url, terminal, scan).await?;
-    while standing.state == "pending" {
-        let left = acquirer.code_waits.give_up.saturating_sub(begun.elapsed());
-        if left.is_zero() {
-            let revoked = acquirer.ask_to_revoke(url, &scan.order_id).await?;
-            return Ok(Standing {
-                reason: Some("password_timeout".to_owned()),
-                ..revoked
-            });
-        }
-        tokio::time::sleep(acquirer.code_waits.poll.min(left)).await;
-        match acquirer.ask_how(url, &scan.order_id).await {
-            Ok(now) => standing = now,
-            // It may be back before the time is over.
-            Err(CallError::Unreachable(why)) => eprintln!("acquirer: provider: {why}"),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(standing)
-}
-
-/// Signs the decision for the receipt and books it, once.
+/// Signs the decision for the receipt and books it, once. Approved is only what was paid with the scan's amount.
 pub(crate) async fn booked(
     acquirer: &Inner,
     terminal: &str,
     scan: &Scan,
     standing: Standing,
 ) -> Result<Answer, Problem> {
+    let standing = standing.seen_by(scan);
     if standing.state == "revoked"
         && let Some(payment) = &standing.payment_id
     {
@@ -251,8 +209,11 @@ pub(crate) async fn booked(
         .await?;
     if booked {
         tell(acquirer, terminal, scan, answer.result);
+        return Ok(answer);
     }
-    Ok(answer)
+    // Another question was quicker: a trace number is answered the same each time.
+    let first = acquirer.store.answer_of(terminal, scan.trace).await?;
+    Ok(first.unwrap_or(answer))
 }
 
 /// Tells whoever watches what became of a scan.
@@ -277,6 +238,7 @@ pub(crate) struct Revocation {
 #[derive(Serialize)]
 pub(crate) struct Revoked {
     order_id: String,
+    /// What was given up or taken back; nothing where nobody was to pay.
     payment_id: Option<String>,
     state: &'static str,
     at: String,
@@ -297,22 +259,27 @@ pub(crate) async fn revoke(
             "This order was paid with a card's cryptogram and cannot be revoked. Give the money back at the till.",
         ));
     }
-    let mut revoked = None;
+    let mut revoked: Option<Standing> = None;
     for url in acquirer.providers_of(&request.order_id).await? {
-        let standing = match acquirer.ask_to_revoke_now(url, &request.order_id).await {
+        let standing = match acquirer.ask_to_revoke(url, &request.order_id).await {
             Ok(standing) => standing,
             Err(CallError::Refused(problem)) if matches!(problem.status, 400 | 409 | 422) => {
                 return Err(problem);
             }
             Err(error) => {
                 eprintln!("acquirer: provider: {error}");
-                return Err(away());
+                return Err(away(
+                    "Whether the order is revoked is not known just now. Revoke it again.",
+                ));
             }
         };
         if let Some(payment) = &standing.payment_id {
             acquirer.store.book_reversal(payment, &standing.at).await?;
         }
-        revoked = Some(standing);
+        // Of several providers that a shown code may have been paid at, one has the payment.
+        if revoked.is_none() || standing.payment_id.is_some() {
+            revoked = Some(standing);
+        }
     }
     let standing = revoked.ok_or_else(|| {
         Problem::new(
@@ -322,50 +289,14 @@ pub(crate) async fn revoke(
             "No code of a known wallet was scanned for this order, and none was made for it.",
         )
     })?;
+    let store = &acquirer.store;
+    store.end_order(&request.order_id, &standing.at).await?;
     Ok(Json(Revoked {
         order_id: request.order_id,
         payment_id: standing.payment_id,
         state: "revoked",
         at: standing.at,
     }))
-}
-
-/// Looks after scans that were left without an answer: the provider is asked how their orders stand, and never to pay
-/// them, since nobody stands at the till any more.
-pub(crate) async fn resolve(acquirer: &Inner, until: &str) -> Result<(), sqlx::Error> {
-    for (terminal, trace, request) in acquirer.store.unresolved_scans(until).await? {
-        let scan = serde_json::from_str::<Scan>(&request).ok();
-        let card = scan.as_ref().and_then(|scan| CardCode::read(&scan.code));
-        if let (Some(scan), Some(code)) = (&scan, card) {
-            // The network may have decided on it: it is asked again, as for a tap.
-            if let Err(problem) = card::pay(acquirer, &terminal, scan, &code).await {
-                eprintln!("acquirer: trace {trace} of {terminal} is not decided: {problem}");
-            }
-            continue;
-        }
-        let url = scan.as_ref().and_then(|scan| acquirer.route(&scan.code));
-        let (Some(scan), Some(url)) = (scan.as_ref(), url) else {
-            acquirer.store.give_up_scan(&terminal, trace).await?;
-            continue;
-        };
-        match acquirer.ask_how(url, &scan.order_id).await {
-            Ok(standing) if standing.state == "pending" => {}
-            Ok(standing) => {
-                if let Err(problem) = booked(acquirer, &terminal, scan, standing).await {
-                    eprintln!("acquirer: trace {trace} of {terminal} stays open: {problem}");
-                }
-            }
-            // Nothing was ever paid for it.
-            Err(CallError::Refused(problem)) if problem.status == 404 => {
-                acquirer.store.give_up_scan(&terminal, trace).await?;
-            }
-            Err(error) => {
-                eprintln!("acquirer: trace {trace} of {terminal} stays open: {error}");
-                break;
-            }
-        }
-    }
-    Ok(())
 }
 
 fn check(scan: &Scan, currency: &str) -> Result<(), Problem> {
@@ -383,11 +314,12 @@ fn order(id: &str) -> Result<(), Problem> {
     ))
 }
 
-fn away() -> Problem {
+/// The wallet's provider gave no answer of use; `detail` says what to do.
+fn away(detail: &str) -> Problem {
     Problem::new(
         503,
         "provider_unavailable",
-        "Wallet provider not reachable",
-        "The provider of this code does not answer just now. Ask again with the same trace number, or scan a fresh code for the same order.",
+        "No word from the wallet provider",
+        detail,
     )
 }

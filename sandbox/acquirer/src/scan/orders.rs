@@ -14,7 +14,7 @@ type Result<T> = std::result::Result<T, sqlx::Error>;
 pub(super) struct Holder {
     pub(super) terminal: String,
     pub(super) trace: u32,
-    /// The scan's JSON.
+    /// The scan's JSON, without a card's code once it has an answer.
     pub(super) request: String,
     /// Its answer's JSON, once there is one.
     pub(super) answer: Option<String>,

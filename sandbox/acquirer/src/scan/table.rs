@@ -1,23 +1,38 @@
 //! Scans in the acquirer's database, and their lines in the books.
+//!
+//! A card's code names the card. It is kept while the network may have to be asked for it again, and no longer.
 
-use sandbox_kit::clock;
+use sandbox_kit::{bytes, clock};
+use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
-use super::{Answer, Scan};
+use super::provider::route;
+use super::{Answer, CodeRoute, Scan};
 use crate::Merchant;
 use crate::authorise::Outcome;
-use crate::store::{self, Asked, Store, post_sale, unanswered};
+use crate::store::{self, Asked, Store, post_sale, trace_in};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
+/// A scan without an answer.
+pub(super) struct Left {
+    pub(super) terminal: String,
+    pub(super) trace: u32,
+    /// Its JSON.
+    pub(super) request: String,
+    /// When its terminal last asked, RFC 3339.
+    pub(super) asked_at: String,
+}
+
 impl Store {
-    /// Writes the scan down, or says how its trace number stands already. A tap's trace number is no scan's.
+    /// Writes the scan down, or says how its trace number stands already. A tap's trace number is no scan's. The code of
+    /// another provider's is not written down for an order that may be paid.
     pub(super) async fn ask_scan(
         &self,
         terminal: &str,
         scan: &Scan,
-        kind: &str,
-        text: &str,
+        (kind, text): (&str, &str),
+        routes: &[CodeRoute],
     ) -> Result<Asked> {
         let mut work = self.db().begin().await?;
         let tap = sqlx::query("SELECT 1 FROM authorisations WHERE terminal_id = $1 AND trace = $2")
@@ -28,24 +43,40 @@ impl Store {
         if tap.is_some() {
             return Ok(Asked::Otherwise);
         }
-        // One that was given up is open again.
-        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at, kind) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (terminal_id, trace) DO UPDATE SET result = NULL WHERE scans.answer IS NULL AND scans.request = excluded.request")
+        let digest = bytes::to_hex(&bytes::sha256(text.as_bytes()));
+        let known = sqlx::query(
+            "SELECT request, answer, digest FROM scans WHERE terminal_id = $1 AND trace = $2",
+        )
+        .bind(terminal)
+        .bind(i64::from(scan.trace))
+        .fetch_optional(&mut *work)
+        .await?;
+        if let Some(row) = known {
+            let same = match row.try_get::<Option<String>, _>(2)? {
+                Some(known) => known == digest,
+                None => row.try_get::<String, _>(0)? == text,
+            };
+            let asked = Asked::of(same, row.try_get(1)?);
+            if !matches!(asked, Asked::Open) {
+                return Ok(asked);
+            }
+        }
+        if is_elsewhere(&mut work, terminal, scan, routes).await? {
+            return Ok(Asked::Elsewhere);
+        }
+        // One that was given up is open again, and its question to pay on its way again.
+        sqlx::query("INSERT INTO scans (terminal_id, trace, order_id, request, asked_at, kind, digest) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (terminal_id, trace) DO UPDATE SET result = NULL, request = excluded.request, asked_at = excluded.asked_at, digest = excluded.digest")
             .bind(terminal)
             .bind(i64::from(scan.trace))
             .bind(scan.order_id.as_str())
             .bind(text)
             .bind(clock::now_text())
             .bind(kind)
+            .bind(digest)
             .execute(&mut *work)
             .await?;
-        let row =
-            sqlx::query("SELECT request, answer FROM scans WHERE terminal_id = $1 AND trace = $2")
-                .bind(terminal)
-                .bind(i64::from(scan.trace))
-                .fetch_one(&mut *work)
-                .await?;
         work.commit().await?;
-        Asked::read(&row, text)
+        Ok(Asked::Open)
     }
 
     /// Keeps the answer and books it, once: `false` when another request was quicker. A payment that several tills
@@ -71,6 +102,22 @@ impl Store {
         Ok(true)
     }
 
+    /// The answer that was kept for a scan.
+    pub(super) async fn answer_of(&self, terminal: &str, trace: u32) -> Result<Option<Answer>> {
+        let row = sqlx::query(
+            "SELECT answer FROM scans WHERE terminal_id = $1 AND trace = $2 AND answer IS NOT NULL",
+        )
+        .bind(terminal)
+        .bind(i64::from(trace))
+        .fetch_optional(self.db().pool())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let answer = serde_json::from_str(&row.try_get::<String, _>(0)?);
+        answer
+            .map(Some)
+            .map_err(|error| sqlx::Error::Decode(error.into()))
+    }
+
     /// Books that a payment was taken back, once; what is not booked yet will be reversed as it is. `false` for that.
     pub(crate) async fn book_reversal(&self, payment: &str, at: &str) -> Result<bool> {
         let mut work = self.db().begin().await?;
@@ -85,28 +132,30 @@ impl Store {
     }
 
     /// Scans of `until` or before of which nobody knows the result.
-    pub(super) async fn unresolved_scans(&self, until: &str) -> Result<Vec<(String, u32, String)>> {
-        let rows = sqlx::query("SELECT terminal_id, trace, request FROM scans WHERE result IS NULL AND asked_at <= $1 ORDER BY asked_at, terminal_id, trace")
+    pub(super) async fn unresolved_scans(&self, until: &str) -> Result<Vec<Left>> {
+        let rows = sqlx::query("SELECT terminal_id, trace, request, asked_at FROM scans WHERE result IS NULL AND asked_at <= $1 ORDER BY asked_at, terminal_id, trace")
             .bind(until)
             .fetch_all(self.db().pool())
             .await?;
-        unanswered(&rows)
+        rows.iter().map(left).collect()
     }
 
     /// Notes that nothing will be paid for this scan unless its terminal asks again.
     pub(super) async fn give_up_scan(&self, terminal: &str, trace: u32) -> Result<()> {
+        let mut work = self.db().begin().await?;
         sqlx::query("UPDATE scans SET result = 'refused' WHERE terminal_id = $1 AND trace = $2 AND answer IS NULL")
             .bind(terminal)
             .bind(i64::from(trace))
-            .execute(self.db().pool())
+            .execute(&mut *work)
             .await?;
-        Ok(())
+        forget_code(&mut work, terminal, trace).await?;
+        work.commit().await
     }
 
-    /// The last numeric code that was scanned for an order.
+    /// The numeric code that paid an order or may, or else the last one that was scanned for it.
     pub(super) async fn code_of_order(&self, order: &str) -> Result<Option<String>> {
         let row = sqlx::query(
-            "SELECT request FROM scans WHERE order_id = $1 AND kind = 'digits' ORDER BY asked_at DESC, trace DESC LIMIT 1",
+            "SELECT request FROM scans WHERE order_id = $1 AND kind = 'digits' ORDER BY CASE WHEN result IS NULL OR result = 'approved' THEN 0 ELSE 1 END, asked_at DESC, trace DESC LIMIT 1",
         )
         .bind(order)
         .fetch_optional(self.db().pool())
@@ -117,6 +166,41 @@ impl Store {
     }
 }
 
+fn left(row: &AnyRow) -> Result<Left> {
+    Ok(Left {
+        terminal: row.try_get(0)?,
+        trace: trace_in(row)?,
+        request: row.try_get(2)?,
+        asked_at: row.try_get(3)?,
+    })
+}
+
+/// Whether a code of another provider's may have paid the order.
+async fn is_elsewhere(
+    work: &mut Transaction<'static, Any>,
+    terminal: &str,
+    scan: &Scan,
+    routes: &[CodeRoute],
+) -> Result<bool> {
+    let Some(provider) = route(routes, &scan.code) else {
+        return Ok(false);
+    };
+    let rows = sqlx::query("SELECT request FROM scans WHERE order_id = $1 AND kind = 'digits' AND (result IS NULL OR result = 'approved') AND NOT (terminal_id = $2 AND trace = $3)")
+        .bind(scan.order_id.as_str())
+        .bind(terminal)
+        .bind(i64::from(scan.trace))
+        .fetch_all(&mut **work)
+        .await?;
+    for row in &rows {
+        let other = serde_json::from_str::<Scan>(&row.try_get::<String, _>(0)?);
+        let other = other.ok().and_then(|other| route(routes, &other.code));
+        if other.is_some_and(|other| other != provider) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Keeps the answer to a scan; `false` when it has one.
 pub(super) async fn keep(
     work: &mut Transaction<'static, Any>,
@@ -125,7 +209,41 @@ pub(super) async fn keep(
     answer: &Answer,
 ) -> Result<bool> {
     let update = "UPDATE scans SET result = $1, answer = $2 WHERE terminal_id = $3 AND trace = $4 AND answer IS NULL";
-    store::keep(work, update, (terminal, trace), (answer.result, answer)).await
+    let kept = store::keep(work, update, (terminal, trace), (answer.result, answer)).await?;
+    if kept {
+        forget_code(work, terminal, trace).await?;
+    }
+    Ok(kept)
+}
+
+/// Takes a card's code out of a scan for which the network is not asked any more. Without a digest it would not be known
+/// again, and one that holds its order may be asked for until it has an answer.
+async fn forget_code(
+    work: &mut Transaction<'static, Any>,
+    terminal: &str,
+    trace: u32,
+) -> Result<()> {
+    let row = sqlx::query("SELECT request FROM scans WHERE terminal_id = $1 AND trace = $2 AND kind = 'card' AND digest IS NOT NULL AND (answer IS NOT NULL OR NOT EXISTS (SELECT 1 FROM card_orders o WHERE o.terminal_id = scans.terminal_id AND o.trace = scans.trace))")
+        .bind(terminal)
+        .bind(i64::from(trace))
+        .fetch_optional(&mut **work)
+        .await?;
+    let Some(row) = row else { return Ok(()) };
+    let Ok(scan) = serde_json::from_str::<Scan>(&row.try_get::<String, _>(0)?) else {
+        return Ok(());
+    };
+    let scan = Scan {
+        code: String::new(),
+        ..scan
+    };
+    let text = serde_json::to_string(&scan).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query("UPDATE scans SET request = $1 WHERE terminal_id = $2 AND trace = $3")
+        .bind(text)
+        .bind(terminal)
+        .bind(i64::from(trace))
+        .execute(&mut **work)
+        .await?;
+    Ok(())
 }
 
 /// When a payment was taken back, if it was.

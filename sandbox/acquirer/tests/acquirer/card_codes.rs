@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use crate::common::{
-    AID, DIGITS, Others, approval, away, bench, card_code, decline, is, refusal, scan, standing,
-};
+use sandbox_kit::problem::Problem;
 use serde_json::{Value, json};
+
+use crate::common::{
+    AID, Bench, DIGITS, Others, approval, away, bench, card_code, decline, is, refusal, scan,
+    standing,
+};
 
 #[tokio::test]
 async fn a_card_s_code_is_asked_booked_and_signed_like_a_tap() {
@@ -210,7 +213,7 @@ async fn codes_of_nobody_and_what_is_no_code_move_nothing() {
         let refused = terminal.scan(2, odd).await;
         assert_eq!(refusal(refused), is(422, "request_invalid"), "{odd}");
     }
-    let invalid = sandbox_kit::problem::Problem::invalid("The network does not like it.");
+    let invalid = Problem::invalid("The network does not like it.");
     Others::say(&bench.others.authorise, Err(invalid));
     assert_eq!(
         refusal(terminal.scan(3, &card_code(AID, 1)).await),
@@ -220,4 +223,67 @@ async fn codes_of_nobody_and_what_is_no_code_move_nothing() {
     Others::say(&bench.others.authorise, Ok(approval()));
     let paid = terminal.scan(4, &card_code(AID, 2)).await.unwrap();
     assert_eq!(paid["result"], "approved");
+}
+
+#[tokio::test]
+async fn a_payment_that_the_network_knows_otherwise_keeps_the_order() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    let conflict = Problem::new(409, "trace_conflict", "Trace used", "Another.");
+    Others::say(&bench.others.authorise, Err(conflict));
+    for (trace, atc) in [(1, 1), (2, 2)] {
+        assert_eq!(
+            refusal(terminal.scan(trace, &card_code(AID, atc)).await),
+            is(503, "network_unavailable")
+        );
+    }
+    // Whoever scans for the order asks for the first one.
+    let asked = bench.others.asked("authorise");
+    assert!(asked.iter().all(|body| body["trace"] == 1), "{asked:?}");
+    assert!(bench.acquirer.ledger().await.unwrap().entries.is_empty());
+}
+
+#[tokio::test]
+async fn a_card_s_code_is_forgotten_once_it_is_of_no_use() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    let codes = [card_code(AID, 1), card_code(AID, 2)];
+    Others::say(&bench.others.authorise, Err(away()));
+    terminal.scan(1, &codes[0]).await.unwrap_err();
+    // The network may have to be asked again.
+    assert!(bench.keeps(&codes[0]).await);
+    Others::say(&bench.others.authorise, Ok(approval()));
+    let paid = terminal.scan(1, &codes[0]).await.unwrap();
+    let mut dearer = scan(2, &codes[1]);
+    dearer["amount_minor"] = json!(9999);
+    for _ in 0..2 {
+        // Refused, it may come again.
+        let refused = terminal.post("/v1/scans", &dearer).await;
+        assert_eq!(refusal(refused), is(409, "order_conflict"));
+    }
+    for code in &codes {
+        assert!(!bench.keeps(code).await, "{code}");
+    }
+    // What comes again is known all the same.
+    assert_eq!(terminal.scan(1, &codes[0]).await.unwrap(), paid);
+    assert_eq!(
+        refusal(terminal.scan(1, &codes[1]).await),
+        is(409, "trace_conflict")
+    );
+    let heard = terminal.scan(3, &card_code(AID, 3)).await.unwrap();
+    assert_eq!(heard["authorisation"], paid["authorisation"]);
+}
+
+impl Bench {
+    /// Whether the acquirer has a scan with this code in its database.
+    async fn keeps(&self, code: &str) -> bool {
+        let db = self.beside().await;
+        let row = sqlx::query("SELECT 1 FROM scans WHERE request LIKE $1")
+            .bind(format!("%{code}%"))
+            .fetch_optional(&db)
+            .await
+            .unwrap();
+        db.close().await;
+        row.is_some()
+    }
 }

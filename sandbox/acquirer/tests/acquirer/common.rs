@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use sandbox_acquirer::{Acquirer, AcquirerConfig, CaKey, CodeRoute, CodeWaits, Merchant};
 use sandbox_kit::bind::bind;
 use sandbox_kit::client::{CallError, Client};
-use sandbox_kit::db::Db;
+use sandbox_kit::db::{Db, sqlite_url};
 use sandbox_kit::event::Events;
 use sandbox_kit::keys::{self, PartyKey};
 use sandbox_kit::ledger::Ledger;
@@ -21,6 +21,7 @@ use sandbox_kit::server::{Authority, Running, serve};
 use sandbox_kit::signed::{self, FixedKeys, Verifier};
 use sandbox_kit::{ApiJson, bytes};
 use serde_json::{Value, json};
+use sqlx::AnyPool;
 
 /// The application that terminals here select.
 pub(crate) const AID: &str = "A000000333010101";
@@ -59,8 +60,9 @@ fn reply(value: Value) -> Reply {
 
 pub(crate) fn standing(state: &str, reason: Option<&str>) -> Value {
     let approved = state == "approved";
-    json!({ "order_id": "A-1", "payment_id": "cpy_1", "state": state, "wants": null, "reason": reason,
-            "authorisation": approved.then_some("654321"), "network_ref": approved.then_some("net_9"),
+    let wants = (state == "pending").then_some("password");
+    json!({ "order_id": "A-1", "payment_id": "cpy_1", "amount_minor": 1250, "currency": "CNY", "state": state,
+            "wants": wants, "reason": reason, "authorisation": approved.then_some("654321"), "network_ref": approved.then_some("net_9"),
             "at": "2026-11-22T09:30:01Z" })
 }
 
@@ -242,6 +244,12 @@ impl Bench {
             .await
     }
 
+    /// The acquirer's database, where it is a file.
+    pub(crate) async fn beside(&self) -> AnyPool {
+        let file = sandbox_acquirer::database(self.folder.path());
+        AnyPool::connect(&sqlite_url(&file)).await.unwrap()
+    }
+
     /// The books, once they have a line.
     pub(crate) async fn booked(&self) -> Ledger {
         for _ in 0..400 {
@@ -341,7 +349,7 @@ pub(crate) async fn database_url() -> Option<String> {
         "test_{}",
         bytes::to_hex(&bytes::random::<8>()).to_lowercase()
     );
-    let pool = sqlx::AnyPool::connect(&format!("{server}/postgres"))
+    let pool = AnyPool::connect(&format!("{server}/postgres"))
         .await
         .unwrap();
     let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));

@@ -4,4 +4,6 @@ mod authorisations;
 mod card_codes;
 mod common;
 mod scans;
+mod scans_left;
+mod scans_waiting;
 mod shop_codes;

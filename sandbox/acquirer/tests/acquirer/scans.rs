@@ -125,6 +125,14 @@ async fn a_cashier_revokes_and_the_books_follow_once() {
         .collect();
     assert_eq!(kinds, ["payment", "reversal"]);
     assert_eq!(ledger.entries[1].debit, "merchant:898110058120001:payable");
+    // Nobody was to pay.
+    let mut unpaid = standing("revoked", Some("revoked"));
+    for member in ["payment_id", "amount_minor", "currency"] {
+        unpaid[member] = Value::Null;
+    }
+    Others::say(&bench.others.revoke, Ok(unpaid));
+    let answer = terminal.post("/v1/scans/revoke", &order).await.unwrap();
+    assert_eq!(answer["payment_id"], Value::Null);
     let early = Problem::new(409, "revoke_too_early", "Too early", "Later.");
     Others::say(&bench.others.revoke, Err(early));
     assert_eq!(
@@ -171,6 +179,44 @@ async fn codes_of_nobody_and_refused_ones_move_nothing() {
         let refused = terminal.post("/v1/scans", &odd).await;
         assert_eq!(refusal(refused), is(422, "request_invalid"), "{member}");
     }
+}
+
+#[tokio::test]
+async fn an_order_is_paid_once_over_two_providers() {
+    let bench = bench_with(None, &["74"]).await;
+    let (one, two) = (bench.terminal().await, bench.terminal().await);
+    let mut foreign = scan(1, "740123456789654321");
+    // The other provider may have been asked: it is away now.
+    let asked = two.post("/v1/scans", &foreign).await;
+    assert_eq!(refusal(asked), is(503, "provider_unavailable"));
+    assert_eq!(
+        refusal(one.scan(1, DIGITS).await),
+        is(409, "order_conflict")
+    );
+    assert!(bench.others.names().is_empty());
+    foreign["order_id"] = json!("A-2");
+    foreign["trace"] = json!(2);
+    let mut ours = scan(2, DIGITS);
+    ours["order_id"] = json!("A-2");
+    for (pay, answered) in [(Err(away()), false), (Ok(standing("approved", None)), true)] {
+        Others::say(&bench.others.pay, pay);
+        assert_eq!(one.post("/v1/scans", &ours).await.is_ok(), answered);
+        let asked = two.post("/v1/scans", &foreign).await;
+        assert_eq!(refusal(asked), is(409, "order_conflict"));
+    }
+    // What was declined leaves the order to the other one.
+    let declined = standing("declined", Some("insufficient_funds"));
+    Others::say(&bench.others.pay, Ok(declined));
+    for scan in [&mut ours, &mut foreign] {
+        scan["order_id"] = json!("A-3");
+        scan["trace"] = json!(3);
+    }
+    let answer = one.post("/v1/scans", &ours).await.unwrap();
+    assert_eq!(answer["reason"], "insufficient_funds");
+    let asked = two.post("/v1/scans", &foreign).await;
+    assert_eq!(refusal(asked), is(503, "provider_unavailable"));
+    // That one may be paid now, and what was answered stays.
+    assert_eq!(one.post("/v1/scans", &ours).await.unwrap(), answer);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Codes that the shop shows: made for terminals, paid without a word from the shop, told by the network.
 
-use crate::common::{AID, DIGITS, Others, away, bench, card_code, is, refusal};
+use crate::common::{AID, DIGITS, Others, away, bench, card_code, is, refusal, standing};
 use serde_json::{Value, json};
 
 const PATH: &str = "/v1/merchant-codes";
@@ -208,4 +208,29 @@ async fn an_order_is_shown_or_scanned_and_a_shown_one_can_be_revoked() {
     let ledger = bench.acquirer.ledger().await.unwrap();
     assert!(ledger.balanced);
     assert_eq!(ledger.entries.len(), 3);
+}
+
+#[tokio::test]
+async fn a_shown_order_that_nobody_paid_is_over_once_it_is_revoked() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    let asked = wanted(Some(1250), Some("A-1"));
+    terminal.post(PATH, &asked).await.unwrap();
+    let mut unpaid = standing("revoked", Some("revoked"));
+    for member in ["payment_id", "amount_minor", "currency"] {
+        unpaid[member] = Value::Null;
+    }
+    Others::say(&bench.others.revoke, Ok(unpaid));
+    let order = json!({ "order_id": "A-1" });
+    let revoked = terminal.post("/v1/scans/revoke", &order).await.unwrap();
+    assert_eq!(revoked["payment_id"], Value::Null);
+    let over = terminal.get(&format!("{PATH}/A-1")).await.unwrap();
+    assert_eq!(
+        (&over["state"], &over["payment"], &over["at"]),
+        (&json!("revoked"), &Value::Null, &revoked["at"])
+    );
+    assert_eq!(
+        refusal(terminal.post(PATH, &asked).await),
+        is(409, "order_conflict")
+    );
 }

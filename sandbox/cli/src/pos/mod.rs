@@ -33,6 +33,8 @@ enum PosCommand {
     Scan(scan::ScanArgs),
     /// Ask for a code of the shop's own, which customers' phones read and pay
     Request(scan::RequestArgs),
+    /// Say how the order of a code of the shop's own stands
+    Order(scan::OrderArgs),
     /// Take an order back: what was paid returns to the customer
     Revoke(scan::RevokeArgs),
 }
@@ -73,6 +75,7 @@ pub(crate) async fn run(args: PosArgs) -> anyhow::Result<ExitCode> {
         PosCommand::Tap(tap) => tap::run(args.data, tap).await,
         PosCommand::Scan(scan) => scan::scan(args.data, scan).await,
         PosCommand::Request(request) => scan::request(args.data, request).await,
+        PosCommand::Order(order) => scan::order(args.data, order).await,
         PosCommand::Revoke(revoke) => scan::revoke(args.data, revoke).await,
     }
 }

@@ -1,4 +1,4 @@
-//! `tapcore pos scan`, `request` and `revoke`: payments by code.
+//! `tapcore pos scan`, `request`, `order` and `revoke`: payments by code.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use sandbox_terminal::amount;
+use sandbox_terminal::merchant_code::OrderStanding;
 use sandbox_terminal::online::Refused;
 use sandbox_terminal::picture;
 use sandbox_terminal::scan::{Code, Order, Report, fresh_order};
@@ -62,6 +64,18 @@ pub(super) struct RequestArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct OrderArgs {
+    /// The shop's name for the order, or the one that the acquirer made up
+    #[arg(value_name = "ORDER")]
+    order: String,
+    #[command(flatten)]
+    acquirer: AcquirerArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct RevokeArgs {
     /// The shop's name for the order
     #[arg(long, value_name = "ID")]
@@ -73,7 +87,7 @@ pub(super) struct RevokeArgs {
     json: bool,
 }
 
-/// Takes a payment. Exit codes: 0 approved, 3 declined, 1 unclear.
+/// Takes a payment. Exit codes: 0 approved, 3 declined or refused, 1 unclear.
 pub(super) async fn scan(data: Option<PathBuf>, args: ScanArgs) -> anyhow::Result<ExitCode> {
     let amount_minor = money("--amount", &args.amount)?;
     let text = match (args.code, &args.image) {
@@ -86,9 +100,13 @@ pub(super) async fn scan(data: Option<PathBuf>, args: ScanArgs) -> anyhow::Resul
         order_id: args.order.unwrap_or_else(fresh_order),
     };
     let pos = args.acquirer.contact(data).await?;
-    let report = pos
+    let asked = pos
         .scan(&order, |progress| drop(writeln!(stderr(), "{progress}")))
-        .await?;
+        .await;
+    let report = match asked.map_err(anyhow::Error::downcast::<Refused>) {
+        Ok(report) => report,
+        Err(refusal) => return refused(refusal),
+    };
     match args.json {
         true => writeln!(stdout(), "{}", serde_json::to_string(&report)?)?,
         false => write!(stdout(), "{}", for_a_person(&report, Style::stdout()))?,
@@ -157,6 +175,47 @@ pub(super) async fn request(data: Option<PathBuf>, args: RequestArgs) -> anyhow:
     Ok(ExitCode::SUCCESS)
 }
 
+/// Says how the order of the shop's own code stands.
+pub(super) async fn order(data: Option<PathBuf>, args: OrderArgs) -> anyhow::Result<ExitCode> {
+    let pos = args.acquirer.contact(data).await?;
+    let asked = pos.order_standing(&args.order).await;
+    let stands = match asked.map_err(anyhow::Error::downcast::<Refused>) {
+        Ok(stands) => stands,
+        Err(refusal) => return refused(refusal),
+    };
+    if args.json {
+        let told = json!({
+            "order": stands.order_id,
+            "state": stands.state,
+            "amount_minor": stands.amount_minor,
+            "currency": stands.currency,
+            "payment": stands.payment,
+            "at": stands.at,
+        });
+        writeln!(stdout(), "{told}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let OrderStanding {
+        order_id,
+        state,
+        currency,
+        ..
+    } = &stands;
+    let amount = amount::show(stands.amount_minor);
+    let payment = match &stands.payment {
+        Some(payment) => {
+            let paid = amount::show(payment.amount_minor);
+            format!("payment {} of {paid} {currency}", payment.payment_id)
+        }
+        None => "no payment".to_owned(),
+    };
+    writeln!(
+        stdout(),
+        "Order {order_id} over {amount} {currency}: {state}, {payment}."
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Takes an order back.
 pub(super) async fn revoke(data: Option<PathBuf>, args: RevokeArgs) -> anyhow::Result<ExitCode> {
     let pos = args.acquirer.contact(data).await?;
@@ -169,7 +228,7 @@ pub(super) async fn revoke(data: Option<PathBuf>, args: RevokeArgs) -> anyhow::R
         (true, _) => writeln!(stdout(), "{}", serde_json::to_string(&revoked)?)?,
         (false, Some(payment)) => writeln!(
             stdout(),
-            "Order {} is revoked; payment {payment} goes back to the customer.",
+            "Order {} is revoked; what payment {payment} took goes back to the customer.",
             revoked.order_id
         )?,
         (false, None) => writeln!(

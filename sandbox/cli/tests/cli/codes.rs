@@ -123,7 +123,7 @@ fn an_order_is_paid_once_whichever_till_scans_for_it() {
     assert_ne!(other["payment_id"], paid["payment_id"]);
     // The same order over another amount is another order, which there cannot be.
     let wrong = second.scan(&text(&phone.code(&[])), "39", &order);
-    wrong.says(1, &["order"]);
+    wrong.says(3, &["order_conflict"]);
     phone.sync_until(|entries| payments(entries) == [(990, "matched"), (3800, "matched")]);
 }
 

@@ -1,8 +1,10 @@
 //! A shop's own code: asked for at the till, read and paid by the phone, and named by the decoder.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
-use crate::common::{Phone, Sandbox, Till, assert_members, tapcore};
+use crate::common::{PATIENCE, Phone, Sandbox, Till, assert_members, tapcore};
 
 /// The example of EMV QRCPS MPM 1.1: a dynamic code of a Chinese shop that no provider here knows.
 const BEST_TRANSPORT: &str = "00020101021229300012D156000000000510A93FO3230Q31280012D15600000001030812345678520441115802CN\
@@ -60,6 +62,49 @@ fn a_dynamic_code_is_paid_once() {
     let entries = phone.sync_until(|entries| !entries.is_empty() && matched(entries));
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0]["merchant"], "Mapo Tofu House");
+}
+
+#[test]
+fn a_till_asks_how_the_order_of_its_code_stands() {
+    let sandbox = Sandbox::shared();
+    let phone = Phone::with_card(&sandbox);
+    let till = Till::of(&sandbox);
+    let unknown = till.does(&["order", "nobody-asked"]);
+    unknown.says(3, &["order_unknown"]);
+    let code = request(&till, &["--amount", "12.50"]);
+    let order = code["order"].as_str().unwrap();
+    let stands = || till.does(&["order", order]).exits(0).json();
+    let open = stands();
+    assert_members(&open, &["order", "state", "amount_minor", "currency", "at"]);
+    assert_eq!(
+        [&open["order"], &open["state"], &open["payment"]],
+        [&json!(order), &json!("open"), &Value::Null]
+    );
+    let paid = phone.run(&["pay", text(&code), "--json"]).exits(0).json();
+    // The network's word takes a moment to reach the acquirer.
+    let until = Instant::now() + PATIENCE;
+    let now = loop {
+        let now = stands();
+        if now["state"] != "open" {
+            break now;
+        }
+        assert!(Instant::now() < until, "nobody told of it: {now}");
+    };
+    assert_eq!(
+        [&now["state"], &now["payment"]["payment_id"]],
+        [&json!("paid"), &paid["payment_id"]]
+    );
+    assert_eq!(
+        [&now["amount_minor"], &now["payment"]["amount_minor"]],
+        [1250, 1250]
+    );
+    // One that nobody has paid is revoked without a payment.
+    let code = request(&till, &["--amount", "1"]);
+    let order = code["order"].as_str().unwrap();
+    let revoked = till.does(&["revoke", "--order", order]).exits(0).json();
+    assert!(revoked["payment_id"].is_null(), "{revoked}");
+    let over = till.does(&["order", order]).exits(0).json();
+    assert_eq!(over["state"], "revoked");
 }
 
 #[test]

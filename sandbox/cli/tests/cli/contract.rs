@@ -274,7 +274,7 @@ fn the_demo_for_a_person_is_plain_in_a_pipe_and_keeps_its_folder() {
 
 #[test]
 fn wrong_usage_exits_2() {
-    let wrong: [&[&str]; 21] = [
+    let wrong: [&[&str]; 22] = [
         &["nonsense"],
         &["sandbox"],
         &["sandbox", "--data", "x", "--listen", "nowhere"],
@@ -317,6 +317,7 @@ fn wrong_usage_exits_2() {
         &["sandbox", "wipe", "--data", "x"],
         &["pos", "tap", "--amount", "1"],
         &["pos", "revoke"],
+        &["pos", "order"],
         &["phone", "--data", "x", "code", "--scale", "0"],
         &["phone", "--data", "x", "pay"],
         &["vectors"],
