@@ -222,7 +222,7 @@ class CodeModelTest {
 
     /** The wallet tells, and the model has heard. */
     private suspend fun CodeModel.told(next: CodeShown) {
-        desk.view.told.send(next)
+        this@CodeModelTest.desk.view.told.send(next)
         until { shown == next }
     }
 
