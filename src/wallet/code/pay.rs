@@ -70,7 +70,7 @@ impl Wallet {
     /// Confirms a payment by code that waits for the person.
     ///
     /// # Errors
-    /// [`WalletError::PasswordWrong`], [`WalletError::NotVerified`]; [`BackendError`](crate::backend::BackendError) with
+    /// [`WalletError::PasswordWrong`], [`WalletError::NotVerified`]; [`BackendError`] with
     /// `confirmation_invalid` or `password_locked`. What waits no more is answered as it stands.
     pub async fn confirm_code_payment(
         self: &Arc<Self>,
@@ -102,7 +102,7 @@ impl Wallet {
     /// Where codes of this provider are taken.
     ///
     /// # Errors
-    /// [`BackendError`](crate::backend::BackendError) when the provider cannot be reached.
+    /// [`BackendError`] when the provider cannot be reached.
     pub async fn code_acceptance(self: &Arc<Self>) -> Result<CodeAcceptance, WalletError> {
         let (backend, _) = self.backend().await?;
         let answer: AcceptanceAnswer = backend.get("/v1/codes/acceptance").await?;
@@ -121,7 +121,7 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::MerchantCode`] says what is damaged, without asking anybody;
-    /// [`BackendError`](crate::backend::BackendError) with `payee_unknown`.
+    /// [`BackendError`] with `payee_unknown`.
     pub async fn read_merchant_code(
         self: &Arc<Self>,
         code: &str,
@@ -158,7 +158,7 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::Input`] when the amount is not the code's; [`WalletError::NoSuchCard`];
-    /// [`BackendError`](crate::backend::BackendError) with `order_paid`, `amount_differs`, `account_not_active`.
+    /// [`BackendError`] with `order_paid`, `amount_differs`, `account_not_active`.
     pub async fn pay_merchant(
         self: &Arc<Self>,
         offer: &MerchantOffer,

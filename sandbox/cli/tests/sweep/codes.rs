@@ -3,7 +3,9 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::time::Duration;
 
+use rusqlite::Connection;
 use tapcore::ffi::CodeKind;
 
 use crate::common::{Sandbox, copy_folder};
@@ -16,6 +18,8 @@ use crate::restore::{Story, VAULT, noticed, put_back, splice};
 
 /// How many codes the sandbox's provider lets a phone hold.
 const STOCK: usize = 15;
+/// How long the provider's database is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// A step of time, milliseconds.
 const STEP_MS: i64 = 30_000;
 
@@ -211,6 +215,7 @@ fn refilling(sweep: Sweep) {
     phone.stocked = Some(phone.aliases.len() + STOCK);
     let relay = phone.relay.clone().unwrap();
     let refill = |life: &Life| {
+        rested(&sandbox);
         relay.mend(&sandbox);
         let came = wait(life.wallet.refill_codes());
         relay.cut();
@@ -251,6 +256,14 @@ fn refilling_codes() {
 #[test]
 fn refilling_codes_in_trouble_with_the_key_store() {
     refilling(sweep_key_store);
+}
+
+/// As if days had gone by: no phone is given as many numbers in one as the sweep draws.
+fn rested(sandbox: &Sandbox) {
+    let provider = Connection::open(sandbox_provider::database(&sandbox.path())).unwrap();
+    provider.busy_timeout(PATIENCE).unwrap();
+    let ended = "UPDATE code_aliases SET free_at = 1 WHERE state <> 'live'";
+    provider.execute(ended, []).unwrap();
 }
 
 /// A phone that has shown codes of both kinds, in several lives, with copies of its folder from before and between them.
