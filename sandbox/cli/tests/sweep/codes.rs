@@ -211,8 +211,9 @@ fn refilling(sweep: Sweep) {
             life.show(CodeKind::Numeric).unwrap();
         }
     });
-    // However often a batch is asked for, a phone holds no more than it may.
-    phone.stocked = Some(phone.aliases.len() + STOCK);
+    // However often a batch is asked for, a phone holds no more than it may, beside what it has shown: one more when it is
+    // examined first.
+    phone.stocked = Some(phone.aliases.len() + 1 + STOCK);
     let relay = phone.relay.clone().unwrap();
     let refill = |life: &Life| {
         rested(&sandbox);
@@ -260,7 +261,8 @@ fn refilling_codes_in_trouble_with_the_key_store() {
 
 /// As if days had gone by: no phone is given as many numbers in one as the sweep draws.
 fn rested(sandbox: &Sandbox) {
-    let provider = Connection::open(sandbox_provider::database(&sandbox.path())).unwrap();
+    let provider =
+        Connection::open(sandbox_provider::database(&sandbox.path().join("provider"))).unwrap();
     provider.busy_timeout(PATIENCE).unwrap();
     let ended = "UPDATE code_aliases SET free_at = 1 WHERE state <> 'live'";
     provider.execute(ended, []).unwrap();
