@@ -111,7 +111,7 @@ fn s41_the_provider_hears_of_a_code_that_an_unsafe_phone_has_stopped() {
 /// The issuer's rules count from the first code on, whether the wallet was started for taps or not.
 #[test]
 fn s41_codes_go_by_the_issuer_s_rules_of_risk() {
-    let (_phone, life) = phone_with(5);
+    let (phone, life) = phone_with(5);
     life.configure(Policy {
         codes: Some(CodePolicy::default()),
         risk: RiskRules {
@@ -123,6 +123,9 @@ fn s41_codes_go_by_the_issuer_s_rules_of_risk() {
         },
         ..Policy::default()
     });
+    life.kill(&phone);
+    let life = phone.live();
+    life.run(life.wallet.open()).unwrap();
     life.wallet.report_risk(RiskSignals {
         debugger: true,
         ..RiskSignals::default()
