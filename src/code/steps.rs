@@ -91,7 +91,8 @@ impl Step {
 pub struct ProviderClock {
     /// The provider's time at the last contact.
     contact_ms: i64,
-    /// Which start of the phone it was.
+    /// Which start of the phone it was; nothing in records of before it was kept.
+    #[serde(default)]
     contact_boot: String,
     /// What the wall clock lacked then.
     offset_ms: i64,

@@ -35,7 +35,7 @@ pub use view::CodeView;
 
 pub(super) use book::{CodeBook, RECORD};
 #[cfg(test)]
-pub(super) use unanswered::Sent;
+pub(super) use unanswered::{Known, Sent};
 
 /// Which code is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::unanswered::Sent;
-use super::{CodePayment, CodeState};
+use super::unanswered::{Known, Sent};
+use super::{CodePayment, CodePaymentState, CodeState};
 use crate::account::{Currency, Money};
 use crate::backend::protocol::{
     AcceptanceAnswer, CodeConfirmRequest, CodePaymentAnswer, MerchantCodeAnswer,
     MerchantCodeRequest, MerchantPaymentRequest, RefusedClass,
 };
-use crate::backend::{BackendError, fresh_key};
+use crate::backend::{Backend, BackendError, fresh_key};
 use crate::code::mpm::{self, AdditionalData, Tip};
 use crate::text::visible;
 use crate::token::TokenRef;
@@ -66,6 +66,25 @@ pub struct MerchantOffer {
     pub bill: Option<String>,
 }
 
+/// What came of a payment that was sent.
+enum Sending {
+    Told(CodePayment),
+    /// It was not taken, and never will be under this key.
+    Refused(BackendError),
+}
+
+impl Sending {
+    fn was_refused(&self) -> bool {
+        match self {
+            Self::Told(paid) => matches!(
+                paid.state,
+                CodePaymentState::Declined | CodePaymentState::Revoked
+            ),
+            Self::Refused(_) => true,
+        }
+    }
+}
+
 impl Wallet {
     /// Confirms a payment by code that waits for the person.
     ///
@@ -96,6 +115,10 @@ impl Wallet {
         let answer: CodePaymentAnswer = backend.post(&path, &request, &key).await?;
         let paid = CodePayment::of(answer)?;
         self.take_in_payment(&paid);
+        if paid.state.is_final() {
+            // Where it cannot be noted, the statement says it soon.
+            drop(self.note_decided(paid.payment_id.clone()).await);
+        }
         Ok(paid)
     }
 
@@ -153,8 +176,8 @@ impl Wallet {
     }
 
     /// Pays what a shop's code asks for, from an account or the default one. Asked again while it is pending, it answers how
-    /// the payment stands. The same sum by the same code within ten minutes of an answer that was lost is the same payment,
-    /// from the account that it was sent for, whether the app was killed in between or not.
+    /// the payment stands. As long as nobody was told the end of it, and for ten minutes at most, the same sum by the same
+    /// code is the same payment, from the account that it was sent for, whether the app was killed in between or not.
     ///
     /// # Errors
     /// [`WalletError::Input`] when the amount is not the code's; [`WalletError::NoSuchCard`];
@@ -177,35 +200,56 @@ impl Wallet {
         }
         let account = self.paying_account(account).await?;
         let (backend, _) = self.backend().await?;
-        let wish = Sent {
-            code: offer.code.clone(),
-            account,
-            money,
-            key: offer.payment_key.clone(),
-            at_ms: 0,
-        };
-        let Sent {
-            code, account, key, ..
-        } = self.sending(wish).await?;
+        let key = offer.payment_key.clone();
+        let wish = Sent::new(offer.code.clone(), account, money, key);
+        let mut sent = self.sending(wish.clone()).await?;
+        let mut answer = self.send(&backend, &sent).await;
+        if sent.key != wish.key && answer.as_ref().is_ok_and(|answer| answer.was_refused()) {
+            // What was sent for another offer came to nothing, which is no answer to this one.
+            sent = self.sending(wish).await?;
+            answer = self.send(&backend, &sent).await;
+        }
+        match answer? {
+            Sending::Told(paid) => Ok(paid),
+            Sending::Refused(error) => Err(error.into()),
+        }
+    }
+
+    /// Sends a payment that was written down, and notes what came of it.
+    async fn send(
+        self: &Arc<Self>,
+        backend: &Backend,
+        sent: &Sent,
+    ) -> Result<Sending, BackendError> {
         let request = MerchantPaymentRequest {
-            code,
-            token_ref: account,
-            money,
+            code: sent.code.clone(),
+            token_ref: sent.account.clone(),
+            money: sent.money,
         };
-        let answer: Result<CodePaymentAnswer, BackendError> =
-            backend.post("/v1/merchant-payments", &request, &key).await;
-        let paid = answer.and_then(CodePayment::of);
-        let decided = match &paid {
-            Ok(paid) => paid.state.is_final(),
-            Err(BackendError::Refused(refusal)) => refusal.is_final(),
-            Err(_) => false,
+        let answer: Result<CodePaymentAnswer, BackendError> = backend
+            .post("/v1/merchant-payments", &request, &sent.key)
+            .await;
+        let (told, known) = match answer.and_then(CodePayment::of) {
+            Ok(paid) => {
+                let known = match paid.state {
+                    CodePaymentState::Pending => Known::Pending(paid.payment_id.clone()),
+                    CodePaymentState::Approved => Known::Decided,
+                    CodePaymentState::Declined | CodePaymentState::Revoked => Known::Refused,
+                };
+                (Sending::Told(paid), known)
+            }
+            Err(BackendError::Refused(refusal)) if refusal.is_final() => {
+                let error = BackendError::Refused(refusal);
+                (Sending::Refused(error), Known::Refused)
+            }
+            Err(error) => return Err(error),
         };
-        if decided {
-            // Where it stays, it is the same payment for some minutes, and answered as it stands.
-            drop(self.answered(key).await);
+        // Where it cannot be noted, it is the same payment for some minutes, and answered as it stands.
+        drop(self.note_sent(sent.key.clone(), known).await);
+        if matches!(&told, Sending::Told(paid) if paid.state.is_final()) {
             self.sync_soon();
         }
-        Ok(paid?)
+        Ok(told)
     }
 
     async fn paying_account(

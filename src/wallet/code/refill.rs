@@ -54,6 +54,8 @@ impl Wallet {
         // What is above the free amount is the person's to confirm: the provider must know the key before the first of them.
         match self.register_confirmation_key(&backend, &device_id).await {
             Ok(()) | Err(WalletError::NoPerson) => {}
+            // Nor would it be for what follows.
+            Err(error @ WalletError::Backend(BackendError::Unreachable)) => return Err(error),
             Err(error) => tracing::info!(%error, "the confirmation key was not registered"),
         }
         let asked = self

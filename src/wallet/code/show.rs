@@ -32,6 +32,8 @@ pub(super) struct Ask {
     pub(super) revealed: bool,
     /// Whether the person was verified for it.
     pub(super) verified: bool,
+    /// Whether it opens the view.
+    pub(super) opens: bool,
     /// Whether the view was closed meanwhile.
     pub(super) closed: Arc<AtomicBool>,
 }
@@ -60,10 +62,15 @@ impl Wallet {
             account,
             revealed: false,
             verified: self.is_verified(verification)?,
+            opens: true,
             closed: Arc::default(),
         };
         // A caller that goes away before it is shown lets go of this, which closes it.
-        let shown = CodeView::new(self, ask.clone());
+        let again = Ask {
+            opens: false,
+            ..ask.clone()
+        };
+        let shown = CodeView::new(self, again);
         self.show(ask).await?;
         Ok(shown)
     }
@@ -119,6 +126,10 @@ impl Wallet {
                 return Err(WalletError::Code(CodeRefusal::NotOffered));
             }
             let account = account(opened, ask.account.as_ref())?;
+            // One that was asked for since has the screen, also where this one had to wait for the provider.
+            if ask.opens && wallet.codes.views.load(Ordering::Relaxed) != ask.view {
+                return Err(WalletError::Interrupted);
+            }
             let before = wallet.take_showing();
             // It is over, whatever comes of the next, and without a network this phone's next batch says so.
             let over = before.as_ref().filter(|before| before.is_open());

@@ -226,6 +226,11 @@ impl Wallet {
         showing.as_ref().unwrap().atcs().to_vec()
     }
 
+    /// How many views were asked for.
+    pub(in crate::wallet) fn views_asked_for(&self) -> u64 {
+        self.codes.views.load(Ordering::Relaxed)
+    }
+
     /// Whether nothing is on the screen.
     pub(in crate::wallet) fn is_screen_empty(&self) -> bool {
         self.codes.lock().is_none()

@@ -1,13 +1,11 @@
 //! A view of a code: what it outlives, what ends it, and who hears of that.
 
 use super::codes::{alias, phone_with, stock};
-use super::phone::{Life, NOON_MS};
-use crate::account::{Currency, Money};
+use super::phone::Life;
 use crate::backend::protocol::Policy;
 use crate::code::CodePolicy;
 use crate::risk::{RiskRules, RiskSignals, Weights};
 use crate::token::TokenRef;
-use crate::wallet::code::Sent;
 use crate::wallet::{CodeEnd, CodeKind, CodeRefusal, CodeState, CodeView, WalletError};
 use std::sync::Arc;
 
@@ -77,6 +75,40 @@ fn a_caller_that_goes_away_leaves_nothing_on_the_screen() {
     life.run(life.wallet.with_keys(|_, _| Ok(()))).unwrap();
     assert!(life.wallet.is_screen_empty());
     assert_eq!(life.wallet.aliases_over(), [alias(0)], "it was taken");
+    assert_eq!(codes_left(&life), 4);
+}
+
+/// A call that is slow does not take the screen from one that came after it.
+#[test]
+fn a_newer_code_outdates_one_that_is_on_its_way() {
+    let (phone, life) = phone_with(5);
+    phone.hardware.hold_next();
+    let turn = Arc::clone(&life.wallet);
+    let busy = async move { turn.set_up_verification(None).await };
+    let busy = life.runtime.spawn(busy);
+    phone.hardware.is_held();
+    let slow = {
+        let wallet = Arc::clone(&life.wallet);
+        async move { wallet.show_code(CodeKind::Numeric, None, None).await }
+    };
+    let slow = life.runtime.spawn(slow);
+    while life.wallet.views_asked_for() < 1 {
+        std::thread::yield_now();
+    }
+    let newer = {
+        let wallet = Arc::clone(&life.wallet);
+        life.runtime
+            .spawn(async move { wallet.show_code(CodeKind::Numeric, None, None).await })
+    };
+    while life.wallet.views_asked_for() < 2 {
+        std::thread::yield_now();
+    }
+    phone.hardware.let_go();
+    life.run(busy).unwrap().unwrap();
+    let slow = life.run(slow).unwrap().map(|_| ());
+    assert!(matches!(slow, Err(WalletError::Interrupted)), "{slow:?}");
+    let newer = life.run(newer).unwrap().unwrap();
+    assert_eq!(newer.now().state, CodeState::Showing);
     assert_eq!(codes_left(&life), 4);
 }
 
@@ -150,33 +182,4 @@ fn s43_an_app_that_became_too_old_stops_its_code() {
     assert_eq!(life.wallet.aliases_over(), [alias(0)]);
     let renewed = life.run(view.renew(None));
     assert!(matches!(renewed, Err(WalletError::Outdated(_))));
-}
-
-/// A static code is good for many payments: what was sent and not answered is the same payment for ten minutes, whatever
-/// became of the app, and another sum or a later one is another.
-#[test]
-fn s39_a_payment_without_an_answer_is_sent_again_as_it_was() {
-    let (phone, life) = phone_with(0);
-    let wish = |minor, key: &str| Sent {
-        code: "a shop's code".to_owned(),
-        account: TokenRef::new("tok_1"),
-        money: Money {
-            minor,
-            currency: Currency::CNY,
-        },
-        key: key.to_owned(),
-        at_ms: 0,
-    };
-    let send = |life: &Life, minor, key| life.run(life.wallet.sending(wish(minor, key))).unwrap();
-    let first = send(&life, 800, "first");
-    assert_eq!((first.key.as_str(), first.at_ms), ("first", NOON_MS));
-    assert_eq!(send(&life, 900, "other sum").key, "other sum");
-    life.kill(&phone);
-    let life = phone.live();
-    life.run(life.wallet.open()).unwrap();
-    assert_eq!(send(&life, 800, "second"), first);
-    life.run(life.wallet.answered("first".to_owned())).unwrap();
-    assert_eq!(send(&life, 800, "third").key, "third");
-    phone.clocks.pass(600_000);
-    assert_eq!(send(&life, 800, "fourth").key, "fourth");
 }

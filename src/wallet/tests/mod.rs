@@ -10,5 +10,6 @@ mod permit;
 mod person;
 mod phone;
 mod presented;
+mod shop_payments;
 mod standing;
 mod tap;

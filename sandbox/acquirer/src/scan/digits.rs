@@ -18,6 +18,8 @@ enum Undecided {
     Refused(Problem),
     /// Nobody knows how the order stands.
     Open(CallError),
+    /// Somebody else's payment of the order is still waited for.
+    Others,
 }
 
 impl From<CallError> for Undecided {
@@ -46,6 +48,7 @@ pub(super) async fn pay(acquirer: &Inner, terminal: &str, scan: &Scan) -> Result
             eprintln!("acquirer: provider: {error}");
             Err(undecided())
         }
+        Err(Undecided::Others) => Err(undecided()),
     }
 }
 
@@ -67,12 +70,17 @@ async fn decided(
     if !standing.is_pending() {
         return Ok(standing);
     }
+    // The order may stand by a payment that another till, or the shop's own code, has begun: that one is not given up here.
+    let others = standing.of_code == Some(false);
     let ours = standing.payment_id.clone().ok_or_else(nameless)?;
     while standing.is_pending() {
-        if !standing.is_of(&ours) {
+        if !others && !standing.is_of(&ours) {
             return Ok(superseded(&ours));
         }
         let left = acquirer.code_waits.give_up.saturating_sub(begun.elapsed());
+        if left.is_zero() && others {
+            return Err(Undecided::Others);
+        }
         if left.is_zero() {
             let ended = given_up(acquirer, url, scan, (ours.as_str(), &standing)).await;
             return ended.map_err(Undecided::Open);

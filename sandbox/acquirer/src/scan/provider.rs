@@ -44,6 +44,9 @@ pub(crate) struct Standing {
     /// What that one comes to, minor units.
     pub(crate) amount_minor: Option<i64>,
     pub(crate) currency: Option<String>,
+    /// Whether it is the scanned code that pays, where one was asked with.
+    #[serde(default)]
+    pub(crate) of_code: Option<bool>,
     /// `approved`, `declined`, `pending` or `revoked`.
     pub(crate) state: String,
     /// What it waits for while it is pending: `password`, or nothing that anybody can do.
@@ -61,6 +64,7 @@ impl Standing {
             payment_id: None,
             amount_minor: None,
             currency: None,
+            of_code: None,
             state: "declined".to_owned(),
             wants: None,
             reason: Some(reason.to_owned()),
@@ -120,13 +124,14 @@ impl Inner {
         route(&self.code_routes, code)
     }
 
-    /// The providers that may know an order: the one whose digits were scanned for it, or any, where a code was shown for it.
+    /// The providers that may know an order: any, where a code was shown for it, or the one whose digits were scanned.
     pub(super) async fn providers_of(&self, order: &str) -> Result<Vec<&str>, sqlx::Error> {
-        if let Some(code) = self.store.code_of_order(order).await? {
-            return Ok(self.route(&code).into_iter().collect());
-        }
         if !self.store.has_code(order).await? {
-            return Ok(Vec::new());
+            let scanned = self.store.code_of_order(order).await?;
+            return Ok(scanned
+                .and_then(|code| self.route(&code))
+                .into_iter()
+                .collect());
         }
         let urls = self.code_routes.iter();
         let mut urls: Vec<&str> = urls.map(|route| route.provider_url.as_str()).collect();

@@ -175,7 +175,8 @@ fn left(row: &AnyRow) -> Result<Left> {
     })
 }
 
-/// Whether a code of another provider's may have paid the order.
+/// Whether the order may have been paid at another provider: with a code of that one's, or by the shop's own, which all of
+/// them pay.
 async fn is_elsewhere(
     work: &mut Transaction<'static, Any>,
     terminal: &str,
@@ -185,6 +186,14 @@ async fn is_elsewhere(
     let Some(provider) = route(routes, &scan.code) else {
         return Ok(false);
     };
+    let alone = routes.iter().all(|other| other.provider_url == provider);
+    let shown = sqlx::query("SELECT 1 FROM merchant_orders WHERE order_id = $1")
+        .bind(scan.order_id.as_str())
+        .fetch_optional(&mut **work)
+        .await?;
+    if shown.is_some() && !alone {
+        return Ok(true);
+    }
     let rows = sqlx::query("SELECT request FROM scans WHERE order_id = $1 AND kind = 'digits' AND (result IS NULL OR result = 'approved') AND NOT (terminal_id = $2 AND trace = $3)")
         .bind(scan.order_id.as_str())
         .bind(terminal)

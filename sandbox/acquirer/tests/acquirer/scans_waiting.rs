@@ -60,6 +60,29 @@ async fn what_was_paid_with_another_amount_pays_nothing_here() {
 }
 
 #[tokio::test]
+async fn what_somebody_else_began_is_not_given_up() {
+    let bench = bench().await;
+    let terminal = bench.terminal().await;
+    // A phone that read the shop's own code is paying the order: the scanned code has no part in it.
+    let mut others = taken("pending", 1250);
+    others["of_code"] = json!(false);
+    Others::say(&bench.others.pay, Ok(others));
+    Others::say(&bench.others.query, Ok(taken("pending", 1250)));
+    assert_eq!(
+        refusal(terminal.scan(1, DIGITS).await),
+        is(503, "provider_unavailable")
+    );
+    assert!(!bench.others.names().contains(&"revoke"));
+    // Asked again, it hears how the order stands by then.
+    Others::say(&bench.others.pay, Ok(taken("approved", 1250)));
+    let answer = terminal.scan(1, DIGITS).await.unwrap();
+    assert_eq!(
+        (&answer["result"], &answer["payment_id"]),
+        (&json!("approved"), &json!("cpy_2"))
+    );
+}
+
+#[tokio::test]
 async fn a_scan_that_is_looked_after_is_not_paid_by_another_amount_either() {
     let bench = bench().await;
     let terminal = bench.terminal().await;

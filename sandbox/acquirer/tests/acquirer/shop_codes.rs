@@ -1,6 +1,8 @@
 //! Codes that the shop shows: made for terminals, paid without a word from the shop, told by the network.
 
-use crate::common::{AID, DIGITS, Others, away, bench, card_code, is, refusal, standing};
+use crate::common::{
+    AID, DIGITS, Others, away, bench, bench_with, card_code, is, refusal, scan, standing,
+};
 use serde_json::{Value, json};
 
 const PATH: &str = "/v1/merchant-codes";
@@ -14,6 +16,22 @@ fn notice(payment: &str, order: &str, amount_minor: i64, result: &str) -> Value 
     json!({ "id": format!("{result}_{payment}"), "payment_id": payment, "network_ref": "net_1", "merchant_id": "898110058120001",
             "order_id": order, "amount_minor": amount_minor, "currency": "CNY", "result": result,
             "authorisation": authorisation, "at": "2026-11-22T09:31:00Z" })
+}
+
+#[tokio::test]
+async fn an_order_that_all_wallets_may_pay_is_not_scanned_for_one() {
+    for (others, refused) in [(&["74"][..], true), (&[], false)] {
+        let bench = bench_with(None, others).await;
+        let terminal = bench.terminal().await;
+        let one = wanted(Some(1250), Some("A-1"));
+        terminal.post(PATH, &one).await.unwrap();
+        let scanned = terminal.post("/v1/scans", &scan(1, DIGITS)).await;
+        match refused {
+            true => assert_eq!(refusal(scanned), is(409, "order_conflict")),
+            // The one provider sees to it that the order is paid once.
+            false => assert_eq!(scanned.unwrap()["result"], "approved"),
+        }
+    }
 }
 
 #[tokio::test]

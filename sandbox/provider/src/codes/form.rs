@@ -59,6 +59,9 @@ pub(super) struct Standing {
     pub(super) amount_minor: Option<i64>,
     /// Of that amount.
     pub(super) currency: Option<String>,
+    /// Whether it is the code that was asked with which pays; absent where none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) of_code: Option<bool>,
     /// `approved`, `declined`, `pending` or `revoked`.
     pub(super) state: &'static str,
     /// What a pending payment waits for: `password`, or nothing that anybody can do.
@@ -85,6 +88,7 @@ impl Standing {
             payment_id: paid.then(|| payment.payment_id.clone()),
             amount_minor: paid.then_some(payment.amount_minor),
             currency: paid.then(|| payment.currency.clone()),
+            of_code: None,
             state,
             wants,
             reason: payment.reason.clone(),
@@ -104,6 +108,7 @@ impl Standing {
             payment_id: None,
             amount_minor: None,
             currency: None,
+            of_code: None,
             state: "declined",
             wants: None,
             reason: Some(reason.to_owned()),

@@ -7,6 +7,7 @@
 //! POST /v1/codes/revoke  {merchant_id, order_id, payment_id?}
 //! each answers           {order_id, payment_id, amount_minor, currency, state, wants, reason, authorisation, network_ref, at}
 //! ```
+//! The answer to a code says in `of_code` whether it is that code which pays: else the order stands by what somebody else began.
 //! `payment_id`, `amount_minor` and `currency` are of the payment that the order stands by, which a till is to compare with
 //! what it asked for; null when nothing was written down or the order was revoked before anybody had paid.
 //! A revocation with `payment_id` gives up that payment, and only while the person or the network is waited for; otherwise
@@ -66,7 +67,11 @@ pub(super) async fn pay(
             // The phone flips at once, not only when the bank has answered.
             provider.codes.changed();
             let payment = finished(&provider, *payment).await?;
-            Ok(Json(Standing::of(&payment)))
+            let alias = policy.read(&scan.code).map(|shown| shown.alias);
+            Ok(Json(Standing {
+                of_code: Some(alias == Some(payment.alias.as_str())),
+                ..Standing::of(&payment)
+            }))
         }
     }
 }

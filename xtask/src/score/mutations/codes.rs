@@ -137,10 +137,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ),
     core(
         39,
-        "a payment that was sent is sent anew after the app was killed",
+        "a payment without an answer is sent anew",
         "src/wallet/code/unanswered.rs",
-        "if let Some(before) = sent.iter().find(same) {",
-        "if let Some(before) = sent.iter().find(same).filter(|_| false) {",
+        "before.code == wish.code && before.money == wish.money",
+        "before.code == wish.code && before.money != wish.money",
     ),
     Mutation {
         line: 29,
