@@ -153,7 +153,8 @@ pub(super) async fn issue(
         for _ in 0..more.min(room) {
             let Some(alias) = draw(work, policy, rules, asked.device, account, not_after).await?
             else {
-                return Ok(Issued::Full);
+                room = 0;
+                break;
             };
             room -= 1;
             fresh.push(Fresh {
@@ -162,6 +163,9 @@ pub(super) async fn issue(
                 not_after,
             });
         }
+    }
+    if wants && fresh.is_empty() {
+        return Ok(Issued::Full);
     }
     count(work, i64::try_from(fresh.len()).unwrap_or(i64::MAX)).await?;
     Ok(Issued::Batch(fresh, dead))

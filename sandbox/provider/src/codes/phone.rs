@@ -149,13 +149,15 @@ async fn issue(
     let mut work = provider.store.db().begin().await?;
     let now = clock::unix_now();
     let issued = aliases::issue(&mut work, &policy, &codes.rules, &asked, now).await?;
+    let seed = match issued {
+        Issued::Batch(..) => Some(seed_of(&mut work, &codes.seeds, &device.id).await?),
+        _ => None,
+    };
+    // A phone that is given none has told all the same what it holds no more.
+    work.commit().await?;
+    codes.changed();
     match issued {
-        Issued::Batch(fresh, dead) => {
-            let seed = seed_of(&mut work, &codes.seeds, &device.id).await?;
-            work.commit().await?;
-            codes.changed();
-            Ok((seed, fresh, dead))
-        }
+        Issued::Batch(fresh, dead) => Ok((seed.ok_or_else(Problem::internal)?, fresh, dead)),
         Issued::NoAccount => Err(Problem::new(
             409,
             "account_not_active",
