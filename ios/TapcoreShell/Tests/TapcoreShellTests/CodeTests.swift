@@ -174,6 +174,20 @@ final class CodeTests: XCTestCase {
         }
     }
 
+    func testACodeThatWasClosedWhileThePersonWasAskedIsAskedForNothing() async throws {
+        try await wallet.setUpVerification(proof: nil)
+        await onScreen { model in
+            prompt.isSlow = true
+            let revealing = Task { await model.reveal() }
+            while prompt.reasons.isEmpty { await Task.yield() }
+            await model.close()
+            prompt.isSlow = false
+            await revealing.value
+            XCTAssertEqual(view.calls, ["end"])
+            XCTAssertNil(model.problem)
+        }
+    }
+
     func testAScreenshotIsTold() async {
         await onScreen { model in
             await model.photographed()
