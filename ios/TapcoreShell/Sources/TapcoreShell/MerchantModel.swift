@@ -15,20 +15,20 @@ public final class MerchantModel {
     public private(set) var offer: MerchantOffer?
     /// What has become of it, or nil while nothing was paid.
     public private(set) var payment: CodePayment?
+    /// The amount of a payment whose answer was lost, in minor units: with another one it would not be the same.
+    public private(set) var lostAmountMinor: Int64?
 
     public var problem: String? { attempt.problem }
     public var isBusy: Bool { attempt.isBusy }
     /// Whether there is something to pay, or a payment to look at again until it is decided.
     public var canPay: Bool { offer != nil && (payment == nil || payment?.state == .pending) }
     /// Whether the person is to say how much.
-    public var wantsAmount: Bool { offer != nil && offer?.amountMinor == nil && payment == nil && lost == nil }
+    public var wantsAmount: Bool { offer != nil && offer?.amountMinor == nil && payment == nil && lostAmountMinor == nil }
 
     private let wallet: WalletProtocol
     private let attempt = Attempts()
-    /// The amount of a payment whose answer was lost, in minor units: with another one it would not be the same.
-    private var lost: Int64?
 
-    private var isOpen: Bool { lost != nil || payment?.state == .pending }
+    private var isOpen: Bool { lostAmountMinor != nil || payment?.state == .pending }
     private var text: String { code.trimmingCharacters(in: .whitespacesAndNewlines) }
 
     public init(wallet: WalletProtocol) {
@@ -57,20 +57,28 @@ public final class MerchantModel {
         guard let offer, canPay else { return }
         await attempt {
             let asked = offer.amountMinor ?? minor(self.amount, currency: offer.currency)
-            guard let amountMinor = self.lost ?? self.payment?.amountMinor ?? asked else {
+            guard let amountMinor = self.lostAmountMinor ?? self.payment?.amountMinor ?? asked else {
                 throw WalletError.Invalid(detail: "Enter an amount such as 12.50.")
             }
             do {
                 self.payment = try await self.wallet.payMerchant(offer: offer, amountMinor: amountMinor, tokenRef: nil)
-                self.lost = nil
+                self.lostAmountMinor = nil
             } catch let error as WalletError {
-                if error.saysUnpaid { self.lost = nil }
+                if error.saysUnpaid { self.lostAmountMinor = nil }
                 guard error.mayHideAPayment else { throw error }
-                self.lost = amountMinor
-                let advice = "It may be paid: pay again here, which pays once, or look at the statement first."
+                // What the provider holds under this offer is another payment: asked again, it would say so for ever.
+                if error.isConflict { throw self.letGo() }
+                self.lostAmountMinor = amountMinor
+                let advice = "It may be paid: ask again here, which pays once, or look at the statement first."
                 throw WalletError.Network(detail: "\(sentence(error)) \(advice)")
             }
         }
+    }
+
+    /// Lets go of a payment whose answer was lost; the person looks for it in the statement.
+    public func giveUp() async {
+        guard lostAmountMinor != nil else { return }
+        await attempt { throw self.letGo() }
     }
 
     /// Confirms the payment that waits for it.
@@ -91,8 +99,13 @@ public final class MerchantModel {
         (code, amount, attempt.problem) = ("", "", nil)
     }
 
+    private func letGo() -> WalletError {
+        forget()
+        return .Cancelled(detail: "It may be paid: look at the statement before you pay again.")
+    }
+
     private func forget() {
-        (offer, payment, lost) = (nil, nil, nil)
+        (offer, payment, lostAmountMinor) = (nil, nil, nil)
     }
 }
 
@@ -104,6 +117,12 @@ extension WalletError {
             "order_paid", "amount_differs", "account_not_active", "payee_unknown", "merchant_code_invalid", "request_invalid",
         ]
         return reasons.contains(reason)
+    }
+
+    /// Whether the offer's key has paid something else.
+    fileprivate var isConflict: Bool {
+        guard case .Rejected(let reason, _) = self else { return false }
+        return reason == "idempotency_conflict"
     }
 
     /// Whether the provider may have paid, though it did not say so.

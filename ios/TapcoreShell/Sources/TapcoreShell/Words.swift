@@ -102,6 +102,11 @@ public func sentence(_ offer: MerchantOffer) -> String {
     return "Pay \(amount) to \(offer.payee), \(offer.city)\(bill)\(tip)"
 }
 
+/// A payment whose answer was lost.
+public func unanswered(_ offer: MerchantOffer, amountMinor: Int64) -> String {
+    "Asked for \(money(minor: amountMinor, currency: offer.currency)) to \(offer.payee): whether it is paid is not known."
+}
+
 /// One line of the statement, ready to be shown.
 public struct PaymentLine: Identifiable, Equatable, Sendable {
     public let id: String

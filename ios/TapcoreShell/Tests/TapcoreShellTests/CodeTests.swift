@@ -329,6 +329,38 @@ final class MerchantTests: XCTestCase {
         XCTAssertNotEqual(model.offer?.paymentKey, offer?.paymentKey)
     }
 
+    func testALostPaymentIsGivenUpAndItsSumIsNotPaidForTheNextOne() async throws {
+        let model = model()
+        await model.read()
+        await model.giveUp()
+        XCTAssertNotNil(model.offer, "nothing was lost")
+        model.amount = "12.50"
+        wallet.refusal = .Network(detail: "The provider cannot be reached.")
+        await model.pay()
+        XCTAssertEqual(model.lostAmountMinor, 1250)
+        XCTAssertTrue(unanswered(try XCTUnwrap(model.offer), amountMinor: 1250).contains("12.50"))
+        await model.giveUp()
+        XCTAssertNil(model.offer)
+        XCTAssertNil(model.lostAmountMinor)
+        XCTAssertTrue(try XCTUnwrap(model.problem).contains("look at the statement"))
+        wallet.refusal = nil
+        await model.read()
+        model.amount = "3"
+        await model.pay()
+        XCTAssertEqual(wallet.codes.paid, [1250, 300])
+    }
+
+    func testAnOfferThatHasPaidSomethingElseIsLetGoOf() async throws {
+        let model = model()
+        await model.read()
+        model.amount = "38"
+        wallet.refusal = .Rejected(reason: "idempotency_conflict", detail: "It was asked before, for something else.")
+        await model.pay()
+        XCTAssertNil(model.offer)
+        XCTAssertNil(model.lostAmountMinor)
+        XCTAssertTrue(try XCTUnwrap(model.problem).contains("look at the statement"))
+    }
+
     func testWhatTheProviderRefusedIsFreeToBeReadAgain() async throws {
         let model = model()
         await model.read()

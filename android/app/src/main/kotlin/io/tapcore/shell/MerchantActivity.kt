@@ -19,6 +19,7 @@ class MerchantActivity : Screen() {
     private lateinit var asked: TextView
     private lateinit var amount: EditText
     private lateinit var paying: Button
+    private lateinit var givingUp: View
     private lateinit var confirming: List<View>
     private lateinit var outcome: TextView
     private val redraw: () -> Unit = { draw() }
@@ -36,6 +37,7 @@ class MerchantActivity : Screen() {
             setRawInputType(InputType.TYPE_CLASS_NUMBER or InputType.TYPE_NUMBER_FLAG_DECIMAL)
         }
         paying = button("Pay") { ask { model.pay("${amount.text}") } }
+        givingUp = button("Give up") { ask { model.giveUp() } }
         outcome = text("")
         outcome.accessibilityLiveRegion = View.ACCESSIBILITY_LIVE_REGION_POLITE
         confirming = confirmation { model.confirm(it) }
@@ -67,10 +69,17 @@ class MerchantActivity : Screen() {
         asked.text = offer?.let { line(it) }.orEmpty()
         amount.seen(model.wantsAmount)
         paying.seen(model.canPay)
-        paying.text = if (payment == null) "Pay" else "Look again"
-        outcome.show(payment?.let { line(it) }.orEmpty())
+        val lost = model.lostAmountMinor
+        paying.text = when {
+            offer != null && lost != null -> "Ask again about ${money(lost, offer.currency)}"
+            payment == null -> "Pay"
+            else -> "Look again"
+        }
+        givingUp.seen(lost != null)
+        val open = if (offer != null && lost != null) unanswered(offer, lost) else null
+        outcome.show(open ?: payment?.let { line(it) }.orEmpty())
         confirming.forEach { it.seen(payment?.wantsPassword == true) }
-        (confirming + reading + paying).forEach { it.isEnabled = !model.isBusy }
+        (confirming + reading + paying + givingUp).forEach { it.isEnabled = !model.isBusy }
     }
 
     companion object {

@@ -41,13 +41,14 @@ class MerchantModel(private val desk: MerchantDesk) {
     val canPay: Boolean get() = offer != null && payment.let { it == null || it.state == CodePaymentState.PENDING }
 
     /** Whether the person is to say how much. */
-    val wantsAmount: Boolean get() = offer.let { it != null && it.amountMinor == null } && payment == null && lost == null
+    val wantsAmount: Boolean get() = offer.let { it != null && it.amountMinor == null } && payment == null && lostAmountMinor == null
 
     /** The amount of a payment whose answer was lost, in minor units: with another one it would not be the same. */
-    private var lost: Long? = null
+    var lostAmountMinor: Long? = null
+        private set
     private val attempt = Attempts { changed() }
 
-    private val isOpen: Boolean get() = lost != null || payment?.state == CodePaymentState.PENDING
+    private val isOpen: Boolean get() = lostAmountMinor != null || payment?.state == CodePaymentState.PENDING
 
     /** The screen was opened with what a camera read. A payment by the same code that is known here is shown first. */
     suspend fun open(scanned: String) {
@@ -73,18 +74,26 @@ class MerchantModel(private val desk: MerchantDesk) {
         val offer = offer?.takeIf { canPay } ?: return
         attempt {
             val asked = offer.amountMinor ?: minor(entered.trim(), offer.currency)
-            val amount = lost ?: payment?.amountMinor ?: asked
+            val amount = lostAmountMinor ?: payment?.amountMinor ?: asked
                 ?: throw WalletException.Invalid("Enter an amount such as 12.50.")
             try {
                 payment = desk.pay(offer, amount)
-                lost = null
+                lostAmountMinor = null
             } catch (error: WalletException) {
-                if (isUnpaid(error)) lost = null
+                if (isUnpaid(error)) lostAmountMinor = null
                 if (!isLost(error)) throw error
-                lost = amount
+                // What the provider holds under this offer is another payment: asked again, it would say so for ever.
+                if (isConflict(error)) letGo()
+                lostAmountMinor = amount
                 throw WalletException.Network("${sentence(error)} $MAY_BE_PAID")
             }
         }
+    }
+
+    /** Lets go of a payment whose answer was lost; the person looks for it in the statement. */
+    suspend fun giveUp() {
+        if (lostAmountMinor == null) return
+        attempt { letGo() }
     }
 
     /** Confirms the payment that waits for it. */
@@ -100,14 +109,19 @@ class MerchantModel(private val desk: MerchantDesk) {
         attempt.forget()
     }
 
+    private fun letGo(): Nothing {
+        forget()
+        throw WalletException.Cancelled("It may be paid: look at the statement before you pay again.")
+    }
+
     private fun forget() {
         offer = null
         payment = null
-        lost = null
+        lostAmountMinor = null
     }
 }
 
-private const val MAY_BE_PAID = "It may be paid: pay again here, which pays once, or look at the statement first."
+private const val MAY_BE_PAID = "It may be paid: ask again here, which pays once, or look at the statement first."
 
 /** The reasons for which a provider has no payment. */
 private val UNPAID = setOf(
@@ -116,6 +130,10 @@ private val UNPAID = setOf(
 
 /** Whether nothing was paid for sure. */
 private fun isUnpaid(error: WalletException): Boolean = error is WalletException.Rejected && error.reason in UNPAID
+
+/** Whether the offer's key has paid something else. */
+private fun isConflict(error: WalletException): Boolean =
+    error is WalletException.Rejected && error.reason == "idempotency_conflict"
 
 /** Whether the provider may have paid, though it did not say so. */
 private fun isLost(error: WalletException): Boolean = when (error) {

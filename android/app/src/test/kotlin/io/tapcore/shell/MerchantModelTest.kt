@@ -12,6 +12,7 @@ import kotlinx.coroutines.yield
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertNotEquals
+import org.junit.jupiter.api.Assertions.assertNotNull
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertSame
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -78,6 +79,35 @@ class MerchantModelTest {
         model.read("000201…")
         assertNull(model.payment)
         assertNotEquals(offer?.paymentKey, model.offer?.paymentKey)
+    }
+
+    @Test
+    fun `a lost payment is given up, and its sum is not paid for the next one`() = runBlocking {
+        model.read("000201…")
+        model.giveUp()
+        assertNotNull(model.offer, "nothing was lost")
+        desk.refusal = WalletException.Network("The provider cannot be reached.")
+        model.pay("12.50")
+        assertEquals(1250L, model.lostAmountMinor)
+        assertTrue(unanswered(checkNotNull(model.offer), 1250).contains("12.50"))
+        model.giveUp()
+        assertNull(model.offer)
+        assertNull(model.lostAmountMinor)
+        assertTrue(checkNotNull(model.problem).contains("look at the statement"))
+        desk.refusal = null
+        model.read("000201…")
+        model.pay("3")
+        assertEquals(listOf(1250L, 300L), desk.paid)
+    }
+
+    @Test
+    fun `an offer that has paid something else is let go of`() = runBlocking {
+        model.read("000201…")
+        desk.refusal = WalletException.Rejected("idempotency_conflict", "It was asked before, for something else.")
+        model.pay("38")
+        assertNull(model.offer)
+        assertNull(model.lostAmountMinor)
+        assertTrue(checkNotNull(model.problem).contains("look at the statement"))
     }
 
     @Test
