@@ -31,10 +31,10 @@ struct MerchantScreen: View {
                         Button("Ask again about \(money(minor: lost, currency: offer.currency))") {
                             Task { await model.pay() }
                         }
-                        Button("Give up") { Task { await model.giveUp() } }
                     } else if model.canPay {
                         Button(model.payment == nil ? "Pay" : "Look again") { Task { await model.pay() } }
                     }
+                    if model.isOpen { Button("Give up") { Task { await model.giveUp() } } }
                 }
             }
             .disabled(model.isBusy)

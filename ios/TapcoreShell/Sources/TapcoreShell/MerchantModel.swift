@@ -27,35 +27,36 @@ public final class MerchantModel {
 
     private let wallet: WalletProtocol
     private let attempt = Attempts()
+    /// The code asked for last, until it is read: where something is being done, it waits.
+    private var wanted: String?
 
-    private var isOpen: Bool { lostAmountMinor != nil || payment?.state == .pending }
+    /// Whether it is not known what has become of a payment: no other code is read until it is, or is given up.
+    public var isOpen: Bool { lostAmountMinor != nil || payment?.state == .pending }
     private var text: String { code.trimmingCharacters(in: .whitespacesAndNewlines) }
 
     public init(wallet: WalletProtocol) {
         self.wallet = wallet
     }
 
-    /// The screen was opened: what a camera has read is read. A payment by the same code that is known here is shown first.
+    /// The screen was opened: what a camera has read is read.
     public func open() async {
-        if !text.isEmpty && offer?.code != text { await read() }
+        if !text.isEmpty { await read() }
     }
 
-    /// Asks the provider whose code it is.
+    /// Asks the provider whose code it is. The last one asked for counts, whatever is being done meanwhile; of the same code,
+    /// a payment that is not decided is gone on with.
     public func read() async {
         let text = self.text
         // Read anew, a code without an order would be paid a second time.
-        if isOpen && offer?.code == text { return }
-        await attempt {
-            self.forget()
-            self.offer = try await self.wallet.readMerchantCode(code: text)
-        }
+        wanted = offer?.code == text && (isOpen || isBusy) ? nil : text
+        await readWanted()
     }
 
     /// Pays what the person was shown. Called again after an answer that was lost, or while it is not decided, it pays once
     /// and tells how it stands.
     public func pay() async {
         guard let offer, canPay else { return }
-        await attempt {
+        await alone {
             let asked = offer.amountMinor ?? minor(self.amount, currency: offer.currency)
             guard let amountMinor = self.lostAmountMinor ?? self.payment?.amountMinor ?? asked else {
                 throw WalletError.Invalid(detail: "Enter an amount such as 12.50.")
@@ -75,16 +76,16 @@ public final class MerchantModel {
         }
     }
 
-    /// Lets go of a payment whose answer was lost; the person looks for it in the statement.
+    /// Lets go of a payment that is not decided; the person looks for it in the statement.
     public func giveUp() async {
-        guard lostAmountMinor != nil else { return }
-        await attempt { throw self.letGo() }
+        guard isOpen else { return }
+        await alone { throw self.letGo() }
     }
 
     /// Confirms the payment that waits for it.
     public func confirm() async {
         guard let payment, payment.wantsPassword else { return }
-        await attempt {
+        await alone {
             let password = try entered(self.password)
             self.password = ""
             self.payment = try await self.wallet.confirmCodePaymentWithPassword(payment: payment, password: password)
@@ -93,10 +94,33 @@ public final class MerchantModel {
 
     /// The screen was closed. What is not decided stays: the same code, read again, goes on with it.
     public func leave() {
-        password = ""
+        (password, wanted) = ("", nil)
         guard !isOpen, !isBusy else { return }
         forget()
         (code, amount, attempt.problem) = ("", "", nil)
+    }
+
+    private func alone(_ work: () async throws -> Void) async {
+        await attempt(work)
+        await readWanted()
+    }
+
+    private func readWanted() async {
+        while !isBusy, let code = wanted {
+            await attempt { try await self.take(code) }
+        }
+    }
+
+    /// No other shop's offer stands there while this code is asked for, nor where another one was asked for since.
+    private func take(_ code: String) async throws {
+        defer { if wanted == code { wanted = nil } }
+        if isOpen {
+            let advice = "ask again how it stands, or give it up, before another one."
+            throw WalletError.Cancelled(detail: "The payment before is not decided: \(advice)")
+        }
+        forget()
+        let next = try await wallet.readMerchantCode(code: code)
+        if wanted == code { offer = next }
     }
 
     private func letGo() -> WalletError {

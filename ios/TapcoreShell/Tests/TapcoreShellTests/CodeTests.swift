@@ -406,13 +406,49 @@ final class MerchantTests: XCTestCase {
         wallet.codes.isSlow = false
         await first.value
         XCTAssertEqual(wallet.codes.paid, [3800])
-        // Nobody has seen it yet.
+        XCTAssertEqual(model.payment?.state, .approved, "nobody has seen it yet")
+        // What is decided is not what another cup of tea is paid by.
         await model.open()
-        XCTAssertEqual(model.payment?.state, .approved)
+        XCTAssertNil(model.payment)
+        XCTAssertEqual(wallet.codes.read.count, 2)
         model.password = "plum blossom"
         model.leave()
         XCTAssertNil(model.offer)
         XCTAssertEqual([model.code, model.password], ["", ""])
+    }
+
+    func testWhatIsScannedMeanwhileIsReadNextAndTheLastOfIt() async {
+        let model = model()
+        wallet.codes.amountMinor = 3800
+        model.code = "000201…"
+        await model.read()
+        wallet.codes.isSlow = true
+        let first = Task { await model.pay() }
+        while !model.isBusy { await Task.yield() }
+        for code in ["another", "a third"] {
+            model.code = code
+            await model.read()
+        }
+        XCTAssertEqual(model.offer?.code, "000201…", "it is being paid")
+        wallet.codes.isSlow = false
+        await first.value
+        XCTAssertEqual(wallet.codes.read, ["000201…", "a third"])
+        XCTAssertEqual(model.offer?.code, "a third")
+        XCTAssertNil(model.payment)
+    }
+
+    func testAPaymentThatIsNotDecidedIsNotDroppedForAnotherCode() async {
+        let model = model()
+        wallet.codes.amountMinor = 3800
+        wallet.codes.isUndecided = true
+        model.code = "000201…"
+        await model.read()
+        await model.pay()
+        model.code = "another"
+        await model.read()
+        XCTAssertEqual(model.offer?.code, "000201…")
+        XCTAssertEqual(model.problem?.contains("not decided"), true)
+        XCTAssertEqual(wallet.codes.read.count, 1)
     }
 
     func testATipIsToldAndNotPaid() async {

@@ -41,10 +41,11 @@ class MerchantActivity : Screen() {
         outcome = text("")
         outcome.accessibilityLiveRegion = View.ACCESSIBILITY_LIVE_REGION_POLITE
         confirming = confirmation { model.confirm(it) }
-        // A screen that was made anew goes on with what it showed: read anew, what is paid would be asked for again.
-        val scanned = intent.getStringExtra(CODE).takeUnless { isAnew } ?: return
+        val scanned = intent.getStringExtra(CODE) ?: return
         code.setText(scanned)
-        ask { model.open(scanned) }
+        // A screen that was made anew goes on with what it showed, unless the process has ended in between: read anew, what is
+        // paid would be asked for again.
+        if (!isAnew || model.offer == null) ask { model.read(scanned) }
     }
 
     override fun onStart() {
@@ -75,7 +76,7 @@ class MerchantActivity : Screen() {
             payment == null -> "Pay"
             else -> "Look again"
         }
-        givingUp.seen(lost != null)
+        givingUp.seen(model.isOpen)
         val open = if (offer != null && lost != null) unanswered(offer, lost) else null
         outcome.show(open ?: payment?.let { line(it) }.orEmpty())
         confirming.forEach { it.seen(payment?.wantsPassword == true) }

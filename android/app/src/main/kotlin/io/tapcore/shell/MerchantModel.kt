@@ -46,24 +46,23 @@ class MerchantModel(private val desk: MerchantDesk) {
     /** The amount of a payment whose answer was lost, in minor units: with another one it would not be the same. */
     var lostAmountMinor: Long? = null
         private set
+
+    /** The code asked for last, until it is read: where something is being done, it waits. */
+    private var wanted: String? = null
     private val attempt = Attempts { changed() }
 
-    private val isOpen: Boolean get() = lostAmountMinor != null || payment?.state == CodePaymentState.PENDING
+    /** Whether it is not known what has become of a payment: no other code is read until it is, or is given up. */
+    val isOpen: Boolean get() = lostAmountMinor != null || payment?.state == CodePaymentState.PENDING
 
-    /** The screen was opened with what a camera read. A payment by the same code that is known here is shown first. */
-    suspend fun open(scanned: String) {
-        if (offer?.code != scanned.trim()) read(scanned)
-    }
-
-    /** Asks whose code it is. */
+    /**
+     * Asks whose code it is. The last one asked for counts, whatever is being done meanwhile; of the same code, a payment that
+     * is not decided is gone on with.
+     */
     suspend fun read(text: String) {
         val code = text.trim()
         // Read anew, a code without an order would be paid a second time.
-        if (isOpen && offer?.code == code) return
-        attempt {
-            forget()
-            offer = desk.read(code)
-        }
+        wanted = code.takeUnless { offer?.code == code && (isOpen || isBusy) }
+        readWanted()
     }
 
     /**
@@ -72,7 +71,7 @@ class MerchantModel(private val desk: MerchantDesk) {
      */
     suspend fun pay(entered: String) {
         val offer = offer?.takeIf { canPay } ?: return
-        attempt {
+        alone {
             val asked = offer.amountMinor ?: minor(entered.trim(), offer.currency)
             val amount = lostAmountMinor ?: payment?.amountMinor ?: asked
                 ?: throw WalletException.Invalid("Enter an amount such as 12.50.")
@@ -90,23 +89,49 @@ class MerchantModel(private val desk: MerchantDesk) {
         }
     }
 
-    /** Lets go of a payment whose answer was lost; the person looks for it in the statement. */
+    /** Lets go of a payment that is not decided; the person looks for it in the statement. */
     suspend fun giveUp() {
-        if (lostAmountMinor == null) return
-        attempt { letGo() }
+        if (!isOpen) return
+        alone { letGo() }
     }
 
     /** Confirms the payment that waits for it. */
     suspend fun confirm(password: String) {
         val waiting = payment?.takeIf { it.wantsPassword } ?: return
-        attempt { payment = desk.confirm(waiting, entered(password)) }
+        alone { payment = desk.confirm(waiting, entered(password)) }
     }
 
     /** The screen was closed. What is not decided stays: the same code, read again, goes on with it. */
     fun leave() {
+        wanted = null
         if (isOpen || isBusy) return
         forget()
         attempt.forget()
+    }
+
+    private suspend fun alone(work: suspend () -> Unit) {
+        attempt(work)
+        readWanted()
+    }
+
+    private suspend fun readWanted() {
+        while (!isBusy) {
+            val code = wanted ?: return
+            attempt { take(code) }
+        }
+    }
+
+    /** No other shop's offer stands there while [code] is asked for, nor where another one was asked for since. */
+    private suspend fun take(code: String) {
+        try {
+            if (isOpen) throw WalletException.Cancelled(NOT_DECIDED)
+            forget()
+            changed()
+            val next = desk.read(code)
+            if (wanted == code) offer = next
+        } finally {
+            if (wanted == code) wanted = null
+        }
     }
 
     private fun letGo(): Nothing {
@@ -121,6 +146,7 @@ class MerchantModel(private val desk: MerchantDesk) {
     }
 }
 
+private const val NOT_DECIDED = "The payment before is not decided: ask again how it stands, or give it up, before another one."
 private const val MAY_BE_PAID = "It may be paid: ask again here, which pays once, or look at the statement first."
 
 /** The reasons for which a provider has no payment. */
