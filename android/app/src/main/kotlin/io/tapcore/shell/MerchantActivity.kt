@@ -25,11 +25,14 @@ class MerchantActivity : Screen() {
     private val redraw: () -> Unit = { draw() }
     private val model: MerchantModel get() = shell.merchant
 
+    /** Stands for this screen, and holds nothing of it: the model outlives it. */
+    private val mark = Any()
+
     override fun build() {
         // A password is entered here: no screenshot, no picture in the list of recent apps.
         window.addFlags(WindowManager.LayoutParams.FLAG_SECURE)
         val code = field("The shop's code, as its text")
-        reading = button("Read it") { ask { model.read("${code.text}") } }
+        reading = button("Read it") { read("${code.text}") }
         asked = text("")
         amount = field("Amount, such as 12.50").apply {
             // The system's own listener takes no comma, which is what some keyboards offer instead of the point.
@@ -41,11 +44,12 @@ class MerchantActivity : Screen() {
         outcome = text("")
         outcome.accessibilityLiveRegion = View.ACCESSIBILITY_LIVE_REGION_POLITE
         confirming = confirmation { model.confirm(it) }
+        model.owner = mark
         val scanned = intent.getStringExtra(CODE) ?: return
         code.setText(scanned)
         // A screen that was made anew goes on with what it showed, unless the process has ended in between: read anew, what is
         // paid would be asked for again.
-        if (!isAnew || model.offer == null) ask { model.read(scanned) }
+        if (!isAnew || model.offer == null) read(scanned)
     }
 
     override fun onStart() {
@@ -60,8 +64,13 @@ class MerchantActivity : Screen() {
     }
 
     override fun onDestroy() {
-        if (isFinishing) model.leave()
+        if (isFinishing) model.leave(mark)
         super.onDestroy()
+    }
+
+    private fun read(code: String) {
+        model.owner = mark
+        ask { model.read(code) }
     }
 
     private fun draw() {

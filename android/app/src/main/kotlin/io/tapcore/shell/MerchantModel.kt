@@ -26,6 +26,9 @@ class MerchantModel(private val desk: MerchantDesk) {
     /** Told of each change. */
     var changed: () -> Unit = {}
 
+    /** The screen that was opened last, or has read last: one below it that closes late leaves its offer alone. */
+    var owner: Any? = null
+
     /** Whom it pays and how much, or null while none was read. */
     var offer: MerchantOffer? = null
         private set
@@ -102,11 +105,13 @@ class MerchantModel(private val desk: MerchantDesk) {
     }
 
     /** The screen was closed. What is not decided stays: the same code, read again, goes on with it. */
-    fun leave() {
+    fun leave(screen: Any? = owner) {
+        if (screen !== owner) return
         wanted = null
         if (isOpen || isBusy) return
         forget()
         attempt.forget()
+        changed()
     }
 
     private suspend fun alone(work: suspend () -> Unit) {

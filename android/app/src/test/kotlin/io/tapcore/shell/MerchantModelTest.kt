@@ -224,6 +224,22 @@ class MerchantModelTest {
     }
 
     @Test
+    fun `a screen that closes late leaves the offer of the next one`() = runBlocking {
+        val (before, after) = Any() to Any()
+        model.owner = before
+        model.read("000201…")
+        model.owner = after
+        model.read("another")
+        model.leave(before)
+        assertEquals("another", model.offer?.code)
+        var isTold = false
+        model.changed = { isTold = true }
+        model.leave(after)
+        assertNull(model.offer)
+        assertTrue(isTold)
+    }
+
+    @Test
     fun `a tip is told and not paid`() = runBlocking {
         desk.amountMinor = 3800
         desk.tip = MerchantTip.Asked
