@@ -120,7 +120,8 @@ public final class MerchantModel {
         }
         forget()
         let next = try await wallet.readMerchantCode(code: code)
-        if wanted == code { offer = next }
+        // An amount entered for another offer is not for this one.
+        if wanted == code { (offer, amount) = (next, "") }
     }
 
     private func letGo() -> WalletError {

@@ -326,6 +326,7 @@ final class MerchantTests: XCTestCase {
         // The next cup of tea.
         await model.read()
         XCTAssertNil(model.payment)
+        XCTAssertEqual(model.amount, "")
         XCTAssertNotEqual(model.offer?.paymentKey, offer?.paymentKey)
     }
 
@@ -485,5 +486,7 @@ final class MerchantTests: XCTestCase {
         XCTAssertEqual(minor("12.50", currency: "EUR", locale: german), 1250)
         XCTAssertNil(minor("1.234,50", currency: "EUR", locale: german))
         XCTAssertNil(minor("12,50", currency: "CNY", locale: english), "a thousand in some places")
+        XCTAssertEqual(minor("١٢.٥٠", currency: "EUR", locale: english), 1250)
+        XCTAssertNil(minor("十", currency: "CNY", locale: english), "no digit of a number")
     }
 }

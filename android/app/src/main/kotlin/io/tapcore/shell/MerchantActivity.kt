@@ -28,6 +28,9 @@ class MerchantActivity : Screen() {
     /** Stands for this screen, and holds nothing of it: the model outlives it. */
     private val mark = Any()
 
+    /** Whose offer is drawn, by its key: an amount entered for another one is not for it. */
+    private var drawn: String? = null
+
     override fun build() {
         // A password is entered here: no screenshot, no picture in the list of recent apps.
         window.addFlags(WindowManager.LayoutParams.FLAG_SECURE)
@@ -77,6 +80,8 @@ class MerchantActivity : Screen() {
         val (offer, payment) = model.offer to model.payment
         say(model.problem)
         asked.text = offer?.let { line(it) }.orEmpty()
+        if (offer?.paymentKey != drawn) amount.text.clear()
+        drawn = offer?.paymentKey
         amount.seen(model.wantsAmount)
         paying.seen(model.canPay)
         val lost = model.lostAmountMinor
