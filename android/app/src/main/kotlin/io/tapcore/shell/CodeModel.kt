@@ -86,7 +86,7 @@ class CodeModel(private val scope: CoroutineScope, var desk: CodeDesk) {
         if (now.state is CodeState.Showing || now.payment?.state == CodePaymentState.PENDING) return
         attempt {
             asPerson {
-                // Whoever was asked took their time: a code that has ended meanwhile is not to come back, nor to be asked anything.
+                // Whoever was asked took their time: a code that has ended meanwhile is not to come back.
                 if (this.view === view) view.renew(it)
             }
         }

@@ -44,7 +44,8 @@ class MerchantModel(private val desk: MerchantDesk) {
     val canPay: Boolean get() = offer != null && payment.let { it == null || it.state == CodePaymentState.PENDING }
 
     /** Whether the person is to say how much. */
-    val wantsAmount: Boolean get() = offer.let { it != null && it.amountMinor == null } && payment == null && lostAmountMinor == null
+    val wantsAmount: Boolean
+        get() = offer.let { it != null && it.amountMinor == null } && payment == null && lostAmountMinor == null
 
     /** The amount of a payment whose answer was lost, in minor units: with another one it would not be the same. */
     var lostAmountMinor: Long? = null
