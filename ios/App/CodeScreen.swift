@@ -31,6 +31,7 @@ struct CodeScreen: View {
                         Text("The card's own code").tag(CodeKind.consumerPresented)
                     }
                     .pickerStyle(.segmented)
+                    .disabled(model.isBusy)
                 }
                 .padding()
             }

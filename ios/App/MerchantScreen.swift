@@ -25,9 +25,16 @@ struct MerchantScreen: View {
                     if model.wantsAmount {
                         TextField("Amount, such as 12.50", text: $model.amount).keyboardType(.decimalPad)
                     }
-                    if model.canPay {
+                    if let lost = model.lostAmountMinor {
+                        let line = unanswered(offer, amountMinor: lost)
+                        Text(line).announced(line)
+                        Button("Ask again about \(money(minor: lost, currency: offer.currency))") {
+                            Task { await model.pay() }
+                        }
+                    } else if model.canPay {
                         Button(model.payment == nil ? "Pay" : "Look again") { Task { await model.pay() } }
                     }
+                    if model.isOpen { Button("Give up") { Task { await model.giveUp() } } }
                 }
             }
             .disabled(model.isBusy)

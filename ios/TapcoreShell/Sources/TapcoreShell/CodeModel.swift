@@ -61,13 +61,22 @@ public final class CodeModel {
     /// The place of the code was touched: where there is none any more, or not yet again, a fresh one comes.
     public func touch() async {
         guard let view, let shown, shown.state != .showing, shown.payment?.state != .pending else { return }
-        await attempt { try await self.asPerson { try await view.renew(verificationId: $0) } }
+        await attempt {
+            try await self.asPerson { verified in
+                // Whoever was asked took their time: a code that has ended meanwhile is not to come back.
+                guard self.view === view else { return }
+                try await view.renew(verificationId: verified)
+            }
+        }
     }
 
     /// The digits were touched: who is verified sees them, of a fresh code.
     public func reveal() async {
         guard let view, let shown, shown.state == .showing, !shown.revealed, !shown.digits.isEmpty else { return }
-        await attempt { try await view.reveal(verificationId: try await self.verify()) }
+        await attempt {
+            let verified = try await self.verify()
+            if self.view === view { try await view.reveal(verificationId: verified) }
+        }
     }
 
     /// A screenshot was taken.

@@ -102,6 +102,11 @@ public func sentence(_ offer: MerchantOffer) -> String {
     return "Pay \(amount) to \(offer.payee), \(offer.city)\(bill)\(tip)"
 }
 
+/// A payment whose answer was lost.
+public func unanswered(_ offer: MerchantOffer, amountMinor: Int64) -> String {
+    "Asked for \(money(minor: amountMinor, currency: offer.currency)) to \(offer.payee): whether it is paid is not known."
+}
+
 /// One line of the statement, ready to be shown.
 public struct PaymentLine: Identifiable, Equatable, Sendable {
     public let id: String
@@ -143,9 +148,10 @@ public func money(minor: Int64, currency: String, locale: Locale = .current) -> 
 }
 
 /// What was entered as an amount, in minor units; nil where it is none, or finer than its currency. Before the decimals stands
-/// what the locale has there, or a point.
+/// what the locale has there, or a point; its digits may be those of another script.
 public func minor(_ entered: String, currency: String, locale: Locale = .current) -> Int64? {
-    let plain = entered.replacingOccurrences(of: locale.decimalSeparator ?? ".", with: ".")
+    let pointed = entered.replacingOccurrences(of: locale.decimalSeparator ?? ".", with: ".")
+    let plain = String(pointed.map(westernDigit))
     let parts = plain.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
     let digits = fractionDigits(currency)
     let fraction = parts.count == 2 ? parts[1] : ""
@@ -154,6 +160,13 @@ public func minor(_ entered: String, currency: String, locale: Locale = .current
     let filled = fraction + String(repeating: "0", count: digits - fraction.count)
     guard let minor = Int64(parts[0] + filled), minor > 0 else { return nil }
     return minor
+}
+
+/// A decimal digit of any script as 0 to 9; anything else as it is.
+private func westernDigit(_ character: Character) -> Character {
+    let isDecimal = character.unicodeScalars.allSatisfy { $0.properties.generalCategory == .decimalNumber }
+    guard isDecimal, let value = character.wholeNumberValue, let digit = String(value).first else { return character }
+    return digit
 }
 
 /// ISO 4217: two digits, but for these. `NumberFormatter` would keep those of the locale's own currency.

@@ -174,6 +174,20 @@ final class CodeTests: XCTestCase {
         }
     }
 
+    func testACodeThatWasClosedWhileThePersonWasAskedIsAskedForNothing() async throws {
+        try await wallet.setUpVerification(proof: nil)
+        await onScreen { model in
+            prompt.isSlow = true
+            let revealing = Task { await model.reveal() }
+            while prompt.reasons.isEmpty { await Task.yield() }
+            await model.close()
+            prompt.isSlow = false
+            await revealing.value
+            XCTAssertEqual(view.calls, ["end"])
+            XCTAssertNil(model.problem)
+        }
+    }
+
     func testAScreenshotIsTold() async {
         await onScreen { model in
             await model.photographed()
@@ -312,7 +326,40 @@ final class MerchantTests: XCTestCase {
         // The next cup of tea.
         await model.read()
         XCTAssertNil(model.payment)
+        XCTAssertEqual(model.amount, "")
         XCTAssertNotEqual(model.offer?.paymentKey, offer?.paymentKey)
+    }
+
+    func testALostPaymentIsGivenUpAndItsSumIsNotPaidForTheNextOne() async throws {
+        let model = model()
+        await model.read()
+        await model.giveUp()
+        XCTAssertNotNil(model.offer, "nothing was lost")
+        model.amount = "12.50"
+        wallet.refusal = .Network(detail: "The provider cannot be reached.")
+        await model.pay()
+        XCTAssertEqual(model.lostAmountMinor, 1250)
+        XCTAssertTrue(unanswered(try XCTUnwrap(model.offer), amountMinor: 1250).contains("12.50"))
+        await model.giveUp()
+        XCTAssertNil(model.offer)
+        XCTAssertNil(model.lostAmountMinor)
+        XCTAssertTrue(try XCTUnwrap(model.problem).contains("look at the statement"))
+        wallet.refusal = nil
+        await model.read()
+        model.amount = "3"
+        await model.pay()
+        XCTAssertEqual(wallet.codes.paid, [1250, 300])
+    }
+
+    func testAnOfferThatHasPaidSomethingElseIsLetGoOf() async throws {
+        let model = model()
+        await model.read()
+        model.amount = "38"
+        wallet.refusal = .Rejected(reason: "idempotency_conflict", detail: "It was asked before, for something else.")
+        await model.pay()
+        XCTAssertNil(model.offer)
+        XCTAssertNil(model.lostAmountMinor)
+        XCTAssertTrue(try XCTUnwrap(model.problem).contains("look at the statement"))
     }
 
     func testWhatTheProviderRefusedIsFreeToBeReadAgain() async throws {
@@ -360,13 +407,49 @@ final class MerchantTests: XCTestCase {
         wallet.codes.isSlow = false
         await first.value
         XCTAssertEqual(wallet.codes.paid, [3800])
-        // Nobody has seen it yet.
+        XCTAssertEqual(model.payment?.state, .approved, "nobody has seen it yet")
+        // What is decided is not what another cup of tea is paid by.
         await model.open()
-        XCTAssertEqual(model.payment?.state, .approved)
+        XCTAssertNil(model.payment)
+        XCTAssertEqual(wallet.codes.read.count, 2)
         model.password = "plum blossom"
         model.leave()
         XCTAssertNil(model.offer)
         XCTAssertEqual([model.code, model.password], ["", ""])
+    }
+
+    func testWhatIsScannedMeanwhileIsReadNextAndTheLastOfIt() async {
+        let model = model()
+        wallet.codes.amountMinor = 3800
+        model.code = "000201…"
+        await model.read()
+        wallet.codes.isSlow = true
+        let first = Task { await model.pay() }
+        while !model.isBusy { await Task.yield() }
+        for code in ["another", "a third"] {
+            model.code = code
+            await model.read()
+        }
+        XCTAssertEqual(model.offer?.code, "000201…", "it is being paid")
+        wallet.codes.isSlow = false
+        await first.value
+        XCTAssertEqual(wallet.codes.read, ["000201…", "a third"])
+        XCTAssertEqual(model.offer?.code, "a third")
+        XCTAssertNil(model.payment)
+    }
+
+    func testAPaymentThatIsNotDecidedIsNotDroppedForAnotherCode() async {
+        let model = model()
+        wallet.codes.amountMinor = 3800
+        wallet.codes.isUndecided = true
+        model.code = "000201…"
+        await model.read()
+        await model.pay()
+        model.code = "another"
+        await model.read()
+        XCTAssertEqual(model.offer?.code, "000201…")
+        XCTAssertEqual(model.problem?.contains("not decided"), true)
+        XCTAssertEqual(wallet.codes.read.count, 1)
     }
 
     func testATipIsToldAndNotPaid() async {
@@ -403,5 +486,7 @@ final class MerchantTests: XCTestCase {
         XCTAssertEqual(minor("12.50", currency: "EUR", locale: german), 1250)
         XCTAssertNil(minor("1.234,50", currency: "EUR", locale: german))
         XCTAssertNil(minor("12,50", currency: "CNY", locale: english), "a thousand in some places")
+        XCTAssertEqual(minor("١٢.٥٠", currency: "EUR", locale: english), 1250)
+        XCTAssertNil(minor("十", currency: "CNY", locale: english), "no digit of a number")
     }
 }

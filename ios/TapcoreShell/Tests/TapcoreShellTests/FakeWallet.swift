@@ -246,11 +246,14 @@ final class FakePrompt: VerificationPrompt, @unchecked Sendable {
     var outcome = PromptOutcome.unwrapped(key: Data(repeating: 7, count: 32))
     private(set) var reasons: [String] = []
     private(set) var wipes = 0
+    /// Whether the person takes their time.
+    var isSlow = false
 
     var isPossible: Bool { true }
 
     func ask(_ request: VerificationRequest, reason: String) async -> PromptOutcome {
         reasons.append(reason)
+        while isSlow { await Task.yield() }
         return outcome
     }
 

@@ -98,6 +98,7 @@ class CodeActivity : Screen(), CodeDesk {
         standing.keepScreenOn = isOpen
         again.seen(model.canTryAgain)
         other.text = if (another() == CodeKind.NUMERIC) "Show digits" else "Show the card's own code"
+        other.isEnabled = !model.isBusy
         confirming.forEach {
             it.seen(shown?.waiting != null)
             it.isEnabled = !model.isBusy

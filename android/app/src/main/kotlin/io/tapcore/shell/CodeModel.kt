@@ -84,7 +84,12 @@ class CodeModel(private val scope: CoroutineScope, var desk: CodeDesk) {
         val view = view ?: return
         val now = shown ?: return
         if (now.state is CodeState.Showing || now.payment?.state == CodePaymentState.PENDING) return
-        attempt { asPerson { view.renew(it) } }
+        attempt {
+            asPerson {
+                // Whoever was asked took their time: a code that has ended meanwhile is not to come back.
+                if (this.view === view) view.renew(it)
+            }
+        }
     }
 
     /** The digits were touched: who is verified sees them, of a fresh code. */
@@ -92,7 +97,10 @@ class CodeModel(private val scope: CoroutineScope, var desk: CodeDesk) {
         val view = view ?: return
         val now = shown ?: return
         if (now.state !is CodeState.Showing || now.revealed || now.digits.isEmpty()) return
-        attempt { view.reveal(desk.verify()) }
+        attempt {
+            val verified = desk.verify()
+            if (this.view === view) view.reveal(verified)
+        }
     }
 
     /** A screenshot was taken. */

@@ -28,6 +28,7 @@ abstract class Screen : Activity() {
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Main.immediate)
     private lateinit var column: LinearLayout
     private lateinit var problem: TextView
+    private val secrets = mutableListOf<EditText>()
 
     /** The process's wallet. */
     protected val wallet: Wallet get() = shell.wallet
@@ -64,6 +65,12 @@ abstract class Screen : Activity() {
         emulation()?.unsetPreferredService(this)
         shell.seen = null
         super.onPause()
+    }
+
+    /** What is typed and not sent is nobody's to find later. */
+    override fun onStop() {
+        if (!isChangingConfigurations) secrets.forEach { it.text.clear() }
+        super.onStop()
     }
 
     override fun onDestroy() {
@@ -110,11 +117,13 @@ abstract class Screen : Activity() {
     }
 
     protected fun pinField(label: String = "PIN") =
-        field(label, InputType.TYPE_CLASS_NUMBER or InputType.TYPE_NUMBER_VARIATION_PASSWORD)
+        secretField(label, InputType.TYPE_CLASS_NUMBER or InputType.TYPE_NUMBER_VARIATION_PASSWORD)
+
+    private fun secretField(label: String, type: Int) = field(label, type).also { secrets += it }
 
     /** Where a payment that waits is confirmed: the password's field and its button. */
     protected fun confirmation(confirm: suspend (String) -> Unit): List<View> {
-        val password = field("Payment password", InputType.TYPE_CLASS_TEXT or InputType.TYPE_TEXT_VARIATION_PASSWORD)
+        val password = secretField("Payment password", InputType.TYPE_CLASS_TEXT or InputType.TYPE_TEXT_VARIATION_PASSWORD)
         return listOf(password, button("Confirm the payment") { ask { password.use(confirm) } })
     }
 

@@ -151,6 +151,10 @@ fun line(offer: MerchantOffer): String {
     return "Pay $amount to ${offer.payee}, ${offer.city}$bill$tip"
 }
 
+/** A payment whose answer was lost. */
+fun unanswered(offer: MerchantOffer, amountMinor: Long): String =
+    "Asked for ${money(amountMinor, offer.currency)} to ${offer.payee}: whether it is paid is not known."
+
 /** One line of the statement. */
 fun line(entry: StatementEntry): String {
     val time = DateFormat.getDateTimeInstance(DateFormat.SHORT, DateFormat.SHORT).format(Date(entry.atMs))

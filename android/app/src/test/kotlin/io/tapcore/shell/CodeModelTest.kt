@@ -111,6 +111,39 @@ class CodeModelTest {
     }
 
     @Test
+    fun `a code that was closed while the person was asked is asked for nothing`() = onScreen { model ->
+        val verifying = CompletableDeferred<Unit>()
+        desk.verifying = verifying
+        val revealing = launch { model.reveal() }
+        until { model.isBusy }
+        model.close()
+        desk.view.awaits("end", "close")
+        verifying.complete(Unit)
+        revealing.join()
+        assertEquals(listOf("end", "close"), desk.view.calls)
+        assertNull(model.problem)
+    }
+
+    @Test
+    fun `a fresh code does not take the screen from another kind`() = onScreen { model ->
+        val before = desk.view
+        model.told(shown().copy(state = CodeState.Paused))
+        before.wantsPerson = true
+        val verifying = CompletableDeferred<Unit>()
+        desk.verifying = verifying
+        val renewing = launch { model.touch() }
+        until { before.calls.isNotEmpty() }
+        desk.view = FakeView()
+        model.show(CodeKind.CONSUMER_PRESENTED)
+        model.told(shown().copy(kind = CodeKind.CONSUMER_PRESENTED))
+        before.awaits("renew null", "end", "close")
+        verifying.complete(Unit)
+        renewing.join()
+        assertEquals(listOf("renew null", "end", "close"), before.calls)
+        assertTrue(desk.view.calls.isEmpty())
+    }
+
+    @Test
     fun `a touch brings a fresh code where there is none`() = onScreen { model ->
         model.touch()
         model.told(shown().copy(state = used(CodePaymentState.PENDING)))
@@ -266,6 +299,9 @@ private class FakeDesk : CodeDesk {
     /** What a showing and the person's verification end with. */
     var refusal: WalletException? = null
 
+    /** What the person's verification waits for, where there is something. */
+    var verifying: CompletableDeferred<Unit>? = null
+
     /** Whose state is drawn, and what was drawn of it. */
     lateinit var drawing: CodeModel
     var seen: CodeShown? = null
@@ -280,6 +316,7 @@ private class FakeDesk : CodeDesk {
     }
 
     override suspend fun verify(): String {
+        verifying?.await()
         refusal?.let { throw it }
         return "vrf_${++verified}"
     }
@@ -310,14 +347,17 @@ private class FakeView : CodeViewInterface, AutoCloseable {
     override fun now(): CodeShown = error("no model asks")
 
     override suspend fun reveal(verificationId: String) {
+        checkOpen()
         calls += "reveal $verificationId"
     }
 
     override suspend fun photographed() {
+        checkOpen()
         calls += "photographed"
     }
 
     override suspend fun renew(verificationId: String?) {
+        checkOpen()
         calls += "renew $verificationId"
         renewing?.await()
         if (wantsPerson && verificationId == null) throw notVerified()
@@ -331,4 +371,7 @@ private class FakeView : CodeViewInterface, AutoCloseable {
     override fun close() {
         calls += "close"
     }
+
+    /** As the bindings have it: what was let go of is not to be called. */
+    private fun checkOpen() = check("close" !in calls) { "CodeView has already been destroyed" }
 }

@@ -12,6 +12,7 @@ import kotlinx.coroutines.yield
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertNotEquals
+import org.junit.jupiter.api.Assertions.assertNotNull
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertSame
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -64,7 +65,7 @@ class MerchantModelTest {
         val offer = model.offer
         model.read("000201…")
         model.leave()
-        model.open("000201…")
+        model.read("000201…")
         assertSame(offer, model.offer)
         assertFalse(model.wantsAmount)
         desk.refusal = null
@@ -78,6 +79,35 @@ class MerchantModelTest {
         model.read("000201…")
         assertNull(model.payment)
         assertNotEquals(offer?.paymentKey, model.offer?.paymentKey)
+    }
+
+    @Test
+    fun `a lost payment is given up, and its sum is not paid for the next one`() = runBlocking {
+        model.read("000201…")
+        model.giveUp()
+        assertNotNull(model.offer, "nothing was lost")
+        desk.refusal = WalletException.Network("The provider cannot be reached.")
+        model.pay("12.50")
+        assertEquals(1250L, model.lostAmountMinor)
+        assertTrue(unanswered(checkNotNull(model.offer), 1250).contains("12.50"))
+        model.giveUp()
+        assertNull(model.offer)
+        assertNull(model.lostAmountMinor)
+        assertTrue(checkNotNull(model.problem).contains("look at the statement"))
+        desk.refusal = null
+        model.read("000201…")
+        model.pay("3")
+        assertEquals(listOf(1250L, 300L), desk.paid)
+    }
+
+    @Test
+    fun `an offer that has paid something else is let go of`() = runBlocking {
+        model.read("000201…")
+        desk.refusal = WalletException.Rejected("idempotency_conflict", "It was asked before, for something else.")
+        model.pay("38")
+        assertNull(model.offer)
+        assertNull(model.lostAmountMinor)
+        assertTrue(checkNotNull(model.problem).contains("look at the statement"))
     }
 
     @Test
@@ -139,12 +169,74 @@ class MerchantModelTest {
         answer.complete(Unit)
         first.join()
         assertEquals(listOf(3800L), desk.paid)
-        // Nobody has seen it yet.
-        model.open("000201…")
-        assertEquals(CodePaymentState.APPROVED, model.payment?.state)
+        assertEquals(CodePaymentState.APPROVED, model.payment?.state, "nobody has seen it yet")
+        // What is decided is not what another cup of tea is paid by.
+        model.read("000201…")
+        assertNull(model.payment)
+        assertEquals(2, desk.read.size)
         model.leave()
         assertNull(model.offer)
         assertNull(model.payment)
+    }
+
+    @Test
+    fun `what is scanned meanwhile is read next, and the last of it`() = runBlocking {
+        desk.amountMinor = 3800
+        model.read("000201…")
+        val answer = CompletableDeferred<Unit>()
+        desk.answer = answer
+        val first = launch { model.pay("") }
+        while (!model.isBusy) yield()
+        model.read("another")
+        model.read("a third")
+        assertEquals("000201…", model.offer?.code, "it is being paid")
+        answer.complete(Unit)
+        first.join()
+        assertEquals(listOf("000201…", "a third"), desk.read)
+        assertEquals("a third", model.offer?.code)
+        assertNull(model.payment)
+    }
+
+    @Test
+    fun `while a code is asked for, no other shop's offer stands there`() = runBlocking {
+        model.read("000201…")
+        val answer = CompletableDeferred<Unit>()
+        desk.reading = answer
+        val reading = launch { model.read("another") }
+        while (!model.isBusy) yield()
+        assertNull(model.offer)
+        model.read("a third")
+        answer.complete(Unit)
+        reading.join()
+        assertEquals("a third", model.offer?.code)
+    }
+
+    @Test
+    fun `a payment that is not decided is not dropped for another code`() = runBlocking {
+        desk.amountMinor = 3800
+        desk.isUndecided = true
+        model.read("000201…")
+        model.pay("")
+        model.read("another")
+        assertEquals("000201…", model.offer?.code)
+        assertTrue(checkNotNull(model.problem).contains("not decided"))
+        assertEquals(1, desk.read.size)
+    }
+
+    @Test
+    fun `a screen that closes late leaves the offer of the next one`() = runBlocking {
+        val (before, after) = Any() to Any()
+        model.owner = before
+        model.read("000201…")
+        model.owner = after
+        model.read("another")
+        model.leave(before)
+        assertEquals("another", model.offer?.code)
+        var isTold = false
+        model.changed = { isTold = true }
+        model.leave(after)
+        assertNull(model.offer)
+        assertTrue(isTold)
     }
 
     @Test
@@ -182,12 +274,16 @@ private class FakeMerchantDesk : MerchantDesk {
 
     /** What a payment waits for, where there is something. */
     var answer: CompletableDeferred<Unit>? = null
+
+    /** What reading waits for, where there is something. */
+    var reading: CompletableDeferred<Unit>? = null
     val read = mutableListOf<String>()
     val paid = mutableListOf<Long>()
     val passwords = mutableListOf<String>()
 
     override suspend fun read(code: String): MerchantOffer {
         read += code
+        reading?.await()
         return MerchantOffer(
             code = code, paymentKey = "${read.size}", payee = "Mapo Tofu House", claimedName = "Bank of Everything",
             city = "Chengdu", category = "5812", amountMinor = amountMinor, currency = "CNY", tip = tip, once = true, bill = null,
