@@ -31,7 +31,7 @@ struct CodeScreen: View {
                         Text("The card's own code").tag(CodeKind.consumerPresented)
                     }
                     .pickerStyle(.segmented)
-                    .disabled(model.isBusy)
+                    .disabled(model.isBusy || model.shown?.waiting != nil)
                 }
                 .padding()
             }
@@ -42,7 +42,7 @@ struct CodeScreen: View {
         .curtained()
         // Begins anew with the other kind, at another try, or when the app comes back.
         .task(id: Showing(kind: kind, tries: tries, isSeen: phase != .background)) {
-            if phase != .background { await model.run(kind) } else { close() }
+            if phase != .background { await model.run(kind) } else { hide() }
         }
         .task {
             for await _ in screenshots { await model.photographed() }
@@ -50,7 +50,7 @@ struct CodeScreen: View {
         .onAppear { brighten() }
         .onDisappear {
             dim()
-            close()
+            hide()
         }
         .onChange(of: phase) { phase == .active ? brighten() : dim() }
         .onChange(of: model.shown?.state == .showing) { stayAwake() }
@@ -76,11 +76,11 @@ struct CodeScreen: View {
     }
 
     /// Also where the app is put to sleep meanwhile: the provider hears that the code is closed.
-    private func close() {
+    private func hide() {
         let system = UIApplication.shared
         let time = system.beginBackgroundTask(withName: "Closing a payment code")
         Task {
-            await model.close()
+            await model.hide()
             system.endBackgroundTask(time)
         }
     }

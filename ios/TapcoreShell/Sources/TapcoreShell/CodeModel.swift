@@ -33,8 +33,9 @@ public final class CodeModel {
         self.prompt = prompt
     }
 
-    /// Shows a code until `close`, in the place of the one before.
+    /// Shows a code until `hide` or `close`, in the place of the one before. A payment that waits for the person keeps its place.
     public func run(_ kind: CodeKind) async {
+        guard shown?.waiting == nil else { return }
         let before = view
         forget()
         showings += 1
@@ -48,7 +49,14 @@ public final class CodeModel {
         }
     }
 
-    /// The screen is seen no more: nothing is left on it, and the code pays nothing from here on.
+    /// The screen is seen no more: nothing is left on it, and the code pays nothing from here on. But for a payment that waits
+    /// for the person, who may have left to look the password up: its code is dead already, and it is there on return.
+    public func hide() async {
+        (pin, password) = ("", "")
+        if shown?.waiting == nil { await close() }
+    }
+
+    /// Whatever is shown is over.
     public func close() async {
         let before = view
         forget()

@@ -212,6 +212,21 @@ final class CodeTests: XCTestCase {
         }
     }
 
+    func testAPaymentThatWaitsIsThereWhenThePersonComesBackWithThePassword() async {
+        await onScreen { model in
+            let waiting = FakeCodes.payment(.pending, wantsPassword: true)
+            await tell(shown(.used(payment: waiting), code: "", digits: ""), to: model)
+            await model.hide()
+            XCTAssertEqual(model.shown?.waiting, waiting)
+            await model.run(.consumerPresented)
+            XCTAssertEqual(wallet.codes.opened, [nil], "it keeps its place")
+            await tell(shown(.used(payment: FakeCodes.payment(.approved)), code: "", digits: ""), to: model)
+            await model.hide()
+            XCTAssertNil(model.shown)
+            XCTAssertEqual(view.calls, ["end"])
+        }
+    }
+
     func testWhyThereIsNoCodeIsSaid() async {
         wallet.refusal = .CodesUnavailable(reason: .noneLeft, detail: "Go online once to get new codes.")
         let model = CodeModel(wallet: wallet, prompt: prompt)

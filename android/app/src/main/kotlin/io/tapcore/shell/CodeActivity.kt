@@ -61,10 +61,15 @@ class CodeActivity : Screen(), CodeDesk {
 
     /** Not `onPause`: the system's prompt for a finger may pause the screen, and the code is to live on behind it. */
     override fun onStop() {
-        if (!isChangingConfigurations) model.close()
+        if (!isChangingConfigurations) model.hide()
         screenshots.stop()
         brightness(LayoutParams.BRIGHTNESS_OVERRIDE_NONE)
         super.onStop()
+    }
+
+    override fun onDestroy() {
+        if (!isChangingConfigurations) model.close()
+        super.onDestroy()
     }
 
     override suspend fun show(kind: CodeKind, verificationId: String?): CodeViewInterface {
@@ -98,7 +103,7 @@ class CodeActivity : Screen(), CodeDesk {
         standing.keepScreenOn = isOpen
         again.seen(model.canTryAgain)
         other.text = if (another() == CodeKind.NUMERIC) "Show digits" else "Show the card's own code"
-        other.isEnabled = !model.isBusy
+        other.isEnabled = !model.isBusy && shown?.waiting == null
         confirming.forEach {
             it.seen(shown?.waiting != null)
             it.isEnabled = !model.isBusy

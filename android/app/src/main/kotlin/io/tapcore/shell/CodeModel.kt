@@ -53,7 +53,7 @@ class CodeModel(private val scope: CoroutineScope, var desk: CodeDesk) {
     private var view: CodeViewInterface? = null
     private var showing: Job? = null
 
-    /** Shows a code until [close], in the place of the one before. */
+    /** Shows a code until [hide] or [close], in the place of the one before. */
     fun show(kind: CodeKind = this.kind) {
         val before = showing
         // Where nothing is shown yet, somebody is asked perhaps.
@@ -73,7 +73,15 @@ class CodeModel(private val scope: CoroutineScope, var desk: CodeDesk) {
         }
     }
 
-    /** The screen is seen no more: nothing is left on it, and the code pays nothing from here on. */
+    /**
+     * The screen is seen no more: nothing is left on it, and the code pays nothing from here on. But for a payment that waits
+     * for the person, who may have left to look the password up: its code is dead already, and it is there on return.
+     */
+    fun hide() {
+        if (shown?.waiting == null) close()
+    }
+
+    /** The screen is gone. */
     fun close() {
         showing?.cancel()
         forget()

@@ -234,6 +234,19 @@ class CodeModelTest {
     }
 
     @Test
+    fun `a payment that waits is there when the person comes back with the password`() = onScreen { model ->
+        val waiting = payment(CodePaymentState.PENDING).copy(wantsPassword = true)
+        model.told(shown().copy(code = "", state = CodeState.Used(waiting)))
+        model.hide()
+        assertEquals(waiting, model.shown?.waiting)
+        assertTrue(model.isShowing)
+        model.told(shown().copy(code = "", state = used(CodePaymentState.APPROVED)))
+        model.hide()
+        assertEquals(null, model.shown)
+        desk.view.awaits("end", "close")
+    }
+
+    @Test
     fun `why a payment was declined is said`() {
         val declined = payment(CodePaymentState.DECLINED)
         val sentences = REASONS.map { line(declined.copy(reason = it)) }
