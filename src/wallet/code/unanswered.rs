@@ -92,7 +92,8 @@ impl Wallet {
         self: &Arc<Self>,
         wish: Sent,
     ) -> Result<Sent, WalletError> {
-        self.blocking(move |_, opened| {
+        // One at a time: two that pay at once must see each other.
+        self.with_keys(move |_, opened| {
             let now_ms = opened.time_ms();
             let mut sent = opened.vault.read(read)?;
             sent.retain(|before| now_ms.saturating_sub(before.at_ms) < AGE_MS);
@@ -150,7 +151,7 @@ impl Wallet {
         which: impl Fn(&Sent) -> bool + Send + 'static,
         known: Known,
     ) -> Result<(), WalletError> {
-        self.blocking(move |_, opened| {
+        self.with_keys(move |_, opened| {
             let mut sent = opened.vault.read(read)?;
             let before = sent.clone();
             match known {
